@@ -38,6 +38,59 @@ def test_a_file_with_errors_becomes_a_clean_batch(world: World, tmp_path: Path) 
         page.wait_for_url("**/console/sign-in")
 
 
+PRICE_LIST = "Price list\nKennziffer;Name;Preis;Modell;Notiz\nS-1;Taška;7,90;bag;k.A.\nS-2;;8,90;bag;x\n"
+
+
+def test_how_a_file_is_read_is_chosen_and_saved_as_a_profile(sqlite_world: World) -> None:
+    """The preview follows every choice, and the next file with these columns is read in the same way."""
+    world = sqlite_world
+    merchant = world.gate.merchant()
+    with world.context() as context:
+        page = context.new_page()
+        world.sign_in(page, merchant)
+        page.goto(f"{world.gate.url}/console/merchants/{merchant}/submit")
+        drop(page, ".drop", "list.csv", PRICE_LIST.encode("windows-1250"))
+        for label, text, shown in (
+            ("Encoding", "Windows-1250", "Windows-1250 given"), ("Header row", "2", "header row 2 given"),
+            ("Currency", "EUR", None), ("Group rows by", "Modell", "group Modell given"),
+            ("Words for nothing", "k.A.", None),
+        ):
+            page.get_by_label(label).fill(text)
+            page.get_by_label(label).press("Enter")
+            if shown is not None:
+                page.locator("#preview > form > p", has_text=shown).wait_for()
+        page.get_by_label("Delimiter").select_option("semicolon")
+        page.locator("#preview > form > p", has_text="delimiter semicolon given").wait_for()
+        page.get_by_label("Decimal separator").select_option("comma")
+        page.get_by_label("Field for Kennziffer").select_option("id")
+        page.get_by_label("Field for Preis").select_option("price")
+        page.get_by_text("2 created").wait_for()
+        page.get_by_text("1 product, 2 variants").wait_for()
+        page.get_by_label("Search columns").fill("kenn")
+        assert page.locator("#columns tr:visible").count() == 1
+        page.get_by_label("Search columns").fill("taška")
+        assert page.locator("#columns tr:visible th").inner_text() == "Name"
+        page.get_by_label("Search columns").fill("")
+        page.get_by_role("button", name="Save as profile").click()
+        assert page.evaluate("document.activeElement.name") == "save_as", "a name is needed"
+        page.get_by_label("Profile name").fill("supplier-a")
+        page.get_by_label("Profile name").press("Enter")
+        page.get_by_text("Saved as profile supplier-a").wait_for()
+        page.goto(page.url)
+        drop(page, ".drop", "next.csv", PRICE_LIST.replace("S-", "T-").encode("windows-1250"))
+        page.locator("#preview > form > p", has_text="profile supplier-a saved").wait_for()
+        page.get_by_text("2 created").wait_for()
+        page.locator("select[name=profile]").select_option("generic")
+        page.get_by_text("No SKU column found").wait_for()
+        page.locator("select[name=profile]").select_option("")
+        page.get_by_text("2 created").wait_for()
+        page.get_by_role("button", name="Submit", exact=True).click()
+        page.wait_for_url(f"**/console/merchants/{merchant}/batches/*")
+        world.shop.work()
+        page.locator(".heading .badge.clean").wait_for()
+        page.get_by_text("supplier-a: 1 product, 2 variants").wait_for()
+
+
 def _submit(page: Page) -> None:
     page.get_by_role("link", name="Submit", exact=True).click()
     drop(page, ".drop", "summer.csv", DIRTY)

@@ -123,7 +123,7 @@ class World:
         }
 
 
-def drop(page: Page, selector: str, name: str, content: str) -> None:
+def drop(page: Page, selector: str, name: str, content: str | bytes) -> None:
     """Drop a file on an element."""
     data = page.evaluate_handle(
         "([name, content]) => { const data = new DataTransfer();"
