@@ -56,8 +56,10 @@ crash: $(STAMP) ## Run the crash tests for longer (KILLS=100)
 attack: $(STAMP) ## Attack a gate with hostile clients, files and requests (REQUESTS=100000)
 	@exec $(PY) -m bench.attack --requests $${REQUESTS:-100000}
 
-fuzz: $(STAMP) ## Run the fuzz tests for longer
-	@GOODSGATE_TEST_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
+fuzz: $(STAMP) ## Run the fuzz tests and the tests of properties for longer
+	@GOODSGATE_TEST_FUZZ=long $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
+	@GOODSGATE_TEST_FUZZ=long $(PY) -m pytest --timeout 3600 -n auto --dist loadfile \
+		$$(grep -rlE 'effort\.(examples|SHARES)' tests --include='test_*.py')
 
 pictures: $(STAMP) ## Take the pictures of the console in docs/ again (needs Chromium)
 	@exec $(PY) -m tests.browser.pictures

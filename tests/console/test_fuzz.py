@@ -1,14 +1,14 @@
 """The console never answers any query, form or upload with a server error."""
 
-import os
 from urllib.parse import quote
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.console.conftest import Person, csrf
+from tests.effort import LONG
 
-EXAMPLES = 2_000 if os.environ.get("GOODSGATE_TEST_FUZZ") == "long" else 60
+EXAMPLES = 2_000 if LONG else 60
 TEXT = st.text(max_size=30) | st.just("a\0b")
 GETS = (
     "/console/batches", "{base}/batches/{x}", "{base}/batches/{x}/records", "{base}/batches/{x}/report",

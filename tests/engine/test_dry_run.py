@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from goodsgate.app import create_dry_runner
 from goodsgate.model.batch import Kind, Policy, Verb
+from tests import effort
 from tests.shop import Shop, ndjson
 
 RECORDS = st.lists(
@@ -15,7 +16,7 @@ RECORDS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=effort.examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(held=RECORDS, records=RECORDS, verb=st.sampled_from(Verb))
 def test_a_dry_run_has_the_result_of_the_real_run_and_changes_nothing(shop: Shop, held, records, verb) -> None:
     """Counts and issue groups, against whatever the catalogue holds, with every verb."""

@@ -15,7 +15,7 @@ from goodsgate.formats import Chunk, write
 from goodsgate.formats.formula_marks import is_marked, mark_formula, unmark_formula
 from goodsgate.model.batch import Kind, Policy, RoundKind
 from goodsgate.store.contract import ClaimedRound
-from tests import factories
+from tests import effort, factories
 from tests.shop import Shop, ndjson
 
 SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20'"
@@ -62,7 +62,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @given(cells=st.lists(CELLS.filter(lambda cell: cell.strip() == cell), min_size=2, max_size=2))
 @example(cells=["null", "=null"])
 @example(cells=["true", "-5"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort.examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_report_that_is_sent_back_is_what_was_received(shop, raw, cells):
     """Any cell text, of a table and of JSON, marked or raw."""
     rejected = {"sku": "A", "title": cells[0], "=note": cells[1], "price": "on request"}

@@ -14,6 +14,7 @@ from goodsgate.model.issue import issue
 from goodsgate.model.roles import BEGINS_PRODUCT
 from goodsgate.profiles import load_profile
 from goodsgate.profiles.group import Group, RoleRule
+from tests import effort
 
 IMAGE = "https://cdn.example.com"
 COLUMNS = ["handle", "sku", "title", "color", "price", "image", "position"]
@@ -158,7 +159,7 @@ ROWS = st.lists(
 """Rows without any cell are not read."""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=effort.examples(100), deadline=None)
 @given(cells=ROWS, cuts=st.lists(st.integers(1, 13), max_size=6), skip=st.integers(0, 14),
        rows_max=st.integers(1, 5), kind=st.sampled_from(["images", "titles", "begins"]),
        broken=st.sets(st.integers(0, 13)))

@@ -5,11 +5,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Duplicates, Kind
+from tests import effort
 from tests.engine.model import BATCH, KEYS, Expected, opened
 from tests.shop import ndjson
 
 STEP = st.one_of(BATCH, st.just("work"))
-EXAMPLES = [("sqlite", 60), ("postgres", 25)]
+EXAMPLES = [("sqlite", effort.examples(60)), ("postgres", effort.examples(25))]
 """A server takes ten times as long to make a store on."""
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind
-from tests import stores
+from tests import effort, stores
 from tests.shop import Shop
 
 SKUS = "ABC"
@@ -47,7 +47,7 @@ def _send(shop: Shop, collection: str, records: list[tuple[str, int | None]], pa
     )
 
 
-@settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=effort.examples(20), deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(sent=batches)
 def test_the_end_is_that_of_the_order_of_acceptance(shop: Shop, sent: list[Any]) -> None:
     """Numbers, and what is held at all."""

@@ -16,6 +16,7 @@ from goodsgate.engine.scheduling import AppliedChunk, PreparedAhead
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import Duplicates, Kind, Verb
 from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Store, StoreBusyError, StoreError
+from tests import effort
 from tests.engine.model import opened
 from tests.shop import Shop, ndjson
 
@@ -112,7 +113,7 @@ def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(chunk_recor
     """Results, issues and items are the same, whatever fails on the way."""
     collections = itertools.count()
 
-    @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=effort.examples(25), suppress_health_check=list(HealthCheck))
     @given(batches=st.lists(BATCH, min_size=1, max_size=2), troubles=TROUBLES)
     @example(batches=[(Duplicates.MERGE, [*ASUNDER, *TWINS])], troubles={4: "unheard", 9: "refused", 15: "lost"})
     def walk(batches: list[tuple[Duplicates, list[dict[str, object]]]], troubles: dict[int, str]) -> None:

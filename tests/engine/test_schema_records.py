@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Duplicates, Kind, Policy, Result, Verb
-from tests import stores
+from tests import effort, stores
 from tests.shop import Shop, ndjson
 
 SCHEMAS = {
@@ -112,7 +112,7 @@ def test_any_sequence_leaves_what_one_by_one_leaves(tmp_path, store: str, togeth
     """Batches committed together or each alone; results, items and marks against a model."""
     number = 0
     with Shop(tmp_path, kind=store) as shop:
-        @settings(deadline=None, max_examples=60 if store == "sqlite" else 15)
+        @settings(deadline=None, max_examples=effort.examples(60) if store == "sqlite" else effort.examples(15))
         @given(STEPS)
         def hold(steps: list[tuple[Verb, list[dict[str, object]]]]) -> None:
             nonlocal number

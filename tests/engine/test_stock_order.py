@@ -19,6 +19,7 @@ from goodsgate.engine.stock import Stock, StockMovement, StockOperation
 from goodsgate.model.batch import Duplicates, Kind, Verb
 from goodsgate.store.contract import ChunkCommit, Claim, StockChangedError
 from goodsgate.store.strict import StrictStore
+from tests import effort
 from tests.engine.conftest import Opens
 from tests.shop import Shop, open_store
 
@@ -139,7 +140,7 @@ def scene(opens: Opens) -> Iterator[tuple[Shop, Between, Stock]]:
 _collections = itertools.count()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort.examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(turns=TURNS)
 def test_whatever_comes_between(scene: tuple[Shop, Between, Stock], turns: list[Any]) -> None:
     """Items, levels and refusals are the model's."""

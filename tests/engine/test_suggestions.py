@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.suggestions import Members, fix_line, fix_lines, member_of, members_of, with_suggestions
 from goodsgate.model.issue import Issue, issue
+from tests import effort
 from tests.shop import Shop
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -66,7 +67,7 @@ def test_what_is_no_record_has_no_members() -> None:
     assert members_of(b'["1","2","3"]', ["a", "a"]) == {"a": "1"}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=effort.examples(150))
 @given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=5), TEXTS, st.data())
 def test_only_what_was_refused_is_changed(record: dict[str, str], suggestion: str, data: st.DataObject) -> None:
     """Whatever the names and values are."""

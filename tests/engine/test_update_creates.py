@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Batch, Duplicates, Kind, Policy, Verb
 from goodsgate.store.contract import BatchFilter
+from tests import effort
 from tests.shop import Shop, ndjson
 
 MAKING = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Duplicates.OFF)
@@ -52,7 +53,7 @@ def _send(shop: Shop, *pieces: bytes, watcher: Watching | None = None) -> Batch:
     return batch
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=effort.examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(RECORDS, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_members_are_merged_in_order(tmp_path_factory: pytest.TempPathFactory, sent: list[list[dict]]) -> None:
     """However the records are cut into batches: named members replace, null clears, everything else stays."""

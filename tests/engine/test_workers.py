@@ -1,6 +1,7 @@
 """Several workers at once: a lane ends as its batches worked one by one would, however many there are."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from goodsgate.app import create_worker
 from goodsgate.engine import Worker
 from goodsgate.store.contract import Store, StoreError
+from goodsgate.store.shared import rounds
 from goodsgate.store.strict import StrictStore
+from tests import effort
 from tests.engine.model import BATCH, Expected, opened
 from tests.shop import Shop, open_store
 from tests.stores import KINDS
@@ -28,11 +31,13 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
     def run(worker: Worker) -> None:
         while True:
             try:
-                busy = worker.step() or bool(shop.store.statistics()["lanes"])
+                if worker.step():
+                    continue
+                if stop.is_set() and not shop.store.statistics()["lanes"]:
+                    return
             except StoreError:
-                continue
-            if stop.is_set() and not busy:
-                return
+                pass
+            time.sleep(0.002)
 
     threads = [
         threading.Thread(target=run, args=(create_worker(store, shop.config, f"worker-{number}"),))
@@ -51,8 +56,15 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
                 store.close()
 
 
+@pytest.fixture
+def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lane rest for a moment, however many leases run out in a row."""
+    monkeypatch.setattr(rounds, "REST_SECONDS_MAX", 0.01)
+
+
+@pytest.mark.usefixtures("short_rests")
 @pytest.mark.parametrize("store", KINDS)
-@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=effort.examples(15), suppress_health_check=list(HealthCheck))
 @given(
     batches=st.lists(BATCH, min_size=4, max_size=12), workers=st.integers(2, 4), chunk_records=st.integers(1, 3),
     together=st.sampled_from([1, 4, 64]), lease_seconds=st.sampled_from([0.1, 15.0]),

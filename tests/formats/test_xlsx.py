@@ -14,6 +14,7 @@ from goodsgate.engine.mapping_resolution import resolve_name
 from goodsgate.formats import FormatOverflowError, write
 from goodsgate.formats.workbook.values import date_text, key_text, number_format, number_text
 from goodsgate.model.batch import Kind, Policy
+from tests import effort
 from tests.formats import hostile_workbooks
 from tests.formats.helpers import PACKINGS, SIZES, packed, read
 
@@ -31,7 +32,7 @@ def workbook(fill, *, names=("Sheet1",)) -> bytes:
     return file.getvalue()
 
 
-@settings(deadline=None, max_examples=20)  # each example starts parsers
+@settings(deadline=None, max_examples=effort.examples(20))  # each example starts parsers
 @given(st.lists(st.lists(CELL, min_size=3, max_size=3), max_size=6), PACKINGS, SIZES)
 def test_written_files_are_read_back(rows, content_encoding, sizes):
     """Cells come back character for character, and never as numbers or formulas."""

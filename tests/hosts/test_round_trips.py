@@ -14,7 +14,7 @@ from goodsgate.model.batch import Kind, new_id
 from goodsgate.store.contract import BatchFilter, Idempotency, KeyInUseError, Store, StoreBusyError, StoreError
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.postgres.connections import Connection
-from tests import stores
+from tests import effort, stores
 from tests.postgres import Server
 from tests.store import child
 from tests.store.wire import Wire
@@ -44,7 +44,7 @@ def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
     opened.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort.examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(label=TEXTS, collection=TEXTS, facts=st.dictionaries(TEXTS, TEXTS, max_size=3), body=st.binary(max_size=2_000))
 def test_stored_values_are_read_unchanged(store: PostgresStore, label: str, collection: str, facts: dict[str, str],
                                           body: bytes) -> None:
@@ -59,7 +59,7 @@ def test_stored_values_are_read_unchanged(store: PostgresStore, label: str, coll
 
 
 @given(text=TEXTS.filter(bool), answer=st.binary(max_size=200))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort.examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_idempotency_key_is_reserved_once(store: PostgresStore, text: str, answer: bytes) -> None:
     """Its response is returned byte for byte."""
     with suppress(KeyInUseError):

@@ -4,7 +4,6 @@ The short form tries a few fixed examples of each operation. The long form (``ma
 tries hundreds, other ones in each run, and every boundary value that the contract's schemas name.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
 from goodsgate.http.endpoints import load_openapi
-
-LONG = os.environ.get("GOODSGATE_TEST_FUZZ") == "long"
+from tests.effort import LONG
 
 
 def load_schema(package: str, checks: dict[str, dict[str, Any]]) -> schemathesis.BaseSchema:

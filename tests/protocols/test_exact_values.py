@@ -4,7 +4,6 @@ The short form tries a few fixed examples; ``GOODSGATE_TEST_FUZZ=long`` tries ma
 """
 
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind
 from goodsgate.model.json_text import read_json
 from goodsgate.protocols.productsup.stream_store import collection_of
-from tests import stores
+from tests import effort, stores
 from tests.http_gate import HttpGate
 from tests.protocols.justwalkout import client as justwalkout
 from tests.protocols.konnect import client as konnect
@@ -28,7 +27,7 @@ from tests.protocols.mircate.pim import client as pim
 from tests.protocols.productsup import client as productsup
 from tests.shop import Shop
 
-EXAMPLES = 60 if os.environ.get("GOODSGATE_TEST_FUZZ") == "long" else 1
+EXAMPLES = 60 if effort.LONG else 1
 PHASES = (Phase.explicit, Phase.generate)
 """Without shrinking: each example is dozens of requests."""
 JSON = {"content-type": "application/json"}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.issue import CODES
 from goodsgate.rules import Checker
+from tests import effort
 from tests.rules.truth import EUROS, NOTHING, REFERENCE, codes, document, issues_of, product, rules
 from tests.rules.values import SAMPLES
 
@@ -157,7 +158,7 @@ def test_a_fault_of_ours_affects_only_its_record(caplog):
     assert name in caplog.text
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=effort.examples(400), deadline=None)
 @given(st.lists(
     st.binary(max_size=60) | st.from_regex(rb'\{"id": ?"[^"]{0,5}"(, ?"(title|price|variants)": ?.{0,20})?\}')
 ))
@@ -184,7 +185,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=effort.examples(400), deadline=None)
 @given(json_values, st.sampled_from(Kind))
 def test_a_check_never_raises_for_any_json(value, kind):
     """Whatever Python's json writes, lone surrogates and NaN included; and every issue can be worded."""

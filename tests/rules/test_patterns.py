@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.rules.patterns import MEMORY_BYTES_MAX, PATTERN_CHARACTERS_MAX, PatternError, compile_pattern
+from tests import effort
 
 
 @pytest.mark.parametrize("expression", [
@@ -52,7 +53,7 @@ def test_a_text_that_is_not_unicode_does_not_match() -> None:
     assert (pattern.search("\ud800"), pattern.fullmatch("\ud800")) == (False, False)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort.examples(300))
 @given(st.text("a|*+?(){}[]^$\\d1,b.", max_size=12), st.sampled_from(["a" * 500 + "!", "b" * 500, "ab" * 250 + "!"]))
 def test_every_expression_answers_or_is_refused(expression: str, text: str) -> None:
     """One that took for ever would hang this test."""

@@ -13,6 +13,7 @@ from goodsgate.model.catalogue import ReferenceEntry, item_key
 from goodsgate.rules import ReferenceData, Schema, SchemaChecker
 from goodsgate.rules.member_access import TypedRecord
 from goodsgate.rules.reference_data import level_of
+from tests import effort
 
 NODE = {
     "type": "object",
@@ -235,7 +236,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=effort.examples(200))
 @given(st.dictionaries(st.sampled_from(sorted(NODE["properties"])), JSON))
 def test_no_record_causes_a_failure(record):
     """Whatever the members hold: issues, never a fault."""
@@ -254,7 +255,7 @@ GOODS = {
 }
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=effort.examples(500))
 @given(st.fixed_dictionaries({}, optional={
     name: st.sampled_from([*values, None]) for name, values in GOODS.items()
 }), st.sampled_from([None, "L1"]))
@@ -302,7 +303,7 @@ EANS = st.lists(st.fixed_dictionaries({}, optional={"value": TEXT, "main": st.sa
 SIZES = st.lists(st.fixed_dictionaries({}, optional={"sku": TEXT, "eans": EANS | st.none()}), max_size=3)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort.examples(300))
 @given(st.fixed_dictionaries({"code": st.sampled_from(["x1", "y"])}, optional={
     "slug": TEXT | st.none(), "name": TEXT, "parent-code": TEXT, "sizes": SIZES | st.none(),
     "tax": st.fixed_dictionaries({}, optional={"rule": TEXT | st.none()}) | st.none(),

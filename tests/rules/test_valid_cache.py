@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import ReferenceEntry, digest_of
 from goodsgate.rules import Checker, ReferenceData, ValidCache
+from tests import effort
 from tests.rules.truth import NOTHING, document, product
 from tests.rules.values import SAMPLES
 
@@ -29,7 +30,7 @@ members = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=effort.examples(300), deadline=None)
 @given(st.lists(members, max_size=6), st.sampled_from(Kind), st.lists(st.integers(0, 5), max_size=12))
 def test_the_cache_does_not_change_results(changes, kind, order):
     """Keys, versions, verbs and issues are the same however often and in whatever order documents come."""

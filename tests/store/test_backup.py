@@ -26,6 +26,7 @@ from goodsgate.store.contract import (
 from goodsgate.store.sqlite import SqliteStore, backup
 from goodsgate.store.sqlite.statements import SqliteStatements
 from goodsgate.store.strict import StrictStore
+from tests import effort
 from tests.factories import NOW
 from tests.store import child
 
@@ -118,7 +119,7 @@ def contents(store: StrictStore, batches: list[str], *, times: bool = True) -> l
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=effort.examples(60))
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 8)), min_size=1, max_size=30))
 def test_a_copy_shows_what_the_store_shows_and_goes_on_as_it_does(steps: list[tuple[str, int]]) -> None:
     """Whatever was done before, a claim that is held and payloads that were swept included."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.model.catalogue import IndexEntry, Key, Scope, Token
 from goodsgate.store.contract import ChunkCommit, IndexFilter, LeaseLostError, Retention, StoreError
+from tests import effort
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, chunk_commit
 from tests.stores import KINDS
@@ -139,7 +140,7 @@ MARKS = st.dictionaries(
 
 
 @pytest.mark.parametrize("kind_of_store", KINDS)
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=effort.examples(15))
 @given(steps=st.lists(st.tuples(MARKS, st.sets(st.sampled_from("abcd"))), max_size=4))
 def test_index_entries_are_those_of_the_last_writes(tmp_path_factory, kind_of_store, steps) -> None:
     """Against a dictionary."""

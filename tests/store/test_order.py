@@ -13,9 +13,12 @@ from goodsgate.model.batch import Counts, Kind, Result, State
 from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Retention
 from goodsgate.store.shared.rounds import REST_SECONDS_MAX
 from goodsgate.store.strict.demands import key_order
+from tests import effort
 from tests.store.scene import Record, Scene, chunk_commit, digest, rejected_record
 
 KEYS = ["a", "A", "b", "ä", "c\x1fx"]
+EXAMPLES = [("sqlite", effort.examples(60)), ("postgres", effort.examples(25))]
+"""A server takes ten times as long."""
 LANES = [("acme", Kind.PRODUCT), ("acme", Kind.STOCK), ("bolt", Kind.PRODUCT)]
 LEASE_SECONDS = 10.0
 
@@ -184,7 +187,7 @@ def _check(hand: Hand, accepted: list[tuple[int, str]], cancelled: set[str]) -> 
             assert was.hash == (digest(Record(key, text=live[key]).document) if key in live else None)
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 60), ("postgres", 25)])  # a server takes ten times as long
+@pytest.mark.parametrize(("kind", "examples"), EXAMPLES)
 def test_any_interleaving_ends_as_one_by_one(kind: str, examples: int) -> None:
     """Of submissions, chunks, grouped batches, cancels, lost leases, replays, restarts and sweeps."""
 

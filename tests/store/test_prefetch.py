@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.store.contract import SupportsPrefetch
+from tests import effort
 from tests.store.scene import Record, Scene, advanced, chunk_commit
 
 KEYS = ["a", "A", "b", "B", "c", "ä", "Ä"]
@@ -27,7 +28,7 @@ def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
     """Against a second store at the same place, which foresees nothing."""
     numbers = itertools.count()
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=effort.examples(80), deadline=None)
     @given(steps)
     def walk(taken: list[tuple[str, list[str]]]) -> None:
         collection = f"c{next(numbers)}"

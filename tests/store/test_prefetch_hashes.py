@@ -14,6 +14,7 @@ from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.strict import StrictStore
 from goodsgate.store.strict.demands import ContractViolationError
+from tests import effort
 from tests.store.scene import Record, Scene, advanced, chunk_commit, digest
 
 KEYS = ["a", "b", "c", "d", "E", "f\x1fx", "ä", "Ö", "日", '"\\']
@@ -57,7 +58,7 @@ def test_prefetching_with_hashes_gives_the_same_answers(kind: str) -> None:
     numbers = itertools.count()
     alike = 0
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=effort.examples(60), deadline=None)
     @given(facts, changes, st.integers(0, len(KEYS)), st.booleans(), st.integers(0, 2))
     def walk(drawn: list[tuple[str, str, str]], changed: list[str], cut: int, both: bool, asking: int) -> None:
         nonlocal alike

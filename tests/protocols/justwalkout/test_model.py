@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, Strictness, Verb
-from tests import stores
+from tests import effort, stores
 from tests.protocols.justwalkout.client import item
 from tests.shop import Shop
 
@@ -64,7 +64,7 @@ def test_any_sequence_equals_the_model(kind, tmp_path, together):
     """Batches are processed together or one by one; results, items and index entries are equal."""
     number = 0
     with Shop(tmp_path, kind=kind) as shop:
-        @settings(deadline=None, max_examples=40 if kind == "sqlite" else 10)
+        @settings(deadline=None, max_examples=effort.examples(40) if kind == "sqlite" else effort.examples(10))
         @given(STEPS)
         def hold(steps):
             nonlocal number

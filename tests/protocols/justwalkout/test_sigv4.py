@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from goodsgate.protocols.justwalkout import sigv4
 from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, SignatureError
+from tests import effort
 
 PATH = "/v1/catalog/upload"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -32,7 +33,7 @@ def _verify(headers, body=b"{}", *, path=PATH, query="", method="POST", secret=S
     return signed
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=effort.examples(60))
 @given(
     body=st.binary(max_size=200), region=PRINTABLE, secret=PRINTABLE,
     extra=st.dictionaries(st.from_regex(r"x-amz-[a-z]{1,8}", fullmatch=True), st.text(
@@ -165,7 +166,7 @@ def test_a_date_is_required_and_matches_the_scope():
         sigv4.check_timestamp(impossible, datetime.now(UTC))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=effort.examples(200))
 @given(st.dictionaries(st.sampled_from([b"authorization", b"x-amz-date", b"date", b"host", b"x-amz-security-token"]),
                        st.binary(max_size=120)))
 def test_any_headers_are_handled(headers):

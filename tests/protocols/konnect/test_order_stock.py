@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from goodsgate.engine.stock import Stock, StockLevel
 from goodsgate.model.catalogue import item_key
 from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME, Transition, find_transition
+from tests import effort
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import LOCATION, Operator, Seller, invoice, set_stock
 
@@ -156,7 +157,7 @@ def _attempt(operator: Operator, orders: Seller, id: str, event: str) -> bool:
     return orders.errors(EVENTS[event], entry) == []
 
 
-@settings(max_examples=8, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
+@settings(max_examples=effort.examples(8), deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
           suppress_health_check=[*HealthCheck], derandomize=True)
 @given(st.lists(st.lists(st.sampled_from([*EVENTS, *EXTERNAL_EVENTS]), min_size=6, max_size=14), min_size=2,
     max_size=3))

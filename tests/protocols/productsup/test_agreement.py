@@ -19,6 +19,7 @@ from goodsgate.protocols.productsup.upload_validation import (
     LineChecker,
     StageReport,
 )
+from tests import effort
 from tests.factories import NOW
 from tests.protocols.productsup.test_lines import VECTORS
 from tests.shop import Shop
@@ -101,7 +102,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=effort.examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(LINES, max_size=40), st.sampled_from([b"", MARK, b"\xff\xfe"]), st.lists(st.integers(0, 60), max_size=4)
 )
@@ -112,7 +113,7 @@ def test_both_stages_agree_on_any_bytes(shop: Shop, lines: list[bytes], mark: by
         _agree(shop, body, sizes)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=effort.examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES.filter(lambda line: decode_error(line) is None) | VALUES.map(_json), max_size=30))
 def test_the_expected_processing_of_an_array_is_correct(shop: Shop, elements: list[bytes]) -> None:
     """This covers arrays that decode as a whole and are not empty."""

@@ -9,6 +9,7 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import effort
 from tests.protocols.productsup.client import Productsup, error
 
 
@@ -131,7 +132,7 @@ def test_c15_c18_deletions_have_a_body_or_none(sender: Productsup) -> None:
     assert _products(sender) == {}
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=effort.examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([b'{"id":"1"}', b"{}", b"", b"x", b'{"id":" "}']), max_size=6), st.booleans())
 def test_c17_answers_are_consistent(sender: Productsup, lines: list[bytes], referenced: bool) -> None:
     """Statuses follow from counts, and counts add up."""

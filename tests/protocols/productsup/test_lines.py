@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from goodsgate.protocols.productsup.decoding import decode_error
 from goodsgate.protocols.productsup.upload_validation import LINE_BYTES_MAX, LineChecker, check_line
+from tests import effort
 from tests.factories import NOW
 
 CONTROL = "Control character error, possibly incorrectly encoded"
@@ -65,7 +66,7 @@ def test_a_line_gets_its_message(line: bytes, message: str | None) -> None:
     assert check_line(line) == message
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort.examples(300))
 @given(st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
@@ -77,7 +78,7 @@ def test_the_decoder_accepts_all_json(value: object, ascii: bool) -> None:
     assert decode_error(text.encode("utf-8", "surrogatepass")) is None
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=effort.examples(500))
 @given(st.binary(max_size=30) | st.text('{}[]:,"\\u1d8tfn 0.-e', max_size=20).map(str.encode))
 def test_the_decoder_accepts_nothing_else(line: bytes) -> None:
     """It agrees with the fast decoder, except for numbers beyond all bounds, which are not tested."""
@@ -89,7 +90,7 @@ def test_the_decoder_accepts_nothing_else(line: bytes) -> None:
         assert decode_error(line) is None
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=effort.examples(100))
 @given(st.lists(st.sampled_from([line for line, _ in VECTORS if len(line) < 100]), max_size=12), st.booleans(),
        st.lists(st.integers(1, 30), min_size=1))
 def test_it_does_not_matter_how_a_body_is_split(lines: list[bytes], ends: bool, cuts: list[int]) -> None:

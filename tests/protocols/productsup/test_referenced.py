@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from goodsgate.protocols.productsup.decoding import decode_error
 from goodsgate.protocols.productsup.raw_upload import RawUpload, UndecodableUploadError
 from goodsgate.protocols.productsup.upload_validation import LINE_BYTES_MAX
+from tests import effort
 from tests.factories import NOW
 from tests.protocols.productsup.client import ONE_STORE, Productsup, error
 from tests.protocols.productsup.test_lines import VECTORS
@@ -167,7 +168,7 @@ VALUES = st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda in
                       | st.dictionaries(st.text(max_size=2), inner, max_size=2), max_leaves=4)
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(deadline=None, max_examples=effort.examples(400), suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.lists(ELEMENTS | VALUES.map(lambda value: json.dumps(value).encode()), max_size=6),
     st.sampled_from([b",", b" ,\n", b",,", b" "]), st.sampled_from([(b"[", b"]"), (b" [\n", b" ] "), (b"", b"")]),

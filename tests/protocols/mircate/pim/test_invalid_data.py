@@ -15,7 +15,7 @@ from goodsgate.protocols.mircate.pim.configuration import encode
 from goodsgate.protocols.mircate.pim.products import UPSERT
 from goodsgate.protocols.mircate.pim.records import with_id
 from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, RESOURCE_TYPE
-from tests import factories
+from tests import effort, factories
 from tests.protocols.mircate.pim.shirts import SHIRTS
 from tests.shop import Shop
 
@@ -76,7 +76,7 @@ def _sent(shop: Shop, merchant: str, records: list[bytes]) -> Batch:
     return shop.run(b"\n".join(records), merchant=merchant, collection=COLLECTION, **policy)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=effort.examples(60), suppress_health_check=list(HealthCheck))
 @given(st.lists(st.one_of(PRODUCT, MODEL, VARIANT), min_size=1, max_size=12))
 def test_every_record_is_checked(shop: Shop, products: list[Any]) -> None:
     """It gets issues and never a fault; a stored product that is sent again is unchanged."""

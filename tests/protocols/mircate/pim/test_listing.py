@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import effort
 from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import message
 from tests.protocols.mircate.pim.client import Manager
@@ -80,7 +81,7 @@ def test_sorts(shop: Manager, sorts: dict[str, str], ids: list[str]) -> None:
     assert shop.ids(sorts=sorts) == ids
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=effort.examples(15))
 @given(st.integers(0, 9), st.integers(0, 9), st.sampled_from([{}, {"id": "desc"}, {"enabled": "asc", "id": "desc"}]))
 def test_pages_are_cut_from_one_list(shop: Manager, offset: int, size: int, sorts: dict[str, str]) -> None:
     """The offset counts rows; after the end there are none."""

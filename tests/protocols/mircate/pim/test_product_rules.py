@@ -12,6 +12,7 @@ from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.protocols.mircate.pim.configuration import PimConfiguration, encode
 from goodsgate.protocols.mircate.pim.product_rules import PimRules, ProductRules
 from goodsgate.rules.merchant_rules import Record
+from tests import effort
 from tests.protocols.mircate.pim.shirts import SHIRTS, configuration, model, product, variant
 
 
@@ -207,7 +208,7 @@ STEPS = st.lists(st.tuples(
 ), max_size=12)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=effort.examples(100))
 @given(STEPS)
 def test_axes_and_unique_values_are_never_shared(steps: list[tuple[str, str, str, str, str | None]]) -> None:
     """This holds for any sequence of products."""

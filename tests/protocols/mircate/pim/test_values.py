@@ -15,6 +15,7 @@ from goodsgate.protocols.mircate.pim.values import (
     parse_time,
     unique_value,
 )
+from tests import effort
 
 
 def attribute(type: str = "TEXT", **members: Any) -> ProductAttribute:
@@ -133,7 +134,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort.examples(300))
 @given(st.sampled_from(sorted(SPECIFIC)), ANYTHING)
 def test_any_value_is_checked(type: str, value: object) -> None:
     """No value causes a fault."""
@@ -143,7 +144,7 @@ def test_any_value_is_checked(type: str, value: object) -> None:
     assert parse_time(value) is None or isinstance(value, str)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=effort.examples(200))
 @given(
     st.integers(-20, 20), st.none() | st.integers(-10, 10), st.none() | st.integers(-10, 10), st.booleans(),
     st.booleans(),
