@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import functools
 import gc
 import os
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests import stores
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Images of containers often set it. Hundreds of processes would compile all modules, each for half a second."""
+
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
+"""Thousands of clients, which speak plain HTTP, would each load the certificates of the system: 20 ms of CPU time."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
