@@ -20,7 +20,7 @@ CONTRACTS = {
 FILES = (
     "application/x-ndjson", "text/csv", "text/tab-separated-values", "application/xml", "application/zip",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/yaml",
-    "image/jpeg", "image/png", "image/tiff", "image/webp",
+    "image/avif", "image/gif", "image/jpeg", "image/png", "image/tiff", "image/webp",
 )
 """Content types that the generator does not know and is told to treat as files."""
 

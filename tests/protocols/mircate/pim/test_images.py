@@ -2,10 +2,12 @@
 
 import base64
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from goodsgate.protocols.mircate.pim.images import image_media_type
 from tests.protocols.mircate.client import message
@@ -142,7 +144,7 @@ def test_a_category_has_an_image(manager: Manager) -> None:
 
 
 def test_images_belong_to_one_project(manager: Manager, beginner: Manager) -> None:
-    """Parameters for their size are checked and ignored."""
+    """Parameters for their size are checked; what is no image for a decoder is returned as it was sent."""
     manager.put_all(product("s1"))
     filename = manager.attach("s1").json()["filename"]
     path = manager.path("PIMAPI/getImage")
@@ -154,6 +156,23 @@ def test_images_belong_to_one_project(manager: Manager, beginner: Manager) -> No
     for wrong in ("../../etc/passwd", filename.replace(".png", ".svg"), f"{manager.merchant}-{'0' * 32}.png"):
         assert manager.get(path, params={"filename": wrong}).status_code == 404
     assert message(beginner.get(beginner.path("PIMAPI/getImage"), params=parameters), 400) == "Permission denied!"
+
+
+def test_an_image_is_returned_in_another_size_and_format(manager: Manager) -> None:
+    """With limits; a format that the gate does not make is ignored."""
+    manager.put_all(product("s1"))
+    sent = BytesIO()
+    Image.new("RGBA", (200, 100), (255, 0, 0, 128)).save(sent, "png")
+    question = {"filename": manager.attach("s1", sent.getvalue()).json()["filename"]}
+    path = manager.path("PIMAPI/getImage")
+    small = manager.get(path, params={**question, "width": "50", "format": "webp", "quality": "80"})
+    assert small.headers["content-type"] == "image/webp"
+    assert Image.open(BytesIO(small.content)).size == (50, 25)
+    assert small.headers["cache-control"] == "max-age=86400"
+    for ignored in ({}, {"format": "heif", "width": "50"}):
+        assert manager.get(path, params={**question, **ignored}).content == sent.getvalue()
+    for wrong in ({"width": "0"}, {"height": "5001"}, {"background": "no colour"}):
+        assert message(manager.get(path, params={**question, **wrong}), 400).startswith("Invalid api parameters!")
 
 
 def test_another_merchants_image_cannot_be_deleted(manager: Manager, gate: Any) -> None:

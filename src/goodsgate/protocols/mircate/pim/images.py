@@ -4,23 +4,39 @@ The first bytes of an image decide its type, whatever its extension. Its name be
 for. As at the ancestor, anybody who knows the name can read the image; it contains 128 random bits.
 """
 
+import asyncio
 import base64
 import binascii
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from functools import cached_property
 from typing import Any
 
 import msgspec
+from PIL.ImageColor import getcolor
 from starlette.responses import Response
 
 from goodsgate.engine.refusal import Refusal
+from goodsgate.formats.images import ImageChange, ImageUnreadableError, change_image
 from goodsgate.http.context import ServerContext
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, is_own_project
 from goodsgate.protocols.mircate.pim.configuration import PATH, PimConfiguration, ProductCategory
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
-from goodsgate.protocols.mircate.responses import bad_request, json_response, not_found, response_headers
+from goodsgate.protocols.mircate.pim.unpublished import (
+    IMAGE_CHANGES_MAX,
+    IMAGE_CHANGES_WAITING_MAX,
+    IMAGE_MEMORY_BYTES_MAX,
+    IMAGE_SECONDS_MAX,
+    IMAGE_SIDE_MAX,
+)
+from goodsgate.protocols.mircate.responses import (
+    bad_request,
+    instance_busy,
+    json_response,
+    not_found,
+    response_headers,
+)
 from goodsgate.store.contract import StoreError
 from goodsgate.store.objects import Objects
 
@@ -40,7 +56,9 @@ PARAMETERS: dict[str, str] = {
     "format": "jpeg|jpg|png|webp|tiff|tif|gif|avif|heif|raw|jp2|jxl|pdf|svg",
     "quality": "[1-9][0-9]?|100", "compressionLevel": "[0-9]", "background": r".{1,50}",
 }
-"""Parameters of Get Image with their patterns; those that would transform the image are checked and then ignored."""
+"""Parameters of Get Image with their patterns."""
+FORMATS = {"jpg": "jpeg", "tif": "tiff"} | {name: name for name in ("jpeg", "png", "webp", "tiff", "gif", "avif")}
+"""Value of ``format`` → the format; others are not made, and the image is returned as it was sent."""
 INVALID_PARAMETERS = "Invalid api parameters! (Model validation failed)"
 
 
@@ -50,6 +68,9 @@ class ImageMethods:
     def __init__(self, context: ServerContext, configurations: ConfigurationStore) -> None:
         self._context = context
         self._configurations = configurations
+        self._changes = asyncio.Semaphore(IMAGE_CHANGES_MAX)
+        self._changes_open = 0
+        """Requests whose image is being changed, or waits for that."""
 
     def methods(self) -> dict[str, CallMethod]:
         """Return the methods by operation id."""
@@ -115,8 +136,8 @@ class ImageMethods:
 
     # -- read and delete ----------------------------------------------------------------------------------------------
 
-    def get(self, call: MethodCall) -> Response:
-        """Return an image as it was sent, whatever size is requested."""
+    def get(self, call: MethodCall) -> Response | Awaitable[Response]:
+        """Return an image, in the requested size and format if it can be decoded."""
         parameters = {name: value for name, value in call.arguments.items() if name in PARAMETERS}
         is_valid = all(re.fullmatch(PARAMETERS[name], str(value)) for name, value in parameters.items())
         if not is_valid or "filename" not in parameters:
@@ -129,8 +150,27 @@ class ImageMethods:
         content = self._objects.get(image_path(name[0]))
         if content is None:
             raise not_found()
-        headers = {**response_headers(), "cache-control": "max-age=86400", "content-disposition": "inline"}
-        return Response(b"".join(content), media_type=MEDIA_TYPES[name[3]], headers=headers)
+        change = _image_change(parameters, MEDIA_TYPES[name[3]].removeprefix("image/"))
+        if change is None:
+            return _image_response(b"".join(content), MEDIA_TYPES[name[3]])
+        return self._changed(b"".join(content), change, MEDIA_TYPES[name[3]])
+
+    async def _changed(self, content: bytes, change: ImageChange, media_type: str) -> Response:
+        """Return the changed image, or the image as it was sent if it cannot be decoded."""
+        if self._changes_open >= IMAGE_CHANGES_WAITING_MAX:
+            raise instance_busy()
+        self._changes_open += 1
+        try:
+            async with self._changes:
+                changed = await self._context.run_in_thread(
+                    change_image, content, change, memory_bytes_max=IMAGE_MEMORY_BYTES_MAX,
+                    seconds_max=IMAGE_SECONDS_MAX,
+                )
+        except ImageUnreadableError:
+            return _image_response(content, media_type)
+        finally:
+            self._changes_open -= 1
+        return _image_response(changed, f"image/{change.format}")
 
     def delete_images(self, call: MethodCall, filenames: Iterable[str]) -> None:
         """Delete those images that belong to the caller."""
@@ -138,6 +178,34 @@ class ImageMethods:
             name = NAME.fullmatch(filename)
             if name is not None and is_own_project(name[1], call.merchant, call.request.caller):
                 self._objects.delete(image_path(filename))
+
+
+def _image_change(parameters: dict[str, Any], own_format: str) -> ImageChange | None:
+    """Return what the parameters want of an image; None if that is the image as it was sent."""
+    wanted = parameters.keys() - {"filename"}
+    format = FORMATS.get(str(parameters.get("format", own_format)))
+    if not wanted or format is None:
+        return None
+    sizes = {name: round(float(parameters[name])) for name in ("width", "height") if name in parameters}
+    if any(not 1 <= size <= IMAGE_SIDE_MAX for size in sizes.values()):
+        raise bad_request(INVALID_PARAMETERS)
+    try:
+        background = getcolor(str(parameters.get("background", "#00000000")), "RGBA")
+    except ValueError as fault:
+        raise bad_request(INVALID_PARAMETERS) from fault
+    numbers = {
+        member: int(parameters[name]) for name, member in
+        (("quality", "quality"), ("compressionLevel", "compression_level")) if name in parameters
+    }
+    return ImageChange(
+        **sizes, **numbers, fit=str(parameters.get("fit", "cover")), format=format,
+        background=background if isinstance(background, tuple) else (background,),
+    )
+
+
+def _image_response(content: bytes, media_type: str) -> Response:
+    headers = {**response_headers(), "cache-control": "max-age=86400", "content-disposition": "inline"}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def image_media_type(content: bytes) -> str | None:

@@ -28,6 +28,12 @@ PRODUCTS_BYTES_MAX = 16 * 1024**2
 """Limits of one request."""
 SORTED_MAX = 50_000
 """Products that can be sorted by several members; more can be sorted only by one."""
+IMAGE_SIDE_MAX = 5_000
+"""Width and height that Get Image makes."""
+IMAGE_CHANGES_MAX, IMAGE_CHANGES_WAITING_MAX = 2, 100
+"""Images that one API process changes at once, and such requests that are open at once."""
+IMAGE_MEMORY_BYTES_MAX, IMAGE_SECONDS_MAX = 1024**3, 10.0
+"""Limits of the process that changes an image."""
 DEPTH_MAX = 12
 """Levels of categories."""
 DEPTH_KEPT_MAX = 64
