@@ -1,14 +1,15 @@
 """Charsets are detected and reported, and every record gets its own characters."""
 
 import codecs
+import gzip
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.formats import UnknownEncodingError, find_encoding
+from goodsgate.formats import Limits, UnknownEncodingError, find_encoding, open_reader
 from tests.data import sample_bytes
-from tests.formats.helpers import SIZES, TEXT, read
+from tests.formats.helpers import SIZES, TEXT, pieces, read
 
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=3, max_size=20), min_size=4)
 CP1252 = [letter + "a " for letter in "äöüÄÖÜßéèêçñ€–„“”’™®°½"]
@@ -52,6 +53,27 @@ def test_windows_1252_is_read_with_a_notice_or_refused(lines, sizes):
         assert [row[0].strip() for row in found.records] == [line.strip() for line in text.split("\n")[1:]]
     else:
         assert (found.refused, found.records) == ("encoding_uncertain", [])
+
+
+@pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
+@pytest.mark.parametrize(("letters", "code"), [
+    ("Käse, Brötchen, Müsli\n".encode("cp1252"), "encoding_guessed"), (b"Kr\xe1l\n", "encoding_uncertain"),
+    ("Käse\n".encode(), None),
+])
+@pytest.mark.parametrize("rows", [10, 200_000])
+def test_a_charset_is_certain_before_the_first_record(
+    rows: int, letters: bytes, code: str | None, content_encoding: str
+) -> None:
+    """However far behind it the first letter beyond ASCII stands, in memory or in a second pass."""
+    data = b"id\n" + b"SKU-0001\n" * rows + letters
+    packed = gzip.compress(data, 1) if content_encoding == "gzip" else data
+    reader = open_reader(
+        pieces(packed), format="csv", content_encoding=content_encoding, limits=Limits(chunk_records_max=1_000),
+        again=lambda: pieces(packed),
+    )
+    records = sum(map(len, reader.chunks()))
+    assert [notice.code for notice in reader.notices] == ([code] if code else [])
+    assert records == (0 if code == "encoding_uncertain" else rows + 1)
 
 
 @settings(deadline=None)

@@ -88,6 +88,7 @@ class RoundReader:
         return formats.open_reader(
             pieces or iter(()), format=format, content_encoding=content_encoding, limits=self._limits,
             exact=bool(round.policy.schema), options=read_options(round.kind, round.policy),
+            again=lambda: self._store.payload(round.merchant, round.batch, 0) or iter(()),
         )
 
     def chunks(self) -> Iterator[Chunk]:

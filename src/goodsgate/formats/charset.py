@@ -10,8 +10,9 @@ this order:
 3. ASCII is passed on as long as there is nothing else. The 256 KiB that begin with the first byte beyond ASCII decide:
    they are UTF-8 if they hold at least as many valid UTF-8 sequences as broken bytes. So a few broken lines do not turn
    a UTF-8 file into something else. JSON is always UTF-8 (RFC 8259, section 8.1).
-4. Else a legacy charset is detected, see `charset_detection`. If that is not certain, reading stops, and records that
-   were not delivered yet are dropped (`encoding_uncertain`).
+4. Else a legacy charset is detected, see `charset_detection`. If that is not certain, nothing is read
+   (`encoding_uncertain`). For that the first 64 MiB are looked through before the first record. If only what comes
+   after them is not certain, reading stops there, and records that were not delivered yet are dropped.
 
 Every detected charset but UTF-8 adds a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in
 the charset come out as bytes that are not UTF-8 either, so that the same check finds their record.
@@ -19,8 +20,9 @@ the charset come out as bytes that are not UTF-8 either, so that the same check 
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import NamedTuple
 
 from goodsgate.formats.charset_detection import NAMES, WIDE, Detection, detect_encoding, is_plausible
 from goodsgate.formats.content_encoding import detect_content_encoding
@@ -29,6 +31,10 @@ from goodsgate.formats.payload_reader import PayloadReader
 
 HEAD_BYTES = 64 * 1024
 SAMPLE_BYTES = 256 * 1024
+AHEAD_MEMORY_BYTES = 1024 * 1024
+"""ASCII that is read before the first record, in case that what follows is not certain."""
+AHEAD_BYTES = 64 * 1024 * 1024
+"""ASCII that is read a second time for that, if the text is longer."""
 WIDE_CHARACTERS_MIN = 8
 """Characters that are UTF-8 by accident in charsets of several bytes for each character, but hardly as many as this."""
 
@@ -128,11 +134,11 @@ def is_mostly_utf8(sample: bytes) -> bool:
 
 
 def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None = None, fallback: str | None = None,
-         is_json: bool = False) -> Iterator[bytes]:
+         is_json: bool = False, again: Callable[[], Iterator[bytes]] | None = None) -> Iterator[bytes]:
     """Yield the text in UTF-8, in pieces of any size; nothing for a binary file, which sets `reader.stopped`.
 
     `encoding` is the charset that the submitter has named, as `find_encoding` returns it, and `fallback` the one of a
-    text that is not UTF-8.
+    text that is not UTF-8. `again` returns the same pieces once more, to look ahead in them.
     """
     head, pieces = first_bytes(pieces, HEAD_BYTES)
     if other := describe_binary(head):
@@ -145,7 +151,7 @@ def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None
         yield from pieces if encoding == "utf-8" else _decode_named(pieces, reader, encoding)
         return
     if detected is None:
-        yield from pieces if is_json else _decode_unmarked(pieces, reader, fallback)
+        yield from pieces if is_json else _decode_unmarked(pieces, reader, fallback, again)
         return
     charset, mark_bytes = detected
     rest = skip_bytes(pieces, mark_bytes)
@@ -177,32 +183,94 @@ def skip_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
         count = max(0, count - len(piece))
 
 
-def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: str | None) -> Iterator[bytes]:
+class _Verdict(NamedTuple):
+    """What the first bytes beyond ASCII of a text say about all of it."""
+
+    found: Detection | None
+    """The charset; None if it is UTF-8."""
+    before: bytes
+    """The end of the ASCII before them."""
+    rest: Iterator[bytes]
+    """The text from there on."""
+
+
+def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: str | None,
+                     again: Callable[[], Iterator[bytes]] | None) -> Iterator[bytes]:
+    """Yield a text without a mark; nothing if it is not certain what its charset is, as far as that is known ahead."""
+    ahead, first = list[bytes](), None
+    size = 0
     for piece in pieces:
-        if piece.isascii():
+        if not piece.isascii():
+            first = piece
+            break
+        ahead.append(piece)
+        size += len(piece)
+        if size >= AHEAD_MEMORY_BYTES:
+            break
+    if first is None and size >= AHEAD_MEMORY_BYTES and again is not None:
+        later = _limit(again(), AHEAD_BYTES)
+        further = _skip_ascii(later)
+        if further is not None and not _is_certain(_judge(further, later, fallback=fallback), reader):
+            return
+    verdict = _judge(first, pieces, fallback=fallback) if first is not None else None
+    if verdict is not None and not _is_certain(verdict, reader):
+        return
+    yield from ahead
+    if verdict is None:
+        for piece in pieces:
+            if not piece.isascii():
+                verdict = _judge(piece, pieces, fallback=fallback)
+                break
             yield piece
-            continue
-        first = _BEYOND_ASCII.search(piece)
-        start = piece.rfind(b"\n", 0, first.start() if first else 0) + 1
-        yield piece[:start]
-        sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
-        is_utf8 = is_mostly_utf8(sample)
-        if is_utf8 and (fallback is None or _has_characters_of(sample, fallback) or not is_plausible(sample, fallback)):
-            yield from rest
-            return
-        if fallback is not None:
-            found = Detection(fallback, 1.0, [])
-        else:
-            whole = sample[: sample.rfind(b"\n") + 1] if len(sample) == SAMPLE_BYTES else sample
-            found = detect_encoding(whole or sample)
-        if found.encoding is None:
-            reader.reject("encoding_uncertain", " or ".join(found.candidates) or "none that is known fits")
-            return
-        reader.charset = NAMES.get(found.encoding, found.encoding)
-        reader.add_decision("encoding", reader.charset, "detected", found.confidence)
+    if verdict is None:
+        return
+    yield verdict.before
+    if verdict.found is None:
+        yield from verdict.rest
+    elif _is_certain(verdict, reader):
+        assert verdict.found.encoding is not None
+        reader.charset = NAMES.get(verdict.found.encoding, verdict.found.encoding)
+        reader.add_decision("encoding", reader.charset, "detected", verdict.found.confidence)
         if fallback is None:
             reader.add_notice("encoding_guessed", reader.charset)
-        yield from _decode(rest, found.encoding)
+        yield from _decode(verdict.rest, verdict.found.encoding)
+
+
+def _skip_ascii(pieces: Iterator[bytes]) -> bytes | None:
+    """Return the first piece that is not ASCII; None if there is none."""
+    return next((piece for piece in pieces if not piece.isascii()), None)
+
+
+def _limit(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield the pieces up to a size."""
+    for piece in pieces:
+        yield piece
+        count -= len(piece)
+        if count <= 0:
+            return
+
+
+def _judge(piece: bytes, pieces: Iterator[bytes], *, fallback: str | None) -> _Verdict:
+    """Return what a piece with the first bytes beyond ASCII, and those after it, are."""
+    first = _BEYOND_ASCII.search(piece)
+    start = piece.rfind(b"\n", 0, first.start() if first else 0) + 1
+    sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
+    is_utf8 = is_mostly_utf8(sample)
+    if is_utf8 and (fallback is None or _has_characters_of(sample, fallback) or not is_plausible(sample, fallback)):
+        return _Verdict(None, piece[:start], rest)
+    if fallback is not None:
+        return _Verdict(Detection(fallback, 1.0, []), piece[:start], rest)
+    whole = sample[: sample.rfind(b"\n") + 1] if len(sample) == SAMPLE_BYTES else sample
+    return _Verdict(detect_encoding(whole or sample), piece[:start], rest)
+
+
+def _is_certain(verdict: _Verdict, reader: PayloadReader) -> bool:
+    """Return whether the charset is certain; else the payload is rejected."""
+    found = verdict.found
+    if found is None or found.encoding is not None:
+        return True
+    reader.reject("encoding_uncertain", " or ".join(found.candidates) or "none that is known fits")
+    return False
 
 
 def _decode_named(pieces: Iterator[bytes], reader: PayloadReader, encoding: str) -> Iterator[bytes]:

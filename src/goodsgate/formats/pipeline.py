@@ -1,6 +1,6 @@
 """Open a payload: connect the stages of reading."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from goodsgate.formats.charset import utf8
 from goodsgate.formats.content_encoding import decompress
@@ -24,11 +24,13 @@ from goodsgate.formats.xml import XmlDocument
 
 
 def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
-                exact: bool = False, options: ReadOptions = ReadOptions()) -> Reader:
+                exact: bool = False, options: ReadOptions = ReadOptions(),
+                again: Callable[[], Iterator[bytes]] | None = None) -> Reader:
     """Return the reader of a payload; a text is read as far as its header.
 
     With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
-    far it inflates is limited by its size alone.
+    far it inflates is limited by its size alone. `again` returns the pieces once more, so that the charset of a long
+    text is known before its first record.
 
     Raises UnknownFormatError and UnknownContentEncodingError for names that are not in FORMATS and CONTENT_ENCODINGS,
     and whatever `pieces` raises; never for what the payload contains: that is in `notices`, `stopped` and the chunks.
@@ -54,7 +56,7 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
         return reader
     text = decompressed if exact else utf8(
         decompressed, reader, encoding=options.encoding, fallback=options.fallback_encoding,
-        is_json=format in ("ndjson", "json"),
+        is_json=format in ("ndjson", "json"), again=_decompressed_again(again, limits, content_encoding),
     )
     if format == "ndjson":
         reader.runs = ndjson(text, reader) if exact else lines_or_wrapped(text, reader, records_at=options.records_at)
@@ -70,3 +72,11 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
             text, reader, delimiter=delimiter or ("\t" if format == "tsv" else None), options=options
         ).runs()
     return reader
+
+
+def _decompressed_again(again: Callable[[], Iterator[bytes]] | None, limits: Limits, content_encoding: str,
+                        ) -> Callable[[], Iterator[bytes]] | None:
+    """Return what `again` returns, decompressed; what is wrong with it is found when it is read in earnest."""
+    if again is None:
+        return None
+    return lambda: decompress(again(), PayloadReader(limits), content_encoding=content_encoding)
