@@ -98,12 +98,12 @@ def create_secrets(store: Store, config: Config) -> "Secrets":
     return Secrets(store, parse_masters(config.secrets))
 
 
-def create_engine(store: Store, config: Config) -> "Engine":
-    """Return the engine over a store, for requests."""
+def create_engine(store: Store, config: Config, *, type: "type[Engine] | None" = None) -> "Engine":
+    """Return the engine over a store, for requests, possibly of a subclass."""
     from goodsgate.engine import Engine
     from goodsgate.engine.stock import Stock
 
-    return Engine(store, engine_settings(config), secrets=create_secrets(store, config), stock=Stock(store))
+    return (type or Engine)(store, engine_settings(config), secrets=create_secrets(store, config), stock=Stock(store))
 
 
 def create_worker(store: Store, config: Config, name: str | None = None, *,
@@ -187,17 +187,23 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     from goodsgate.console import Console
     from goodsgate.http.application import Application
     from goodsgate.http.context import ServerContext
+    from goodsgate.http.trouble import OrderedTrouble, TroubledApplication, TroubledContext, TroubledEngine
     from goodsgate.protocols import load_protocols
 
-    engine = create_engine(store, config)
+    allows_trouble = config.trouble == "allow"
+    engine = create_engine(store, config, type=TroubledEngine if allows_trouble else None)
     services = create_services(store, config, secrets=engine.secrets, stock=engine.stock)
     dry_runner = create_dry_runner(store, config)
-    context = ServerContext(engine, services, http_limits(config), dry_runner=dry_runner, workers_alive=workers_alive)
+    context = (TroubledContext if allows_trouble else ServerContext)(
+        engine, services, http_limits(config), dry_runner=dry_runner, workers_alive=workers_alive
+    )
+    if isinstance(engine, TroubledEngine):
+        context.trouble = engine.ordered = OrderedTrouble()
     protocols = load_protocols(context)
     titles = [(protocol.name, protocol.title) for protocol in protocols]
     console = Console(context, titles, dry_runner=dry_runner)
     origins = [origin for origin in config.cors_origins.replace(" ", "").split(",") if origin]
-    return Application(
+    return (TroubledApplication if allows_trouble else Application)(
         context, protocols, routes=console.routes(), background=[console.history], cors_origins=origins
     )
 

@@ -18,7 +18,9 @@ OTHERS_TELL = {code for code, entry in CODES.items() if entry.about == "file" or
     "version_kind_differs", "observed_in_future", "sku_unknown",
 }
 """Told by formats and engine."""
-TOLD_ELSEWHERE = {"internal_fault", "issues_cut", "line_unreadable", "line_too_deep", "record_not_object"}
+TOLD_ELSEWHERE = {
+    "internal_fault", "issues_cut", "line_unreadable", "line_too_deep", "record_not_object", "trouble_ordered",
+}
 """Of documents that are no records, tested with the checker."""
 SCHEMAS_TELL = {
     "text_too_short", "text_form", "list_too_short", "department_unknown", "template_unknown", "location_foreign",

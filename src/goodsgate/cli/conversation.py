@@ -12,6 +12,7 @@ from msgspec import UNSET
 from goodsgate.cli.transcripts import (
     ExpectedResponse,
     ProtocolClient,
+    RequestTemplate,
     SignatureScheme,
     Step,
     UnknownVariableError,
@@ -90,18 +91,18 @@ class Conversation:
             expected = msgspec.convert(
                 substitute(msgspec.to_builtins(step.response), self.variables), type=ExpectedResponse
             )
-            request = self._request(step)
+            request = self.build_request(step.request)
         except UnknownVariableError as error:
             return StepOutcome(name=step.name, differences=[f"the variable {error} has no value"])
         end, pause = time.monotonic() + step.repeat_seconds, POLL_SECONDS_MIN
         while True:
-            response = self._send(request, expected.status)
+            response = self.send(request, expected_status=expected.status)
             found = compare(expected, response)
             if not found or time.monotonic() > end:
                 break
             time.sleep(pause)
             pause = min(POLL_SECONDS_MAX, pause * 1.5)
-            request = self._request(step)  # a signature is of its time
+            request = self.build_request(step.request)  # a signature is of its time
         if not found:
             found = self._save(step, response)
         shown = f"{response.status_code} {response.text[:1000]}" if found else ""
@@ -121,10 +122,10 @@ class Conversation:
                 found.append(f"nothing to save as {name}: {error}")
         return found
 
-    def _request(self, step: Step) -> "httpx.Request":
+    def build_request(self, template: RequestTemplate) -> "httpx.Request":
+        """Return a request with its variables and credentials. Raises UnknownVariableError."""
         import httpx
 
-        template = step.request
         headers = substitute(template.headers, self.variables)
         if template.credentials:
             headers = {**substitute(self._client.headers, self.variables), **headers}
@@ -157,8 +158,8 @@ class Conversation:
         SigV4Auth(credentials, scheme.service, scheme.region).add_auth(signing)
         request.headers.update(dict(signing.headers))
 
-    def _send(self, request: "httpx.Request", expected_status: int) -> "httpx.Response":
-        """Send a request, and again after the time that a rate limit asks for."""
+    def send(self, request: "httpx.Request", *, expected_status: int) -> "httpx.Response":
+        """Send a request, and again after the time that a rate limit asks for; raises httpx.TransportError."""
         for _ in range(TOO_MANY_ATTEMPTS_MAX):
             response = self._http.send(request)
             if response.status_code != TOO_MANY_REQUESTS or expected_status == TOO_MANY_REQUESTS:

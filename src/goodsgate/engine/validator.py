@@ -218,7 +218,8 @@ class Validator:
         return CheckedChunk(
             chunk=chunk, documents=documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
             versions=records.versions, verbs=records.verbs, merged=records.merged, hashes=records.hashes,
-            issues=records.issues, merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
+            issues=_with_ordered_trouble(records.issues, len(chunk), policy) if policy.trouble else records.issues,
+            merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
             duplicates=duplicates_of(policy, round.kind), sku_severity=_sku_severity(round.kind, policy),
             merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
@@ -306,6 +307,12 @@ class _CheckedRecords(msgspec.Struct):
         self.patches.update((at + count, patch) for at, patch in following.patches.items())
         if self.refs is not None and following.refs is not None:
             self.refs += following.refs
+
+
+def _with_ordered_trouble(issues: dict[int, list[Issue]], count: int, policy: Policy) -> dict[int, list[Issue]]:
+    """Return the issues with one for each record that is to be rejected: all, or every second from the first."""
+    step = 2 if policy.trouble == "partly_rejected" else 1
+    return {**issues, **{at: [*issues.get(at, ()), issue("trouble_ordered")] for at in range(0, count, step)}}
 
 
 def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldMapping, giver_rules: Checker | None,

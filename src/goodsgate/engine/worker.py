@@ -150,6 +150,9 @@ class Worker:
         if round.worker_deaths and (round.cancelling or round.worker_deaths >= self._settings.worker_deaths_max):
             self._end_unread(claim, round, issue("worker_died", value=str(round.worker_deaths)))
             return
+        if round.policy.trouble == "broken" and round.round_kind is RoundKind.SUBMISSION and not round.cancelling:
+            self._end_unread(claim, round, issue("trouble_ordered"))
+            return
         try:
             if schedule is None or not schedule.resume(round):
                 schedule = self._open_round(round)

@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import IO, ParamSpec, TypeVar, cast
+from typing import IO, TYPE_CHECKING, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
@@ -27,6 +27,9 @@ from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
 from goodsgate.http.threads import WORK, RequestThreads, Work
 from goodsgate.observe import Metrics, StatisticsCache
+
+if TYPE_CHECKING:
+    from goodsgate.http.trouble import OrderedTrouble
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
@@ -56,6 +59,8 @@ class ServerContext:
     def __init__(self, engine: Engine, services: ProtocolServices, limits: HttpLimits, *,
                  dry_runner: DryRunner, workers_alive: Callable[[], int] | None = None) -> None:
         self.engine = engine
+        self.trouble: OrderedTrouble | None = None
+        """None: trouble on demand is not allowed."""
         self.store = engine.store
         self.services = services
         self.limits = limits

@@ -26,6 +26,8 @@ HTTP_REFUSALS: dict[str, str] = {
     "merchant_unknown": "Merchant not found.",
     "merchant_taken": "This merchant id is already in use.",
     "credential_unknown": "API key not found.",
+    "trouble_off": "Trouble on demand is not allowed here; see the setting trouble.",
+    "trouble_full": "Too many troubles are ordered; clear them first.",
     "internal_fault": "Internal error; it is logged under the request id.",
 }
 """Code → title of the refusals that only HTTP has, in addition to the engine's REFUSALS."""
@@ -83,6 +85,8 @@ STATUSES: dict[str, int] = {
     "merchant_unknown": 404,
     "merchant_taken": 409,
     "credential_unknown": 404,
+    "trouble_off": 403,
+    "trouble_full": 409,
     "internal_fault": 500,
 }
 """Code → HTTP status of every refusal; a vendor protocol may use others."""

@@ -190,6 +190,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Column by which rows belong together; None: the profile says so."""
     key: Literal["derived"] | None = None
     """Whether rows without a SKU get one, made of their group and their options."""
+    trouble: Literal["rejected", "partly_rejected", "broken"] | None = None
+    """Failure that was ordered for the submission, to test its client."""
     mapping: dict[str, list[str]] = {}
     """Submitter's column or member → fields; an empty list excludes the column from checks (it is still stored)."""
 

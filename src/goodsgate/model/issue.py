@@ -166,6 +166,7 @@ CODES: dict[str, Code] = {
     "records_too_many": Code("error", "The file contains too many records; expected {expected}.", "file"),
     "columns_too_many": Code("error", "The file has too many columns ({value}); expected {expected}.", "file"),
     "round_fault": Code("error", "Internal error while processing this file; it is logged as {value}.", "file"),
+    "trouble_ordered": Code("error", "Rejected because trouble was ordered for this submission.", "record"),
     "worker_died": Code(
         "error", "{value} workers ended while processing this file. Send it in smaller parts, or as CSV.", "file"
     ),

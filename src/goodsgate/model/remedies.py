@@ -68,6 +68,7 @@ REMEDIES: dict[str, str] = {
     "records_too_many": "Split the feed; records up to the limit were processed.",
     "columns_too_many": "Remove unused columns.",
     "round_fault": "The file is not at fault; report the id to the operator.",
+    "trouble_ordered": "Send the records again; `goodsgate trouble list` shows what is still ordered.",
     "worker_died": (
         "Do as the message says, and report the batch to the operator: the log of the workers says why they "
         "ended. Records of earlier chunks were processed."

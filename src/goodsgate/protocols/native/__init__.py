@@ -7,6 +7,7 @@ from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
+from goodsgate.protocols.native.trouble import TroubleHandlers
 
 
 def protocol(context: ServerContext) -> WireProtocol:
@@ -20,6 +21,7 @@ def protocol(context: ServerContext) -> WireProtocol:
         handlers={
             **BatchHandlers(context).handlers(), **queries.handlers(), **CatalogueHandlers(context).handlers(),
             **AccessHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
+            **TroubleHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
     )
