@@ -9,6 +9,7 @@ from goodsgate.engine.contents import batch_contents
 from goodsgate.model.batch import Kind, Outcome
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import Retention
+from tests.engine.conftest import Opens
 from tests.shop import Shop
 
 SHOPIFY = """Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src,Image Position
@@ -228,6 +229,52 @@ def test_a_corrected_row_ends_as_if_it_had_been_right_at_first(shop: Shop) -> No
     shop.fix(batch.id, b"_row,Type,SKU,Name,Regular price,Parent\n1,variation,L-R,Lamp red,24.9,LAMP\n", format="csv")
     shop.work()
     assert shop.items()["L-R"]["description"] == "A lamp"
+
+
+LONG = "x" * 200
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "fixes"), [
+    ("shopify", "cap,Cap,", f"cap,{LONG},", [[1]]),
+    ("shopify", "cap,Cap,", f"cap,{LONG},", [[2], [1]]),
+    ("woocommerce", "LAMP,Lamp,", f"LAMP,{LONG},", [[2]]),
+    ("woocommerce", "LAMP,Lamp,", f"LAMP,{LONG},", [[1], [2]]),
+    ("woocommerce", "LAMP,Lamp,", f"LAMP,{LONG},", [[3, 2]]),
+])
+@pytest.mark.parametrize("chunk", [1, 1_000])
+def test_rows_that_take_from_a_corrected_row_are_worked_again(
+    opens: Opens, name: str, right: str, wrong: str, fixes: list[list[int]], chunk: int
+) -> None:
+    """Whether they are in the fix or not, in any order, in one fix or several; the end is that of the right file."""
+    shop = opens("right", "acme", chunk_records_max=chunk)
+    header, *lines = FILES[name].splitlines()
+    expected = shop.run(FILES[name].encode(), format="csv", currency="EUR", merchant="right")
+    batch = submit(shop, FILES[name].replace(right, wrong)).id
+    for numbers in fixes:
+        rows = "".join(f"{number},{lines[number - 1]}\n" for number in numbers)
+        shop.fix(batch, f"_row,{header}\n{rows}".encode(), format="csv")
+        while shop.engine.batch("acme", batch).finished_at is None:
+            worker = create_worker(shop.store, shop.config, "another")  # which goes on where another one has died
+            worker.stop()
+            worker.step()
+            worker.close()
+    assert shop.items() == shop.items(merchant="right")
+    ended = shop.engine.batch("acme", batch)
+    assert (ended.counts, ended.roles, ended.total) == (expected.counts, expected.roles, expected.total)
+    assert results(shop, batch) == "".join(row.result[:1] for row in shop.results(expected.id, merchant="right"))
+
+
+def test_a_row_takes_what_an_earlier_fix_has_corrected(shop: Shop) -> None:
+    """And not what was submitted."""
+    batch = submit(shop, SHOPIFY.replace("cap,Cap,", f"cap,{LONG},").replace("C-B,6.00", "C-B,cheap"))
+    first = b'{"_row": 1, "Handle": "cap", "Title": "Hat", "Variant SKU": "C-R", "Variant Price": "5.00"}\n'
+    shop.fix(batch.id, first, format="ndjson")
+    shop.work()
+    assert results(shop, batch.id) == "crmcr"
+    shop.fix(batch.id, b"_row,Handle,Variant SKU,Variant Price\n2,cap,C-B,6.00\n", format="csv")
+    shop.work()
+    assert results(shop, batch.id) == "ccmcr"
+    assert shop.items()["C-B"]["title"] == "Hat"
 
 
 def test_a_row_whose_submission_is_gone_is_checked_by_itself_and_says_so(shop: Shop) -> None:

@@ -40,6 +40,17 @@ def row_texts(chunk: Chunk, header: list[str] | None) -> list[str]:
     return [_row_text(_members(chunk, at, header)) for at in range(len(chunk))]
 
 
+def row_numbers(chunk: Chunk, header: list[str] | None) -> list[int | None]:
+    """Return the number of the record that each record of a fix replaces; None if it names none."""
+    return [_number(text) for text in row_texts(chunk, header)]
+
+
+def row_texts_of(chunk: Chunk, at: int, columns: list[str]) -> list[str]:
+    """Return a record of a fix that is no table as a row of the batch."""
+    members = _members(chunk, at, None) or {}
+    return [cell_text(members.get(column)) for column in columns]
+
+
 def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, columns: list[str] | None, store: Store,
              ) -> Chunk:
     """Return the chunk with lines or rows like those of the batch, and with the numbers that its records replace.

@@ -16,6 +16,14 @@ from goodsgate.engine.fix_rows import reading_issue
 from goodsgate.engine.group_reading import complete_again, group_decision, resolve_groups
 from goodsgate.engine.grouped_chunks import GroupedChunks
 from goodsgate.engine.groups import PARENT_BYTES_MAX, RowGroups
+from goodsgate.engine.held_rows import (
+    ROW_REJECTED,
+    corrected_rows,
+    depends_on,
+    find_source_rows,
+    replaced_numbers,
+    with_corrections,
+)
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
@@ -74,10 +82,7 @@ class RoundReader:
             return self._open_submission(format=round.format, content_encoding=round.content_encoding)
         pieces = self._store.payload(round.merchant, round.batch, round.number)
         self._file_is_gone = pieces is None
-        return open_fix(
-            pieces or iter(()), self._limits, format=round.format, content_encoding=round.content_encoding,
-            kind=round.kind, policy=round.policy, reading=round.reading,
-        )
+        return self._open_fix(pieces or iter(()), round.format, round.content_encoding)
 
     def _open_submission(self, *, format: str, content_encoding: str) -> formats.Reader:
         """Open the payload of the batch itself."""
@@ -100,7 +105,7 @@ class RoundReader:
         if file is None:
             chunks = self._with_groups(self._rejected_chunks())
         elif round.round_kind is RoundKind.FIX:
-            chunks = self._with_groups(self._corrected_chunks(file))
+            chunks = self._with_groups(chain(self._corrected_chunks(file), self._dependent_chunks()))
         else:
             chunks = self._submitted_chunks(file)
             if self._splits_last_chunk:
@@ -232,9 +237,45 @@ class RoundReader:
                 yield chunk
             else:
                 submission = self._open_submission(format=batch.format, content_encoding=batch.content_encoding)
-                payload = None if self._submission_is_gone else submission.chunks()
+                payload = None if self._submission_is_gone else self._with_corrections(submission)
                 yield complete_again(chunk, groups, payload, rows_max=self._limits.group_rows_max)
             del chunk
+
+    def _with_corrections(self, submission: formats.Reader) -> Iterator[Chunk]:
+        """Return the chunks of the submission as this and earlier fixes have corrected its rows."""
+        columns = self.field_mapping.columns or []
+        return with_corrections(
+            submission.chunks(), corrected_rows(self._store, self.round, columns, self._open_fix)
+        )
+
+    def _open_fix(self, pieces: Iterator[bytes], format: str, content_encoding: str) -> formats.Reader:
+        round = self.round
+        return open_fix(
+            pieces, self._limits, format=format, content_encoding=content_encoding, kind=round.kind,
+            policy=round.policy, reading=round.reading,
+        )
+
+    def _dependent_chunks(self) -> Iterator[Chunk]:
+        """Yield the rejected rows that take something from a row which the fix corrects, and are not in it themselves.
+
+        They are found by what is stored, so that a round that goes on finds those that are left.
+        """
+        round = self.round
+        merchant, batch, after = round.merchant, round.batch, 0
+        named, source_rows = set[int](), set[int]()
+        while findings := self._store.findings(merchant, batch, after=after, limit=RETRY_RECORDS, code=ROW_REJECTED):
+            if not after:
+                named = replaced_numbers(self._open_own())
+                whole = self._store.batch(merchant, batch)
+                assert whole is not None
+                submission = self._open_submission(format=whole.format, content_encoding=whole.content_encoding)
+                source_rows = find_source_rows(submission.chunks(), named)
+            after = findings[-1].number
+            numbers = [each.number for each in findings if each.number not in named and depends_on(each, source_rows)]
+            rejected = self._store.rejected_by_number(merchant, batch, numbers)
+            if rejected:
+                chunk = _rejected_chunk([*rejected.values()], follows=None, is_table=True)
+                yield msgspec.structs.replace(chunk, bytes_done=round.bytes_total)
 
     def _split_last(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         """Yield the chunks, the last one in two parts if it is large."""
@@ -307,7 +348,7 @@ def _known_file_issues(store: Store, round: ClaimedRound) -> list[Issue]:
     return first[0].issues if first and first[0].number == 0 else []
 
 
-def _rejected_chunk(findings: list[Finding], *, follows: int, is_table: bool) -> Chunk:
+def _rejected_chunk(findings: list[Finding], *, follows: int | None, is_table: bool) -> Chunk:
     raws = [finding.raw or b"" for finding in findings]
     return Chunk(
         lines=[] if is_table else raws,

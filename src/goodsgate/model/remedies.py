@@ -188,7 +188,7 @@ REMEDIES: dict[str, str] = {
         "Fill in the SKU, or send the file with `--derive-keys`, or `?key=derived` over HTTP. Such a SKU changes if "
         "the product or an option is renamed."
     ),
-    "group_row_rejected": "Correct the row that is named; correct this one if its own value differs.",
+    "group_row_rejected": "Correct the row that is named, and this one is worked again; or give it a value of its own.",
     "group_too_large": "Check the column that groups the rows, or ask the operator to raise `group_rows_max`.",
     "group_repeated": "Sort the file by product.",
     "group_parent_missing": "Add the parent's row to the file, or correct its name.",
