@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import orjson
 import pytest
@@ -240,6 +241,38 @@ def test_a_full_feed_deletes_what_it_lacks(shop: Shop) -> None:
     assert (batch.counts.unchanged, batch.counts.deleted, batch.total) == (19, 1, 20)
     assert len(shop.items()) == 19
     assert len(shop.items("elsewhere")) == 5
+
+
+@pytest.mark.parametrize(("mapping", "missing"), [
+    ({"artnr": ["id"], "text": ["title"]}, []),
+    ({"artnr": ["id"], "text": ["title"], "meta.hint": ["description"]}, []),
+    ({"artnr": ["id"], "text": ["title"], "farbe": ["color"], "meta.none": ["size"]}, ["farbe", "meta.none"]),
+    ({"artnr": ["id"], "text": ["title"], "Late": ["color"]}, ["Late"]),
+])
+def test_a_mapped_name_that_no_record_has_is_reported(shop: Shop, mapping: dict[str, list[str]],
+                                                      missing: list[str]) -> None:
+    """At the end of the file, because any record may have it; a second batch of the same records says so, too."""
+    records = [{"artnr": f"A{n}", "text": "Cup"} for n in range(300)]
+    records += [{"artnr": "Z", "text": "Cup", "late": "red", "meta": {"hint": "x"}}]
+    for _ in range(2):
+        batch = shop.run(records, mapping=mapping)
+        found = [each for finding in shop.findings(batch.id) if not finding.number for each in finding.issues]
+        assert [(each.code, each.value) for each in found] == [("map_column_missing", name) for name in missing]
+        assert batch.outcome is (Outcome.PARTIAL if missing else Outcome.CLEAN)
+    if missing == ["Late"]:
+        assert found[0].suggestion == "late"
+
+
+def test_a_mapped_name_of_an_earlier_turn_is_not_missing(tmp_path: Path) -> None:
+    """Two merchants take turns, so that each batch is claimed and opened several times."""
+    records = [{"artnr": "A", "title": "Cup", "farbe": "red"}, *({"id": f"B{n}", "title": "Cup"} for n in range(60))]
+    with Shop(tmp_path, "acme", "other", chunk_records_max=20) as shop:
+        mapping = {"artnr": ["id"], "farbe": ["color"], "nowhere": ["size"]}
+        batches = {name: shop.send(records, merchant=name, mapping=mapping) for name in ("acme", "other")}
+        shop.work()
+        for merchant, batch in batches.items():
+            (found,) = shop.findings(batch, merchant=merchant)
+            assert [(each.code, each.value) for each in found.issues] == [("map_column_missing", "nowhere")]
 
 
 def test_a_full_feed_that_lacks_much_waits_for_a_word(shop: Shop) -> None:

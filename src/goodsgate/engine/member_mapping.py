@@ -129,7 +129,7 @@ class MemberMapping(FieldMapping):
         sources = [source for name in members if (source := self.source_of(name)) is not None]
         nested = [
             (source, value) for source in self._nested
-            if source.name not in members and (value := _nested_value(members, source.name.split("."))) is not None
+            if source.name not in members and (value := nested_value(members, source.name.split("."))) is not None
         ]
         if not sources and not nested:
             return None
@@ -175,7 +175,7 @@ class MemberMapping(FieldMapping):
               names: dict[str, str], issues: list[Issue]) -> None:
         def read_cell(name: str) -> str:
             found = members.get(name)
-            return cell_text(found if found is not None else _nested_value(members, name.split(".")))
+            return cell_text(found if found is not None else nested_value(members, name.split(".")))
 
         if source.is_trivial:
             self._put(record, source, source.columns[0].to[0], value, names=names, issues=issues)
@@ -284,7 +284,7 @@ def _texts(value: msgspec.Raw) -> Iterator[str]:
     yield from map(cell_text, parts)
 
 
-def _nested_value(members: Members, path: Sequence[str]) -> msgspec.Raw | None:
+def nested_value(members: Members, path: Sequence[str]) -> msgspec.Raw | None:
     """Return the value at a path as raw JSON, or None; a list without a position in the path gives its first entry."""
     value: msgspec.Raw | None = members.get(path[0])
     for step in path[1:]:

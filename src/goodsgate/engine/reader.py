@@ -24,6 +24,7 @@ from goodsgate.engine.held_rows import (
     replaced_numbers,
     with_corrections,
 )
+from goodsgate.engine.mapped_names import MappedNames
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
@@ -61,6 +62,7 @@ class RoundReader:
         self._file_is_gone = False
         self._submission_is_gone = False
         """Whether the payload of the batch is no longer kept; of a fix or a retry it gives the rest of the groups."""
+        self._mapped_names = MappedNames(round.policy.mapping)
         self._file_issues: list[Issue] = []
         """Issues found when the mapping was resolved."""
         self._reported = 0
@@ -140,6 +142,8 @@ class RoundReader:
                     continue
                 if notice not in self._known:
                     found.append(notice)
+            if is_last and self.field_mapping.columns is None:
+                found += self._mapped_names.issues()
             stopped = self._file.stopped if is_last else None
         if self._file_is_gone and is_last:
             stopped = issue("payload_corrupt", value="the payload is no longer kept, or not whole")
@@ -198,7 +202,7 @@ class RoundReader:
             yield chunk
         groups = resolve_groups(self.field_mapping, self.round.policy)
         if groups is None:
-            yield from source
+            yield from self._with_mapped_names(source)
             return
         decision = group_decision(groups, self.round.policy)
         if decision is not None:
@@ -214,6 +218,25 @@ class RoundReader:
             chunk_seconds=self._limits.chunk_seconds,
         )
         yield from grouped.chunks(source, skip=skip)
+
+    def _with_mapped_names(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Yield the chunks and look for the names of the mapping in them, at last in those of an earlier claim."""
+        if self.field_mapping.columns is not None or not self._mapped_names.missing:
+            yield from chunks
+            return
+        for chunk in chunks:
+            self._mapped_names.read(chunk)
+            yield chunk
+            del chunk
+        if self.round.records and self._mapped_names.missing:
+            ends_at = time.monotonic() + self._limits.chunk_seconds
+            for chunk in self._open_own().chunks():
+                self._mapped_names.read(chunk)
+                if not self._mapped_names.missing:
+                    return
+                if time.monotonic() > ends_at:
+                    yield Chunk(lines=[], rows=[], source_rows=[], bytes_done=0)
+                    ends_at = time.monotonic() + self._limits.chunk_seconds
 
     def _find_parents(self, groups: RowGroups) -> Iterator[Chunk]:
         """Remember the parents in the payload; yield empty chunks, so that other lanes have their turn meanwhile."""

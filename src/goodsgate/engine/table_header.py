@@ -123,8 +123,7 @@ class TableHeader:
         """Refuse the table if the submission maps a column that it does not have."""
         for name in self.policy.mapping:
             if name not in self.positions:
-                known = {fold(column): column for column in self.positions}
-                near = known.get(fold(name)) or _nearest(name, self.positions)
+                near = nearest_column(name, self.positions)
                 self._refuse(issue("map_column_missing", value=name, expected=", ".join(self.positions),
                                    suggestion=near))
 
@@ -143,6 +142,8 @@ def _currency(source: Source) -> str | None:
     return source.header.currency if source.header is not None else None
 
 
-def _nearest(name: str, columns: Iterable[str]) -> str | None:
-    near = process.extractOne(name, [*columns], scorer=fuzz.ratio, score_cutoff=fields.NEAR_ENOUGH, processor=fold)
-    return near[0] if near else None
+def nearest_column(name: str, columns: Iterable[str]) -> str | None:
+    """Return the column of a file that a name may stand for: the same but for case and marks, or a similar one."""
+    known = {fold(column): column for column in columns}
+    near = process.extractOne(fold(name), known.keys(), scorer=fuzz.ratio, score_cutoff=fields.NEAR_ENOUGH)
+    return known[near[0]] if near else None

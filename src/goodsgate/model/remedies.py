@@ -29,7 +29,7 @@ REMEDIES: dict[str, str] = {
         "map one: `--map COLUMN:price`. Nothing was applied."
     ),
     "header_field_shared": "Nothing, if the two columns never differ; else map the one that is to be used.",
-    "map_column_missing": "Correct the name in `map`. Nothing of the file was applied.",
+    "map_column_missing": "Correct the name in `map`. Of a table nothing was applied; of JSON and XML, the rest was.",
     "rows_empty": "Nothing; remove the rows if they are not intended.",
     "sheets_ignored": (
         "Nothing, if the right sheet was read. Else name the sheet: `--sheet NAME`, or send one file for each"
