@@ -1,8 +1,9 @@
 """The status of an ingestion, and the links to its report."""
 
 import re
+from contextlib import closing
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
 import msgspec
@@ -10,7 +11,9 @@ import pytest
 
 from goodsgate.model.batch import Counts, State, new_id, now
 from goodsgate.protocols.justwalkout import report, unpublished
-from tests.protocols.justwalkout.client import ONE_STORE, item
+from tests.http_gate import HttpGate
+from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
+from tests.shop import Shop
 
 STATUS = "/v1/catalog/getCatalogUploadStatus"
 
@@ -103,6 +106,19 @@ def test_a_link_expires_after_an_hour(retailer, monkeypatch):
     assert "<Code>AccessDenied</Code><Message>Request has expired</Message>" in response.text
     assert "<X-Amz-Expires>3600</X-Amz-Expires><Expires>" in response.text
     assert "<ServerTime>" in response.text
+
+
+def test_the_life_of_a_link_is_a_setting(tmp_path, monkeypatch):
+    """The link says how long it lives."""
+    with Shop(tmp_path, kind="sqlite", report_link_seconds=120) as shop:
+        gate = HttpGate(shop)
+        with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
+            link = _link(client)
+        assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["120"]
+        for seconds, status in ((110, 200), (121, 403)):
+            monkeypatch.setattr(report, "now", lambda seconds=seconds: now() + timedelta(seconds=seconds))
+            assert _get(link).status_code == status
+        gate.close()
 
 
 @ONE_STORE
