@@ -1,7 +1,12 @@
-"""What the command line prints about a batch."""
+"""What the command line prints about a batch, and where it saves a download."""
 
+import os
+from pathlib import Path
+
+import httpx
 import pytest
 
+from goodsgate.cli.batches import save_download
 from goodsgate.cli.output import examples_of, print_batch
 from goodsgate.model.batch import IssueGroup
 
@@ -40,3 +45,21 @@ def test_a_group_of_issues_is_a_sentence_an_example_and_what_to_do(capsys: pytes
         " / Send all digits including the check digit, or set the right type; the suggestion adds the check digit."
         " / [barcode_form]"
     )
+
+
+def test_a_download_never_replaces_a_pipe_or_a_link(tmp_path: Path):
+    """What is no file is written to; of a link, the file that it leads to is replaced as a whole."""
+    pipe, file, link = tmp_path / "pipe", tmp_path / "file", tmp_path / "link"
+    os.mkfifo(pipe)
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # also a writer, so that opening the pipe waits for nobody
+    try:
+        for target in (pipe, link):
+            assert save_download(httpx.Response(200, content=b"report"), str(target), default="") == target
+        assert os.read(reader, 100) == b"report"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert (link.readlink(), file.read_bytes()) == (file, b"report")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "pipe"]

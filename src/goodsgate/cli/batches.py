@@ -128,19 +128,26 @@ def print_download(response: "httpx.Response") -> None:
 
 
 def save_download(response: "httpx.Response", output: str | None, *, default: str) -> Path:
-    """Save a download as a whole or not at all, and return its path."""
+    """Save a download as a whole or not at all, and return its path.
+
+    Devices and pipes, such as `/dev/null`, are written to and never replaced.
+    """
     filename = re.search(r'filename="?([\w.-]+)"?', response.headers.get("Content-Disposition", ""))
     target = Path(output or (filename.group(1) if filename else default))
-    part = target.with_name(target.name + ".part")
+    is_replaced = target.is_file() or not target.exists()
+    end = target.resolve()  # a link stays a link
+    part = end.with_name(end.name + ".part") if is_replaced else end
     try:
         with part.open("wb") as file:
             for piece in response.iter_bytes():
                 file.write(piece)
-        os.replace(part, target)
+        if is_replaced:
+            os.replace(part, end)
     except OSError as error:
         raise CommandError(f"{target}: {error.strerror}") from error
     finally:
-        part.unlink(missing_ok=True)
+        if is_replaced:
+            part.unlink(missing_ok=True)
     return target
 
 
