@@ -187,6 +187,7 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     from goodsgate.console import Console
     from goodsgate.http.application import Application
     from goodsgate.http.context import ServerContext
+    from goodsgate.http.traffic import TrafficLog
     from goodsgate.http.trouble import OrderedTrouble, TroubledApplication, TroubledContext, TroubledEngine
     from goodsgate.protocols import load_protocols
 
@@ -199,6 +200,8 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     )
     if isinstance(engine, TroubledEngine):
         context.trouble = engine.ordered = OrderedTrouble()
+    if config.traffic_bytes_max:
+        context.traffic = TrafficLog(bytes_max=config.traffic_bytes_max)
     protocols = load_protocols(context)
     titles = [(protocol.name, protocol.title) for protocol in protocols]
     console = Console(context, titles, dry_runner=dry_runner)
@@ -286,12 +289,15 @@ def server_config(application: "Application", limits: "ConnectionLimits") -> "uv
     import uvicorn
 
     from goodsgate.http.connections import OpenConnections, bounded_http
+    from goodsgate.http.traffic import TrafficRecorder
 
+    traffic = application.context.traffic
     open_connections = OpenConnections(
         limits, application.context.metrics, buffer_bytes=application.context.uploads.buffer_bytes
     )
     return uvicorn.Config(
-        application, loop="uvloop", http=bounded_http(open_connections, application.begin_stop), ws="none",
+        application if traffic is None else TrafficRecorder(application, traffic), loop="uvloop",
+        http=bounded_http(open_connections, application.begin_stop), ws="none",
         lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=math.ceil(limits.keep_alive_seconds), backlog=2048,
         timeout_graceful_shutdown=math.ceil(application.context.limits.stop_seconds) + REFUSAL_SECONDS,

@@ -118,6 +118,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base URL of links, without a path; empty: the address to which the request was sent."""
     signatures: Literal["verify", "accept"] = "verify"
     """How signed requests are treated; ``accept`` takes any signature, for tests on one's own machine."""
+    traffic_bytes_max: Annotated[int, Meta(ge=0, le=1024**3)] = 0
+    """Memory for the latest requests and responses, which admins can read; 0 records nothing."""
     trouble: Literal["refuse", "allow"] = "refuse"
     """Whether admins may order failures for the next submissions of a merchant, for tests of clients."""
     call_aliases: Annotated[str, Meta(pattern=_ALIASES, description=_ALIASES_EXPECTED)] = ""

@@ -22,6 +22,7 @@ from goodsgate.cli.reference import reference
 from goodsgate.cli.serve import serve, work
 from goodsgate.cli.stand_in import stand_in
 from goodsgate.cli.submit import fix, submit
+from goodsgate.cli.traffic import traffic
 from goodsgate.cli.trouble import trouble
 
 
@@ -53,6 +54,6 @@ def main() -> None:
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
     reference, profile,
-    serve, work, stand_in, conformance, trouble, merchant, orders, outbox, migrate, doctor, backup, completion,
+    serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

@@ -19,7 +19,9 @@ from goodsgate.cli.settings import SOURCES, with_settings
 if TYPE_CHECKING:
     from goodsgate.config import Config
 
-SETTINGS: dict[str, object] = {"log_level": "warning", "token_hours": 8760.0, "trouble": "allow"}
+SETTINGS: dict[str, object] = {
+    "log_level": "warning", "token_hours": 8760.0, "trouble": "allow", "traffic_bytes_max": 16 * 1024**2,
+}
 """Settings of a stand-in that differ from those of `serve`, unless they are given."""
 
 

@@ -23,6 +23,7 @@ from goodsgate.console.records import RecordsPage
 from goodsgate.console.reference import ReferencePages
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.submit import SubmitPage
+from goodsgate.console.traffic import TrafficPage
 from goodsgate.engine.dry_run import DryRunner
 from goodsgate.http.context import ServerContext
 
@@ -89,6 +90,7 @@ class Console:
             MERCHANT: (merchants.keys,),
             f"{MERCHANT}/keys": (None, merchants.add_key),
             f"{MERCHANT}/keys/{{key}}/revoke": (None, merchants.revoke),
+            "/console/traffic": (TrafficPage(context, renderer).get,),
             "/console/health": (health.get,),
             "/console/health/figures": (health.figures,),
         }

@@ -63,6 +63,7 @@ class HealthPage:
             "slowest": sorted(statistics, key=lambda each: -each.median_seconds)[:MERCHANTS_MAX],
             "most_rejected": sorted(rejected, key=lambda each: -each.rejection_rate)[:MERCHANTS_MAX],
             "workers": sorted({lane.worker for lane in lanes if lane.worker}), "section": "health",
+            "has_traffic": request.is_admin and self._context.traffic is not None,
             **self._gate_values(request),
         }
         template = "health_fragment.html" if request.is_fragment else "health.html"

@@ -29,6 +29,7 @@ from goodsgate.http.threads import WORK, RequestThreads, Work
 from goodsgate.observe import Metrics, StatisticsCache
 
 if TYPE_CHECKING:
+    from goodsgate.http.traffic import TrafficLog
     from goodsgate.http.trouble import OrderedTrouble
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -61,6 +62,8 @@ class ServerContext:
         self.engine = engine
         self.trouble: OrderedTrouble | None = None
         """None: trouble on demand is not allowed."""
+        self.traffic: TrafficLog | None = None
+        """None: requests and responses are not recorded."""
         self.store = engine.store
         self.services = services
         self.limits = limits

@@ -7,6 +7,7 @@ from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
+from goodsgate.protocols.native.traffic import TrafficHandlers
 from goodsgate.protocols.native.trouble import TroubleHandlers
 
 
@@ -21,7 +22,7 @@ def protocol(context: ServerContext) -> WireProtocol:
         handlers={
             **BatchHandlers(context).handlers(), **queries.handlers(), **CatalogueHandlers(context).handlers(),
             **AccessHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
-            **TroubleHandlers(context).handlers(),
+            **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
     )
