@@ -39,7 +39,6 @@ STATUSES: dict[str, int] = {
     "format_unknown": 415,
     "content_encoding_unknown": 415,
     "parameter_invalid": 400,
-    "mapping_unknown": 404,
     "profile_unknown": 404,
     "batch_unknown": 404,
     "item_unknown": 404,
