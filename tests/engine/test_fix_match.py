@@ -1,6 +1,9 @@
 """A fix is matched with the rejected records of its batch before it is accepted."""
 
+import gzip
+
 import pytest
+import zstandard
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import FixMatch
@@ -68,3 +71,31 @@ def test_the_receipt_of_a_fix_says_what_it_replaces(shop: Shop, batch: str) -> N
         answers.append((receipt.match, receipt.replay and receipt.replay.body))
         shop.work()
     assert answers == [(FixMatch(records=2, replacing=1, unmatched=1), None), (None, b"1 of 2")]
+
+
+@pytest.mark.parametrize("content_encoding", ["identity", "gzip", "zstd"])
+def test_a_fix_is_read_in_the_charset_that_is_named_for_it(shop: Shop, batch: str, content_encoding: str) -> None:
+    """However it is compressed, in the preview and when it is sent; a byte-order mark beats the name."""
+    pack = {"identity": bytes, "gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[content_encoding]
+    fixes = [
+        ("_row;sku;title;price\n1;A;Kráľ;1 EUR\n".encode("cp1250"), "Kráľ"),
+        ("\ufeff_row;sku;title;price\n2;B;Müsli;1 EUR\n".encode(), "Müsli"),
+    ]
+    for number, (text, title) in enumerate(fixes):
+        how = {"format": "csv", "content_encoding": content_encoding, "encoding": "cp1250"}
+        assert shop.engine.match_fix("acme", batch, [pack(text)], **how) == FixMatch(records=1, replacing=1)
+        fix = shop.engine.fix("acme", batch, **how)
+        fix.write(pack(text))
+        assert fix.finish().match == FixMatch(records=1, replacing=1)
+        shop.work()
+        assert shop.items()["AB"[number]]["title"] == title
+
+
+def test_a_compressed_fix_that_is_cut_off_is_refused(shop: Shop, batch: str) -> None:
+    """Else it would be stored in UTF-8, and nobody would see that its end is missing."""
+    fix = shop.engine.fix("acme", batch, format="csv", content_encoding="gzip", encoding="cp1250")
+    fix.write(gzip.compress(b"_row;sku;title;price\n1;A;Bag;1 EUR\n")[:-9])
+    with pytest.raises(Refusal, match="cannot be read to its end"):
+        fix.finish()
+    fix.abort()
+    assert shop.engine.batch("acme", batch).rounds == 1

@@ -120,13 +120,14 @@ def submit(
 @click.argument("file", metavar="FILE")
 @click.option("--batch", "batch_id", metavar="ID", help="Batch to correct. Default: the id in the file name.")
 @click.option("--format", "format", type=FORMATS, help=FORMAT_HELP)
+@click.option("--encoding", metavar="CHARSET", help="Charset of a text file, e.g. Windows-1250. Default: detected.")
 @click.option("--new-records", is_flag=True, help="Add records with an empty _row to the batch as new records.")
 @click.option("--wait/--no-wait", default=True, help=WAIT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, without progress.")
 @with_client
 def fix(
-    *, client: GateClient, file: str, batch_id: str | None, format: str | None, new_records: bool, wait: bool,
-    as_json: bool,
+    *, client: GateClient, file: str, batch_id: str | None, format: str | None, encoding: str | None,
+    new_records: bool, wait: bool, as_json: bool,
 ) -> None:
     """Send a corrected report back to its batch.
 
@@ -146,7 +147,7 @@ def fix(
     source = FeedSource(file)
     try:
         with ProgressDisplay(silent=as_json) as progress:
-            params = _without_empty(format=format or source.format)
+            params = _without_empty(format=format or source.format, encoding=encoding)
             path = f"/v1/batches/{target}/fix"
             if not as_json:
                 progress.note(f"{source.name}: {_describe_match(preview_fix(client, path, source, params))}")

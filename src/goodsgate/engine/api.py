@@ -79,11 +79,11 @@ class Engine:
         )
 
     def match_fix(self, merchant: str, batch: str, pieces: Iterable[bytes], *, format: str,
-                  content_encoding: str = "identity") -> FixMatch:
+                  content_encoding: str = "identity", encoding: str | None = None) -> FixMatch:
         """Return what a fix would replace, without effect. Raises Refusal: batch_unknown, batch_open."""
         return match_fix(
             self.store, self.settings.read_limits, self._ended(merchant, batch), pieces, format=format,
-            content_encoding=content_encoding,
+            content_encoding=content_encoding, encoding=encoding,
         )
 
     def submit_fix(self, merchant: str, batch: str, lines: Iterable[bytes], *,

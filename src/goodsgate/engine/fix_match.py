@@ -26,15 +26,16 @@ PIECE_BYTES = 256 * 1024
 
 
 def match_fix(store: Store, limits: formats.Limits, batch: Batch, pieces: Iterable[bytes], *, format: str,
-              content_encoding: str) -> FixMatch:
+              content_encoding: str, encoding: str | None = None) -> FixMatch:
     """Read a fix and return how it matches the rejected records of its batch.
 
-    Raises Refusal (fix_rows_missing) if no record of it can be read.
+    `encoding` is the charset that the submitter has named. Raises Refusal (fix_rows_missing) if no record of it can be
+    read.
     """
     limits = msgspec.structs.replace(limits, chunk_records_max=min(MATCHED_RECORDS, limits.chunk_records_max))
     reader = open_fix(
         iter(pieces), limits, format=format, content_encoding=content_encoding, kind=batch.kind, policy=batch.policy,
-        reading=batch.reading,
+        reading=batch.reading, encoding=encoding,
     )
     replaced: set[int] = set()
     records = without_row = 0
@@ -76,11 +77,13 @@ class FixSubmission(Submission):
                  fingerprint_of: str = "", answer: Callable[[Batch, FixMatch], bytes] | None = None) -> None:
         """Begin a fix of the batch that `find_batch` returns, which is not called if the key was answered before.
 
-        `encoding` is the charset that the submitter has named, which an uncompressed text is stored without.
+        `encoding` is the charset that the submitter has named. The fix is stored in UTF-8 then, and not compressed.
         """
         self._limits = settings.read_limits
         self._new_records = new_records
-        self._transcoder = transcoder(encoding, format=format, content_encoding=content_encoding)
+        self._transcoder = _transcoder(encoding, format)
+        self._packed_as = content_encoding if self._transcoder is not None else "identity"
+        """How the bytes are compressed that are to be stored in UTF-8."""
         self._batch: Batch | None = None
         self._match = FixMatch()
         self._copy: SpooledTemporaryFile[bytes] | None = None
@@ -89,7 +92,7 @@ class FixSubmission(Submission):
             self._batch = find_batch()
             return NewRound(
                 merchant=merchant, batch=self._batch.id, kind=RoundKind.FIX, format=format,
-                content_encoding=content_encoding,
+                content_encoding="identity" if self._transcoder is not None else content_encoding,
             )
 
         super().__init__(
@@ -99,23 +102,46 @@ class FixSubmission(Submission):
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body; raises as `Submission.write`."""
-        if not self._bytes and formats.has_byte_order_mark(chunk):  # which beats a name
-            self._transcoder = None
-        self._write(chunk if self._transcoder is None else self._transcoder.utf8(chunk))
+        if self._packed_as != "identity":
+            self._keep(chunk)
+        else:
+            self._write(chunk)
 
     def _write(self, chunk: bytes) -> None:
-        if not chunk:
-            return
-        super().write(chunk)
+        """Store the next bytes of the fix, in UTF-8 if its charset was named."""
+        if not self._bytes and formats.has_byte_order_mark(chunk):  # which beats a name
+            self._transcoder = None
+        self._store_bytes(chunk if self._transcoder is None else self._transcoder.utf8(chunk))
+
+    def _store_bytes(self, chunk: bytes) -> None:
+        if chunk:
+            super().write(chunk)
+            self._keep(chunk)
+
+    def _keep(self, chunk: bytes) -> None:
         if self._copy is None:
             self._copy = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - finish and abort close it
         self._copy.write(chunk)
 
+    def _unpack(self) -> None:
+        """Store what was received compressed. Raises Refusal (fix_rows_missing) if it cannot be read to its end."""
+        packed, self._copy = self._copy, None
+        if packed is None:
+            return
+        reader = formats.PayloadReader(self._limits)
+        with packed:
+            for piece in formats.decompress(copied_pieces(packed), reader, content_encoding=self._packed_as):
+                self._write(piece)
+        if reader.stopped is not None:
+            raise Refusal("fix_rows_missing", f"The file cannot be read to its end. {reader.stopped.message}")
+
     def finish(self, *, idempotency: Idempotency[Batch] | None = None) -> Receipt:
         """Match the fix and make it durable. Raises Refusal: fix_rows_missing, and as `Submission.finish`."""
-        if self._transcoder is not None:
-            self._write(self._transcoder.utf8(b"", is_last=True))
         try:
+            if self._packed_as != "identity":
+                self._unpack()
+            if self._transcoder is not None:
+                self._store_bytes(self._transcoder.utf8(b"", is_last=True))
             self._match_copy()
         finally:
             self._close_copy()
@@ -141,9 +167,9 @@ class FixSubmission(Submission):
             self._copy.close()
 
 
-def transcoder(encoding: str | None, *, format: str, content_encoding: str) -> formats.Transcoder | None:
-    """Return what turns a fix into UTF-8; None if nobody has named its charset, or it is no plain text."""
-    if encoding in (None, "utf-8") or content_encoding != "identity" or format not in ("csv", "tsv"):
+def _transcoder(encoding: str | None, format: str) -> formats.Transcoder | None:
+    """Return what turns a fix into UTF-8; None if nobody has named its charset, or it is no table as text."""
+    if encoding in (None, "utf-8") or format not in ("csv", "tsv"):
         return None
     return formats.Transcoder(str(encoding))
 

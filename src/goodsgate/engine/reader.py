@@ -348,13 +348,16 @@ def read_options(kind: Kind, policy: Policy) -> formats.ReadOptions:
 
 
 def open_fix(pieces: Iterator[bytes], limits: formats.Limits, *, format: str, content_encoding: str, kind: Kind,
-             policy: Policy, reading: Sequence[ReadingDecision]) -> formats.Reader:
-    """Return the reader of a fix: a report, which is UTF-8 or in the charset in which the submission was read."""
-    encoding = encoding_of(reading)
+             policy: Policy, reading: Sequence[ReadingDecision], encoding: str | None = None) -> formats.Reader:
+    """Return the reader of a fix: a report, which is UTF-8 or in the charset in which the submission was read.
+
+    `encoding` is the charset that the submitter has named for it.
+    """
+    fallback = encoding_of(reading)
     options = formats.ReadOptions(
-        comma=policy.decimal == "comma", resolve=partial(resolve_name, kind, policy),
+        encoding=encoding, comma=policy.decimal == "comma", resolve=partial(resolve_name, kind, policy),
         recognizes=_is_report_header,
-        fallback_encoding=None if encoding is None or encoding.startswith("utf-") else encoding,
+        fallback_encoding=None if fallback is None or fallback.startswith("utf-") else fallback,
     )
     return formats.open_reader(
         pieces, format=format, content_encoding=content_encoding, limits=limits, options=options

@@ -10,6 +10,7 @@ of its own (isolated, workbook).
 """
 
 from goodsgate.formats.charset import Transcoder, find_encoding, has_byte_order_mark
+from goodsgate.formats.content_encoding import decompress
 from goodsgate.formats.contract import (
     CONTENT_ENCODINGS,
     FORMATS,
@@ -36,6 +37,6 @@ from goodsgate.formats.writer import write
 __all__ = [
     "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "WRITTEN_FORMATS", "Chunk", "FormatMissingError",
     "FormatOverflowError", "JsonArraySplitter", "Limits", "PayloadReader", "ReadOptions", "Reader", "Transcoder",
-    "UnknownContentEncodingError", "UnknownDelimiterError", "UnknownEncodingError", "UnknownFormatError", "detect",
-    "find_delimiter", "find_encoding", "has_byte_order_mark", "open_reader", "write",
+    "UnknownContentEncodingError", "UnknownDelimiterError", "UnknownEncodingError", "UnknownFormatError",
+    "decompress", "detect", "find_delimiter", "find_encoding", "has_byte_order_mark", "open_reader", "write",
 ]

@@ -134,7 +134,7 @@ class BatchHandlers:
         async with self._context.copy_body(body, head) as pieces:
             match = await self._context.run_in_thread(
                 self._engine.match_fix, request.merchant, request.path["batch"], pieces, format=format,
-                content_encoding=content_encoding,
+                content_encoding=content_encoding, encoding=named_encoding(request),
             )
         return json_response(match)
 
