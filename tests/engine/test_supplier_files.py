@@ -130,18 +130,80 @@ TABLES: dict[str, SupplierFile] = {
 }
 
 
+XML = {"format": "xml"}
+SHOPIFY_PRODUCT = """{"products": [{"id": 1, "title": "Pod", "body_html": "Small", "vendor": "Hella", "handle": "pod",
+"product_type": "Players", "tags": "a, b", "status": "active", "updated_at": "2026-01-02T10:24:04-05:00", "variants": [
+{"id": 2, "product_id": 1, "price": "199.00", "compare_at_price": "249.00", "option1": "Pink", "sku": "POD-P",
+"barcode": "4006381333931", "weight": 1.5, "weight_unit": "kg", "inventory_quantity": 10, "image_id": 8,
+"inventory_management": "shopify", "inventory_policy": "deny", "taxable": true},
+{"id": 3, "product_id": 1, "price": "199.00", "option1": "Red", "sku": "POD-R", "grams": 567, "inventory_quantity": 0,
+"inventory_management": "shopify", "inventory_policy": "deny"}], "options": [{"name": "Color"}], "images": [
+{"id": 7, "position": 1, "src": "https://cdn.example.com/1.jpg"}, {"id": 8, "src": "https://cdn.example.com/2.jpg"}]}]}"""
+RECORDS: dict[str, SupplierFile] = {
+    "products of Shopify's API": SupplierFile(
+        SHOPIFY_PRODUCT,
+        {"POD-P": {"title": "Pod", "item_group_id": "pod", "color": "Pink", "price": "249.00 USD", "brand": "Hella",
+                   "sale_price": "199.00 USD", "gtin": "4006381333931", "product_weight": "1500 g",
+                   "image_link": f"{LINK}2.jpg", "additional_image_link": [f"{LINK}1.jpg"], "availability": "in_stock",
+                   "Variant Taxable": "true", "product.updated_at": None},
+         "POD-R": {"color": "Red", "price": "199.00 USD", "product_weight": "567 g", "availability": "out_of_stock"}},
+        {"format": "json", "currency": "USD"},
+    ),
+    "members that nobody knows": SupplierFile(
+        '[{"sku": "A", "title": "Cup", "shelf": {"a": 1}}]', {"A": {"shelf": {"a": 1}}}, {"format": "json"},
+        frozenset({"member_unrecognized"}),
+    ),
+    "a key that is an attribute, and URLs in one element": SupplierFile(
+        '<products><product sku="A" id="7"><name>Cup</name><price currency="EUR">7.90</price>'
+        f"<images>{LINK}1.jpg, {LINK}2.jpg</images></product><product sku=\"B\"><name>Bowl</name><pictures>"
+        f"<picture>{LINK}1.jpg</picture><picture>{LINK}2.jpg</picture></pictures><Shelf>9</Shelf></product></products>",
+        {"A": {"title": "Cup", "price": "7.90 EUR", "image_link": f"{LINK}1.jpg",
+               "additional_image_link": [f"{LINK}2.jpg"]},
+         "B": {"image_link": f"{LINK}1.jpg", "additional_image_link": [f"{LINK}2.jpg"], "Shelf": "9"}},
+        {**XML, "mapping": {"@id": []}}, frozenset({"member_unrecognized"}),
+    ),
+    "an attribute beside an element for the key": SupplierFile(
+        '<items><item id="7"><sku>A</sku><title>Cup</title></item></items>', {"A": {"title": "Cup"}}, XML,
+    ),
+    "a Google feed with several URLs in one element": SupplierFile(
+        '<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id><title>'
+        '<![CDATA[Cup & "saucer"]]></title>'
+        f"<g:additional_image_link>{LINK}2.jpg,{LINK}3.jpg</g:additional_image_link><g:additional_image_link>{LINK}4.jpg"
+        "</g:additional_image_link><g:odd>1</g:odd></item></channel></rss>",
+        {"1": {"title": 'Cup & "saucer"', "additional_image_link": [f"{LINK}{at}.jpg" for at in (2, 3, 4)]}},
+        XML, frozenset({"member_unrecognized"}),
+    ),
+    "a BMEcat with several prices, languages and a currency in its header": SupplierFile(
+        '<BMECAT xmlns="http://www.bmecat.org/bmecat/2005"><HEADER><CATALOG><CURRENCY>CHF</CURRENCY></CATALOG></HEADER>'
+        '<T_NEW_CATALOG><PRODUCT mode="new"><SUPPLIER_PID>1</SUPPLIER_PID><PRODUCT_DETAILS>'
+        '<DESCRIPTION_SHORT lang="deu">Schraube</DESCRIPTION_SHORT>'
+        '<DESCRIPTION_SHORT lang="eng">Screw</DESCRIPTION_SHORT></PRODUCT_DETAILS>'
+        '<PRODUCT_PRICE_DETAILS><PRODUCT_PRICE price_type="net_list"><PRICE_AMOUNT>12.50</PRICE_AMOUNT>'
+        "<PRICE_CURRENCY>EUR</PRICE_CURRENCY></PRODUCT_PRICE><PRODUCT_PRICE><PRICE_AMOUNT>9</PRICE_AMOUNT></PRODUCT_PRICE>"
+        "</PRODUCT_PRICE_DETAILS><MIME_INFO><MIME><MIME_SOURCE>a.jpg</MIME_SOURCE></MIME><MIME><MIME_SOURCE>"
+        f"{LINK}1.jpg</MIME_SOURCE></MIME></MIME_INFO></PRODUCT><PRODUCT><SUPPLIER_PID>2</SUPPLIER_PID><PRODUCT_DETAILS>"
+        "<DESCRIPTION_SHORT>Mutter</DESCRIPTION_SHORT></PRODUCT_DETAILS><PRODUCT_PRICE_DETAILS><PRODUCT_PRICE>"
+        "<PRICE_AMOUNT>1.50</PRICE_AMOUNT></PRODUCT_PRICE></PRODUCT_PRICE_DETAILS></PRODUCT></T_NEW_CATALOG></BMECAT>",
+        {"1": {"title": "Schraube", "price": "12.50 EUR", "image_link": f"{LINK}1.jpg"},
+         "2": {"title": "Mutter", "price": "1.50 CHF"}},
+        XML, frozenset({"list_first_used"}),
+    ),
+}
+FILES = TABLES | RECORDS
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A merchant for each file; one kind of store is enough for what is about reading."""
-    names = [f"m{number}" for number in range(len(TABLES))]
+    names = [f"m{number}" for number in range(len(FILES))]
     with Shop(tmp_path_factory.mktemp("shop"), *names, kind="sqlite") as opened:
         yield opened
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_supplier_file_is_held_as_it_means(shop: Shop, name: str) -> None:
     """Each file has a twist of its system; what is not understood is told."""
-    merchant, file = f"m{[*TABLES].index(name)}", TABLES[name]
+    merchant, file = f"m{[*FILES].index(name)}", FILES[name]
     how = {"kind": Kind.PRODUCT, "format": "csv", **file.how, "merchant": merchant}
     if file.before:
         shop.run(file.before, merchant=merchant, kind=how["kind"])

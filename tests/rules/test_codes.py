@@ -11,6 +11,7 @@ from tests.rules.values import SAMPLES, VALUES
 
 OTHERS_TELL = {code for code, entry in CODES.items() if entry.about == "file" or code.startswith("group_")} | {
     "cell_error", "formula_without_value", "sku_number_format", "not_applied", "field_conflict", "field_repeated",
+    "list_first_used",
     "text_mark", "total_row",
     "line_too_long", "line_incomplete", "cell_too_long", "row_ragged", "quotes_broken", "encoding_broken",
     "duplicate_in_batch", "key_held", "key_unknown", "key_not_held", "sku_case_twin", "row_not_rejected", "item_newer",

@@ -164,10 +164,10 @@ def find_source(name: str, kind: Kind, policy: Policy, profile: Profile) -> Sour
     match = profile.column(name) if profile.name != GENERIC else None  # whose names are resolved below
     if match is not None:
         return Source(name, _entries(match.columns, match.number, kind), PROFILED, match.order, match.number)
-    header = read_header_name(name, kind)
+    header = read_header_name(name.removeprefix("@"), kind)
     if header is None:
         return None
-    column = generic_column(name) if fields.resolve(name, kind) is None else None
+    column = generic_column(name.removeprefix("@")) if fields.resolve(name, kind) is None else None
     if column is None or column.to != (header.field,):
         column = Column(to=(header.field,))
     return Source(name, (column,), NAMED, header=header)

@@ -21,6 +21,7 @@ from goodsgate.engine.column_values import (
 from goodsgate.engine.field_mapping import (
     ASIDE,
     MAPPED,
+    PROFILED,
     RESERVED,
     FieldMapping,
     Members,
@@ -41,6 +42,8 @@ from goodsgate.profiles import GENERIC, Profile
 
 NAMES_KNOWN_MAX = 10_000
 """Names of members whose meaning is remembered."""
+NESTED_MAX = 100
+"""Entries of a list inside a record that are looked at."""
 DIGITS_MAX = 30
 """A number with an exponent is written out up to this size."""
 EMPTY = (b"null", b'""')
@@ -56,6 +59,10 @@ class MemberMapping(FieldMapping):
         self._known: dict[str, Source | None] = {}
         self._repeated: set[tuple[str, str]] = set()
         """Pairs of names for one field that were reported once."""
+        self._lists: set[str] = set()
+        """Names with several values for one field that were reported once."""
+        self._unknown: dict[str, bool] = {}
+        """Name → whether nobody knows it."""
         self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}
         """Names of a record → the names of its fields, in the same order; None if a record needs more than names."""
         self._renames_first = False
@@ -104,6 +111,30 @@ class MemberMapping(FieldMapping):
         self._known[name] = source
         return source
 
+    def unknown_names(self, lines: Sequence[bytes]) -> list[str]:
+        """Return the names of members in some records that nobody knows and that were not returned before."""
+        found: list[str] = []
+        for line in lines:
+            try:
+                names = decode_members(line)
+            except UNREADABLE_JSON:
+                continue
+            for name in names:
+                if name not in self._unknown:
+                    if len(self._unknown) >= NAMES_KNOWN_MAX:
+                        return found
+                    is_unknown = self._unknown[name] = self._is_unknown(name)
+                    found += [name] if is_unknown else []
+        return found
+
+    def _is_unknown(self, name: str) -> bool:
+        if name in RESERVED or name in fields.FIELDS[self.kind] or "@" in name[1:]:  # an attribute inside a record
+            return False
+        if find_source(name, self.kind, self.policy, self.profile) is not None:
+            return False
+        inside = any(source.name.startswith(f"{name}.") for source in self._nested)
+        return not inside and fields.resolve(name.partition(".")[0], self.kind) is None
+
     def rename(self, line: bytes) -> tuple[bytes, list[Issue]] | None:
         """Return the record with the gate's names, and issues; None if it has them already or is no object."""
         renamed = self._rename_members(line)
@@ -128,8 +159,9 @@ class MemberMapping(FieldMapping):
             return (encode(dict(zip(shape, members.values(), strict=True))), []) if shape != names else None
         sources = [source for name in members if (source := self.source_of(name)) is not None]
         nested = [
-            (source, value) for source in self._nested
-            if source.name not in members and (value := nested_value(members, source.name.split("."))) is not None
+            (source, values[0] if len(values) == 1 or source.rank == MAPPED else msgspec.Raw(encode(values)))
+            for source in self._nested
+            if source.name not in members and (values := _nested_values(members, source.name.split(".")))
         ]
         if not sources and not nested:
             return None
@@ -164,6 +196,8 @@ class MemberMapping(FieldMapping):
                 record[f"x_{name}" if name in mapped else name] = value
                 names.setdefault(name, name)
         values = [(source, members[source.name]) for source in sources if source.name not in RESERVED]
+        if any(source.name[0] == "@" for source in sources):
+            values = self._without_attributes(values, members)
         for source, value in sorted([*values, *nested], key=lambda each: (each[0].rank, each[0].order)):
             if source.columns:
                 self._fill(record, source, value, members=members, names=names, issues=issues)
@@ -171,13 +205,25 @@ class MemberMapping(FieldMapping):
                 record[set_aside(source, self.kind)] = value
         return record
 
+    def _without_attributes(self, values: list[tuple[Source, msgspec.Raw]], members: Members,
+                            ) -> list[tuple[Source, msgspec.Raw]]:
+        """Return the values, those of attributes set aside if an element stands for the same field."""
+        elements = {field for source, _ in values if source.name[0] != "@" for field in source.fields}
+        elements |= members.keys() & fields.FIELDS[self.kind].keys()
+        return [
+            (source if source.name[0] != "@" or elements.isdisjoint(source.fields) else source._replace(columns=ASIDE),
+             value)
+            for source, value in values
+        ]
+
     def _fill(self, record: dict[str, object], source: Source, value: msgspec.Raw, *, members: Members,
               names: dict[str, str], issues: list[Issue]) -> None:
         def read_cell(name: str) -> str:
             found = members.get(name)
             return cell_text(found if found is not None else nested_value(members, name.split(".")))
 
-        if source.is_trivial:
+        is_list = source.rank == PROFILED and bytes(value)[:1] == b"["
+        if source.is_trivial and not (is_list and self._is_single(source.columns[0].to[0])):
             self._put(record, source, source.columns[0].to[0], value, names=names, issues=issues)
             return
         column = next((each for each in source.columns if applies(each.when, read_cell)), None)
@@ -187,18 +233,27 @@ class MemberMapping(FieldMapping):
         texts = [text for whole in _texts(value) for text in column_texts(whole, column)]
         if column.matching and not all(matches(column.matching, each) for each in texts):
             record.setdefault(set_aside(source, self.kind), value)
-            return
+            texts = [each for each in texts if is_list and matches(column.matching, each)]
         if not texts:
             return
         if addition := addition_of(column, source.header, read_cell):
             texts, conflicts = with_addition(texts, addition, path=pointer_of(path_of(column.to[0], self.kind)))
             issues.extend(conflicts)
         for target in column.to:
-            field = fields.FIELDS[self.kind].get(target)
-            several = texts if len(texts) > 1 and field is not None and field.repeated else None
+            several = texts if len(texts) > 1 and not self._is_single(target) else None
+            if len(texts) > 1 and several is None and column.rest is None and source.name not in self._lists:
+                self._lists.add(source.name)
+                issues.append(msgspec.structs.replace(
+                    issue("list_first_used", pointer_of(path_of(target, self.kind)), value=value, expected=texts[0]),
+                    column=source.name,
+                ))
             self._put(record, source, target, msgspec.Raw(encode(several or texts[0])), names=names, issues=issues)
         if column.rest is not None and texts[1:]:
             self._put(record, source, column.rest, msgspec.Raw(encode(texts[1:])), names=names, issues=issues)
+
+    def _is_single(self, target: str) -> bool:
+        field = fields.FIELDS[self.kind].get(target)
+        return field is None or not field.repeated
 
     def _put(self, record: dict[str, object], source: Source, target: str, value: msgspec.Raw, *,
              names: dict[str, str], issues: list[Issue]) -> None:
@@ -244,14 +299,16 @@ class MemberMapping(FieldMapping):
         if not path or not isinstance(record, bytes):
             return None
         try:
-            names = [*decode_members(record)]
+            members = decode_members(record)
         except UNREADABLE_JSON:
             return None
+        names = [*members]
         steps = [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
         targets = {".".join(steps[:end]) for end in range(1, len(steps) + 1)}
         for name in (*names, *(source.name for source in self._nested)):
             source = self.source_of(name)
-            if source is not None and not targets.isdisjoint(source.fields):
+            is_there = name in names or bool(_nested_values(members, name.split(".")))
+            if source is not None and is_there and not targets.isdisjoint(source.fields):
                 return name
         return None
 
@@ -271,35 +328,53 @@ def _rename_variant(variant: Members, path: str, issues: list[Issue]) -> dict[st
 
 
 def _texts(value: msgspec.Raw) -> Iterator[str]:
-    """Yield the texts of a member: one, or those of a list."""
-    if bytes(value)[:1] != b"[":
+    """Yield the texts of a member: one, those of a list, or those of the only member of an object."""
+    start = bytes(value)[:1]
+    if start not in (b"[", b"{"):
         text = cell_text(value)
-        number = read_decimal(text) if b"e" in bytes(value).lower() and bytes(value)[:1] != b'"' else None
+        number = read_decimal(text) if b"e" in bytes(value).lower() and start != b'"' else None
         yield format(number, "f") if number is not None and abs(number.adjusted()) < DIGITS_MAX else text
         return
     try:
-        parts = msgspec.json.decode(value, type=list[msgspec.Raw])
+        if start == b"[":
+            yield from map(cell_text, msgspec.json.decode(value, type=list[msgspec.Raw]))
+            return
+        members = decode_members(value)
     except UNREADABLE_JSON:
         return
-    yield from map(cell_text, parts)
+    inner = next(iter(members.values())) if len(members) == 1 else None
+    if inner is None or bytes(inner)[:1] == b"{":
+        yield cell_text(value)
+    else:
+        yield from _texts(inner)
 
 
 def nested_value(members: Members, path: Sequence[str]) -> msgspec.Raw | None:
     """Return the value at a path as raw JSON, or None; a list without a position in the path gives its first entry."""
-    value: msgspec.Raw | None = members.get(path[0])
+    return next(iter(_nested_values(members, path)), None)
+
+
+def _nested_values(members: Members, path: Sequence[str]) -> list[msgspec.Raw]:
+    """Return the values at a path as raw JSON; a list without a position in the path gives those of its entries."""
+    values = [members[path[0]]] if path[0] in members else []
     for step in path[1:]:
-        if value is None:
-            return None
-        try:
-            below = msgspec.json.decode(value, type=Members | list[msgspec.Raw] | str | float | bool | None)
-            if isinstance(below, list) and not step.isdigit() and below:
-                below = msgspec.json.decode(below[0], type=Members | list[msgspec.Raw] | str | float | bool | None)
-        except UNREADABLE_JSON:
-            return None
-        if isinstance(below, dict):
-            value = below.get(step)
-        elif isinstance(below, list) and step.isdigit() and len(step) < 10 and int(step) < len(below):
-            value = below[int(step)]
-        else:
-            return None
-    return value
+        found: list[msgspec.Raw] = []
+        for value in values:
+            try:
+                below = msgspec.json.decode(value, type=Members | list[msgspec.Raw] | str | float | bool | None)
+                entries = below if isinstance(below, list) and not step.isdigit() else [value]
+                for entry in entries[:NESTED_MAX]:
+                    found += _below(entry, step)
+            except UNREADABLE_JSON:
+                continue
+        values = found
+    return values
+
+
+def _below(value: msgspec.Raw, step: str) -> list[msgspec.Raw]:
+    below = msgspec.json.decode(value, type=Members | list[msgspec.Raw] | str | float | bool | None)
+    if isinstance(below, dict):
+        return [below[step]] if step in below else []
+    if isinstance(below, list) and step.isdigit() and len(step) < 10 and int(step) < len(below):
+        return [below[int(step)]]
+    return []

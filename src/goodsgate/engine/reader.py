@@ -16,6 +16,7 @@ from goodsgate.engine.fix_rows import reading_issue
 from goodsgate.engine.group_reading import complete_again, group_decision, resolve_groups
 from goodsgate.engine.grouped_chunks import GroupedChunks
 from goodsgate.engine.groups import PARENT_BYTES_MAX, RowGroups
+from goodsgate.engine.header_names import nearest_field
 from goodsgate.engine.held_rows import (
     ROW_REJECTED,
     corrected_rows,
@@ -26,6 +27,7 @@ from goodsgate.engine.held_rows import (
 )
 from goodsgate.engine.mapped_names import MappedNames
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
+from goodsgate.engine.member_mapping import MemberMapping
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.issue import Issue, issue
@@ -35,6 +37,10 @@ RETRY_RECORDS = 2_000
 """Rejected records that a retry reads at once."""
 SPLIT_RECORDS = 8_192
 """A last chunk of this length or more is split if `splits_last_chunk` is set."""
+SAMPLE_RECORDS = 200
+"""Records of a chunk in which unknown members are looked for."""
+UNKNOWN_MAX = 100
+"""Unknown members that are reported."""
 LAST_PART = 4
 """The second part is so many times shorter than the whole chunk."""
 
@@ -202,7 +208,7 @@ class RoundReader:
             yield chunk
         groups = resolve_groups(self.field_mapping, self.round.policy)
         if groups is None:
-            yield from self._with_mapped_names(source)
+            yield from self._with_mapped_names(self._with_unknown_members(source))
             return
         decision = group_decision(groups, self.round.policy)
         if decision is not None:
@@ -237,6 +243,19 @@ class RoundReader:
                 if time.monotonic() > ends_at:
                     yield Chunk(lines=[], rows=[], source_rows=[], bytes_done=0)
                     ends_at = time.monotonic() + self._limits.chunk_seconds
+
+    def _with_unknown_members(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Yield the chunks and report members that nobody knows, each once, as far as some records of each show them.
+        """
+        mapping, left = self.field_mapping, UNKNOWN_MAX
+        for chunk in chunks:
+            step = max(1, len(chunk.lines) // SAMPLE_RECORDS)
+            for name in mapping.unknown_names(chunk.lines[::step])[:left] if isinstance(mapping, MemberMapping) else ():
+                left -= 1
+                found = issue("member_unrecognized", value=name, suggestion=nearest_field(name, self.round.kind))
+                self._file_issues += [found] if found not in self._known else []
+            yield chunk
+            del chunk
 
     def _find_parents(self, groups: RowGroups) -> Iterator[Chunk]:
         """Remember the parents in the payload; yield empty chunks, so that other lanes have their turn meanwhile."""

@@ -18,6 +18,7 @@ from goodsgate.formats.json_array import json_records
 from goodsgate.formats.json_wrapper import lines_or_wrapped, wrapped_records
 from goodsgate.formats.lines import ndjson
 from goodsgate.formats.payload_reader import PayloadReader
+from goodsgate.formats.shopify_json import with_products
 from goodsgate.formats.table import DelimitedTable
 from goodsgate.formats.xlsx import XlsxSheet
 from goodsgate.formats.xml import XmlDocument
@@ -59,10 +60,12 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
         is_json=format in ("ndjson", "json"), again=_decompressed_again(again, limits, content_encoding),
     )
     if format == "ndjson":
-        reader.runs = ndjson(text, reader) if exact else lines_or_wrapped(text, reader, records_at=options.records_at)
+        reader.runs = ndjson(text, reader) if exact else with_products(
+            lines_or_wrapped(text, reader, records_at=options.records_at), reader
+        )
     elif format == "json":
-        reader.runs = json_records(text, reader) if exact else wrapped_records(
-            text, reader, records_at=options.records_at
+        reader.runs = json_records(text, reader) if exact else with_products(
+            wrapped_records(text, reader, records_at=options.records_at), reader
         )
     else:
         delimiter = options.delimiter

@@ -31,10 +31,15 @@ SAMPLE_BYTES = 2 * 1024 * 1024
 DEPTH_MAX = 64
 ATTRIBUTES_MAX = 256
 TEXT_BUFFER_BYTES = 64 * 1024
+DEFAULT_CHARACTERS_MAX = 100
 
 UNIT_ATTRIBUTES = frozenset({"currency", "currencycode", "currency_code", "unit", "unitcode", "unit_code", "uom"})
 """Attributes, in lower case, that say in what an element counts: ``<price currency="EUR">7.90</price>`` is 7.90 EUR."""
 
+URL_LISTS = frozenset({"additional_image_link", "additional_image_links"})
+"""Elements that are lists of URLs, which some write into one element."""
+
+_BETWEEN_URLS = re.compile(r"[\s,;|]+(?=https?://)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*")
 _DECLARED_ENCODING = re.compile(rb"\s*<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 _TRUNCATED = {
@@ -73,14 +78,15 @@ class Node:
             self.members = {key: value}
         elif key not in members:
             members[key] = value
-        elif isinstance(members[key], list):
-            members[key].append(value)
         else:
-            members[key] = [members[key], value]
+            had = members[key] if isinstance(members[key], list) else [members[key]]
+            members[key] = [*had, *(value if isinstance(value, list) else [value])]
 
     def value(self) -> Any:
         """Return the text, or the object of the members; empty text if there is nothing."""
         text = self.text.strip()
+        if self.members is None and self.key in URL_LISTS and len(urls := _BETWEEN_URLS.split(text)) > 1:
+            return urls
         if self.members is None:
             return f"{text} {self.unit}" if self.unit and _NUMBER.fullmatch(text) else text
         if text:
@@ -102,6 +108,9 @@ class XmlDocument:
         self._parents: list[Node] = []
         self._path: list[str] = []
         """Local names of the open elements outside of records."""
+        self._default = ""
+        """Name of the member that the open element outside of records gives to every record."""
+        self._defaults: Members = {}
         self._size = 0
         """Characters of the current record."""
         self._line_number = 0
@@ -162,6 +171,8 @@ class XmlDocument:
                 self._node = Node("")
                 self._size = 0
                 self._line_number = self._parser.CurrentLineNumber
+            else:
+                self._default = structure.defaults.get("/".join(self._path[-3:]), "")
         else:
             parents = self._parents
             parents.append(node)
@@ -197,11 +208,14 @@ class XmlDocument:
             self._size += len(text)
             if self._size <= self._limit:
                 self._node.text += text
+        elif self._default and len(self._defaults.get(self._default, "")) < DEFAULT_CHARACTERS_MAX:
+            self._defaults[self._default] = (self._defaults.get(self._default, "") + text).strip()
 
     def _end(self, _name: str) -> None:
         node = self._node
         if node is None:
             self._path.pop()
+            self._default = ""
             return
         value = node.value()
         if not self._parents:
@@ -220,6 +234,8 @@ class XmlDocument:
         members: Members = value if isinstance(value, dict) else {"#text": value} if value else {}
         if self._structure is not None and self._structure.is_feed:
             members = _with_google_names(members)
+        if self._defaults:
+            members = {**self._defaults, **members}
         line = orjson.dumps(members)
         if self._size > self._limit or len(line) > self._limit:
             self._run.unreadable[len(self._run.records)] = issue(

@@ -13,6 +13,8 @@ GOOGLE = "http://base.google.com/"
 ATOM = "http://www.w3.org/2005/Atom"
 RECORDS_OF_ROOT = {"rss": ("item",), "rdf": ("item",), "feed": ("entry",), "bmecat": ("ARTICLE", "PRODUCT")}
 """Root element in lower case → elements that are its records."""
+DEFAULTS = {"bmecat": {"HEADER/CATALOG/CURRENCY": "CURRENCY"}}
+"""Root element in lower case → elements of its header that hold for every record."""
 RECORD_NAMES = frozenset({
     "item", "entry", "product", "offer", "article", "record", "row", "sku", "variant", "good", "listing", "shopitem",
     "productitem", "catalogitem", "produkt", "artikel", "angebot", "produit", "offre", "producto", "articulo",
@@ -52,6 +54,8 @@ class Structure(msgspec.Struct, frozen=True):
     is_given: bool
     text: str
     """The record element as it would be written in the option ``records_at``."""
+    defaults: dict[str, str] = {}
+    """Path of an element outside of records → the member that it gives to every record."""
 
     def matches(self, name: str, path: list[str]) -> bool:
         """Return whether an element is a record; `path` are the local names from the root to it."""
@@ -154,7 +158,9 @@ def find_records(sample: bytes, reader: PayloadReader, *, records_at: str | None
         path, names = _known_records(survey, root, RECORDS_OF_ROOT[name])
         text = "/".join(map(local_name, path[-2:]))
         reader.add_decision("records_at", text, "detected", 1.0)
-        return Structure(names, [], survey.prefixes, _own_namespaces(root, path), is_feed, False, text)
+        return Structure(
+            names, [], survey.prefixes, _own_namespaces(root, path), is_feed, False, text, DEFAULTS.get(name, {})
+        )
     paths, confidence = _choose(survey, root)
     if len({path[-1] for path in paths}) > 1:
         choices = ", ".join(sorted({_text_of(path) for path in paths})[:CHOICES_MAX])

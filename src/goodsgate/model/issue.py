@@ -113,6 +113,7 @@ CODES: dict[str, Code] = {
     "header_field_repeated": Code(
         "warning", 'Column "{value}" means the same field as {expected} and is not used; map it to use it.', "file"
     ),
+    "member_unrecognized": Code("warning", 'Unrecognized member "{value}"; stored unchanged.', "file"),
     "header_title_described": Code(
         "warning", 'No title column found; "{value}" is used as the title, too. Map another with `map=COLUMN:title`.',
         "file",
@@ -190,6 +191,7 @@ CODES: dict[str, Code] = {
     "not_applied": _error("Not applied, because of an error of the file as a whole: {value}"),
     "field_conflict": _error('{field} is "{value}", but another name for the same field has {expected}.'),
     "field_repeated": _warning('{field} means the same field as {expected}, and says the same or nothing.'),
+    "list_first_used": _warning("{field} has several values; the first one ({expected}) is used."),
     "value_placeholder": _error('{field} is "{value}", which stands for a missing or broken value.'),
     "text_mark": _warning('{field} "{value}" has a spreadsheet\'s mark for text; it was read as {suggestion}.'),
     "field_type": _error("{field} has the wrong type; expected {expected}."),

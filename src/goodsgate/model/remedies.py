@@ -18,6 +18,7 @@ REMEDIES: dict[str, str] = {
         "until then."
     ),
     "header_field_repeated": "Map the column that is to be used; the other one is stored unchecked.",
+    "member_unrecognized": "Rename the member, map it, or leave it: it is stored with the item.",
     "header_title_described": (
         "Nothing, if the column names the products. Else map the right one with `--map COLUMN:title`."
     ),
@@ -93,6 +94,7 @@ REMEDIES: dict[str, str] = {
     "not_applied": "Correct what is wrong with the file as a whole, and send it again.",
     "field_conflict": "Remove one of the two, or map the one that is to be used: `--map Name:field`.",
     "field_repeated": "Nothing; or send the field under one name.",
+    "list_first_used": "Nothing, if the first value is the right one. Else send it first, or alone.",
     "value_placeholder": "Correct the formula or the export; leave the cell empty if there is no value.",
     "text_mark": "Nothing, if the value is right; or export the column as text.",
     "field_type": "Send the expected type.",
