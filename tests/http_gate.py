@@ -53,7 +53,7 @@ class HttpGate:
 
     def anonymous(self) -> httpx.Client:
         """Return a client without a key."""
-        client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         self._clients.append(client)
         return client
 
@@ -70,7 +70,7 @@ class HttpGate:
 
     def connect(self) -> socket.socket:
         """Open a TCP connection to the gate."""
-        return socket.create_connection(self.address, timeout=10)
+        return socket.create_connection(self.address, timeout=60)
 
     def ask(self, request: bytes) -> bytes:
         """Send bytes on a new connection and return everything until the gate closes it."""
@@ -91,7 +91,7 @@ class Client(httpx.Client):
 
     def __init__(self, served: HttpGate, merchant: str, secret: str) -> None:
         super().__init__(
-            base_url=served.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30, trust_env=False
+            base_url=served.url, headers={"Authorization": f"Bearer {secret}"}, timeout=60, trust_env=False
         )
         self.merchant = merchant
         self.secret = secret

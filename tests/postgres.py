@@ -41,7 +41,7 @@ ROLE = "gate"
 TEMPLATE = "gate_template"
 PASSWORD = "p@ss/w:rd %25 " + secrets.token_hex(4)
 """Contains characters that an address must escape."""
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 RETIRED_MAX = 8
 MEMORY_BYTES_MIN = 2 * 1024**3
 SETTINGS = {

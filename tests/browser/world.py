@@ -17,7 +17,7 @@ from tests.shop import Shop, ndjson
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 AXE = Path(__file__).parent / "vendored" / "axe-core-4.14.1.min.js"
-WAIT_MILLISECONDS = 20_000
+WAIT_MILLISECONDS = 60_000
 
 DIRTY = (
     'Kennziffer,Name,Preis,EAN,Farbe\nS-100,Trail shoe,89.00 EUR,4006381333932,red\n'

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-m", "goodsgate"]
-START_SECONDS_MAX = 30
-RUN_SECONDS_MAX = 60
+START_SECONDS_MAX = 60
+RUN_SECONDS_MAX = 120
 RUNNING_AT = re.compile(r"running at (http://\S+)")
 
 

@@ -15,7 +15,7 @@ from tests.cli.conftest import write_ndjson
 from tests.cli.gate import COMMAND, Gate, alive, clean_environment, within
 from tests.factories import product
 
-WAIT_SECONDS_MAX = 30
+WAIT_SECONDS_MAX = 60
 
 
 def test_a_killed_worker_is_restarted_and_the_batch_finishes(tmp_path: Path):

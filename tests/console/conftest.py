@@ -17,7 +17,7 @@ class Person(httpx.Client):
     """A user whose browser keeps cookies, follows redirects and runs no scripts."""
 
     def __init__(self, gate: HttpGate, merchant: str, *scopes: str) -> None:
-        super().__init__(base_url=gate.url, follow_redirects=True, timeout=30, trust_env=False)
+        super().__init__(base_url=gate.url, follow_redirects=True, timeout=60, trust_env=False)
         self.gate = gate
         self.merchant = merchant
         self.key = gate.secret(merchant, scopes or ("submit", "read"))

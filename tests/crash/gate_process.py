@@ -1,6 +1,5 @@
 """A served gate that is killed and started again, and a client that does not give up."""
 
-import json
 import os
 import signal
 import socket
@@ -15,15 +14,27 @@ from typing import Any
 
 import httpx
 
+from goodsgate import auth
 from goodsgate.formats import MEDIA_TYPES
+from goodsgate.model.catalogue import Scope
 from tests import stores
 from tests.crash.scene import ROOT
+from tests.shop import Shop
+
+START_SECONDS_MAX = 60
+END_SECONDS_MAX = 240
+TEST_SECONDS_MAX = 600
+"""Guards against hanging; a slow machine needs much of it."""
 
 
 class GateProcess:
     """A served gate that can be killed and started again on the same port and store."""
 
-    def __init__(self, folder: Path, kind: str = "sqlite") -> None:
+    def __init__(self, folder: Path, kind: str = "sqlite", *, crash_at: str = "") -> None:
+        """Start a gate with a merchant, acme; the first process is killed at the point that `crash_at` names."""
+        with Shop(folder, "acme", kind=kind) as shop:
+            new_key, self.key = auth.new_key("acme", [Scope.SUBMIT, Scope.READ])
+            shop.store.add_key(new_key)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -34,17 +45,19 @@ class GateProcess:
             "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port),
         }
         self.url = f"http://127.0.0.1:{self.port}"
-        self.start()
+        self.start(crash_at=crash_at)
 
-    def start(self) -> None:
+    def start(self, *, crash_at: str = "") -> None:
         """Start, and wait until it answers."""
+        environ = {**self.environ, "GOODSGATE_TEST_CRASH_AT": crash_at}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "goodsgate", "serve"], env=self.environ, cwd=ROOT, stdout=subprocess.DEVNULL,
+            [sys.executable, "-m", "tests.crash.served", "serve"], env=environ, cwd=ROOT, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(200):
+        until = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < until:
             try:
-                if httpx.get(f"{self.url}/healthz").status_code == 200:
+                if httpx.get(f"{self.url}/healthz", timeout=START_SECONDS_MAX).status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
@@ -97,26 +110,21 @@ class GateProcess:
 
         return end
 
-    def finished(self, key: str, batch: str) -> dict[str, Any]:
+    def finished(self, batch: str) -> dict[str, Any]:
         """The batch's document once it has ended."""
-        headers = {"Authorization": f"Bearer {key}"}
-        answer = httpx.get(f"{self.url}/v1/batches/{batch}", params={"wait": "30"}, headers=headers, timeout=40)
-        document: dict[str, Any] = answer.json()
-        assert document["state"] == "finished", document
-        return document
-
-    def merchant_key(self) -> str:
-        """A new merchant's key."""
-        added = subprocess.run(
-            [sys.executable, "-m", "goodsgate", "merchant", "add", "acme", "--json"], env=self.environ, cwd=ROOT,
-            check=True, capture_output=True, text=True,
-        )
-        return str(json.loads(added.stdout)["key"])
+        headers = {"Authorization": f"Bearer {self.key}"}
+        until = time.monotonic() + END_SECONDS_MAX
+        while time.monotonic() < until:
+            answer = httpx.get(f"{self.url}/v1/batches/{batch}", params={"wait": "30"}, headers=headers, timeout=60)
+            document: dict[str, Any] = answer.json()
+            if document["state"] == "finished":
+                return document
+        raise AssertionError(document)
 
     def stop(self) -> None:
         """Stop in peace."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(END_SECONDS_MAX)
 
 
 def _child(pid: int) -> int | None:
@@ -135,7 +143,8 @@ def submit(url: str, key: str, *, number: int, body: bytes) -> str:
         "Authorization": f"Bearer {key}", "Idempotency-Key": f'"turn-{number}"',
         "Content-Type": MEDIA_TYPES["xlsx" if body.startswith(b"PK") else "ndjson"],
     }
-    for _ in range(300):
+    until = time.monotonic() + END_SECONDS_MAX
+    while time.monotonic() < until:
         try:
             answer = httpx.post(f"{url}/v1/batches", params={"collection": "products"}, content=body, headers=headers)
         except httpx.TransportError:

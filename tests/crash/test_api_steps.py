@@ -20,24 +20,18 @@ def test_kill_at_a_step(tmp_path: Path, kind: str, step: str, big: bool) -> None
     if kind == "postgres" and (step, big) not in (("seal-written", True), ("sealed", True)):
         pytest.skip("seconds each for the key's lease, and what comes before the seal is the engine's")
     body = ndjson(products(*range(1500 if big else 20)))
-    gate = GateProcess(tmp_path, kind)
+    gate = GateProcess(tmp_path, kind, crash_at=step)
     try:
-        key = gate.merchant_key()
-        gate.process.kill()
-        gate.process.wait()
-        gate.environ["GOODSGATE_TEST_CRASH_AT"] = step
-        gate.start()
-        gate.environ.pop("GOODSGATE_TEST_CRASH_AT")
         restarts = gate.watch()
         try:
-            batch = submit(gate.url, key, number=1, body=body)
-            assert submit(gate.url, key, number=1, body=body) == batch
+            batch = submit(gate.url, gate.key, number=1, body=body)
+            assert submit(gate.url, gate.key, number=1, body=body) == batch
         finally:
             times = restarts()
         assert times == 1, f"{step} was never reached"
         with Shop(tmp_path, "acme") as shop:
             assert [row.id for row in shop.store.batches("acme", BatchFilter()).rows] == [batch]
-        assert gate.finished(key, batch)["counts"]["created"] == len(body.splitlines())
+        assert gate.finished(batch)["counts"]["created"] == len(body.splitlines())
     finally:
         gate.process.kill()
         gate.process.wait()

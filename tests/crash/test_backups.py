@@ -12,7 +12,7 @@ from goodsgate.model.batch import Batch
 from goodsgate.store.contract import BatchFilter
 from goodsgate.store.sqlite import SqliteStore
 from tests import stores
-from tests.crash.gate_process import GateProcess, submit
+from tests.crash.gate_process import END_SECONDS_MAX, TEST_SECONDS_MAX, GateProcess, submit
 from tests.factories import product
 from tests.postgres import server
 from tests.shop import Shop, ndjson
@@ -23,10 +23,10 @@ SWEPT_AT_ONCE = {
 
 
 def bodies() -> list[bytes]:
-    """BatchFilter that overwrite each other, every other one a payload of its own file; dirt included."""
+    """Batches that overwrite each other, every other one a payload of its own file; dirt included."""
     sent = []
-    for turn in range(60):
-        numbers = range(turn * 3, turn * 3 + (500 if turn % 2 else 10))
+    for turn in range(40):
+        numbers = range(turn * 3, turn * 3 + (300 if turn % 2 else 10))
         sent.append(ndjson([
             product(n, title=None if (n + turn) % 11 == 0 else f"Turn {turn} of {n}") for n in numbers
         ]))
@@ -75,6 +75,7 @@ COPIES = {"sqlite": (copy_folder, 12), "postgres": (copy_database, 4)}
 """How, and how often."""
 
 
+@pytest.mark.timeout(TEST_SECONDS_MAX)
 def test_every_backup_answers_for_what_was_acknowledged(tmp_path: Path, kind: str,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds all of that, in order and perhaps a little more, and ends where an undisturbed gate would have ended."""
@@ -86,9 +87,8 @@ def test_every_backup_answers_for_what_was_acknowledged(tmp_path: Path, kind: st
     ids: list[str] = []
     copy, times = COPIES[kind]
     try:
-        key = gate.merchant_key()
         sender = threading.Thread(
-            target=lambda: ids.extend(submit(gate.url, key, number=n, body=body) for n, body in enumerate(sent))
+            target=lambda: ids.extend(submit(gate.url, gate.key, number=n, body=body) for n, body in enumerate(sent))
         )
         sender.start()
         chance = random.Random(11)
@@ -97,7 +97,7 @@ def test_every_backup_answers_for_what_was_acknowledged(tmp_path: Path, kind: st
             time.sleep(chance.uniform(0.0, 0.2))
             acknowledged.append(len(ids))
             copy(tmp_path / "gate", tmp_path / f"copy{number}")
-        sender.join(60)
+        sender.join(END_SECONDS_MAX)
         gate.stop()
     finally:
         gate.process.kill()

@@ -35,8 +35,7 @@ def test_a_full_disk_refuses_and_loses_nothing(disk: Path) -> None:
     """Batches until the disk is full, then room is made: all that were acknowledged end, the others never were."""
     gate = GateProcess(disk)
     try:
-        key = gate.merchant_key()
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
+        headers = {"Authorization": f"Bearer {gate.key}", "Content-Type": "application/x-ndjson"}
         accepted, refused = [], 0
         with httpx.Client(base_url=gate.url, headers=headers, timeout=30) as client:
             for turn in range(60):
@@ -58,7 +57,7 @@ def test_a_full_disk_refuses_and_loses_nothing(disk: Path) -> None:
             for batch in accepted:
                 assert client.get(f"/v1/batches/{batch}").status_code == 200
             subprocess.run(["mount", "-o", "remount,size=400m", str(disk)], check=True)
-            documents = [gate.finished(key, batch) for batch in accepted]
+            documents = [gate.finished(batch) for batch in accepted]
             assert all(document["counts"]["created"] == 1000 for document in documents)
             listed = client.get("/v1/batches", params={"limit": "100"}).json()
             assert len(listed["batches"]) == len(accepted)

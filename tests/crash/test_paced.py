@@ -30,7 +30,7 @@ def test_a_paced_round_survives_its_worker(tmp_path: Path, kind: str, point: str
         newer = shop.send(_units(10, 20)[1:], **STOCK)
     assert forked.run(worker.work, tmp_path, crash_at=f"{point}:3") == -9
     with Shop(tmp_path, "acme", **CHUNK_RECORDS) as after:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while any(after.engine.batch("acme", id).finished_at is None for id in (paced, newer)):
             assert time.monotonic() < until
             after.work()

@@ -6,9 +6,11 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from goodsgate.formats import write
 from goodsgate.model.batch import Batch
-from tests.crash.gate_process import GateProcess, submit
+from tests.crash.gate_process import END_SECONDS_MAX, TEST_SECONDS_MAX, GateProcess, submit
 from tests.factories import product
 from tests.shop import Shop, ndjson
 
@@ -32,6 +34,7 @@ def workbook(records: list[dict[str, object]]) -> bytes:
     return b"".join(write(rows, format="xlsx", header=[*records[0]]))
 
 
+@pytest.mark.timeout(TEST_SECONDS_MAX)
 def test_random_kills(tmp_path: Path, kind: str) -> None:
     """The catalogue, and every batch's counts and issues, equal those of a run in peace."""
     sent = bodies()
@@ -48,17 +51,16 @@ def test_random_kills(tmp_path: Path, kind: str) -> None:
 
 def _disturb(gate: GateProcess, folder: Path, *, sent: list[bytes], peace: Shop, expected: list[Batch]) -> None:
     """Send, kill, wait, compare."""
-    key = gate.merchant_key()
     ids: list[str] = []
     sender = threading.Thread(
-        target=lambda: ids.extend(submit(gate.url, key, number=n, body=body) for n, body in enumerate(sent))
+        target=lambda: ids.extend(submit(gate.url, gate.key, number=n, body=body) for n, body in enumerate(sent))
     )
     sender.start()
     chance = random.Random(7)
     for turn in range(KILLS):
         time.sleep(chance.uniform(0.05, 0.6))
         gate.kill(("api", "worker", "parser")[turn % 3])
-    sender.join(60)
+    sender.join(END_SECONDS_MAX)
     assert len(ids) == len(sent)
     with Shop(folder, "acme") as after:
         _compare(gate, after, ids=ids, peace=peace, expected=expected)
@@ -66,7 +68,7 @@ def _disturb(gate: GateProcess, folder: Path, *, sent: list[bytes], peace: Shop,
 
 def _compare(gate: GateProcess, after: Shop, *, ids: list[str], peace: Shop, expected: list[Batch]) -> None:
     """Once every batch has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + END_SECONDS_MAX
     while time.monotonic() < deadline and any(after.engine.batch("acme", one).outcome is None for one in ids):
         time.sleep(0.1)
     gate.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.docs.pages import Step
 
-STEP_SECONDS_MAX = 60
+STEP_SECONDS_MAX = 120
 ANY = re.compile(r"…")
 SCRIPT = """set -a; . "{state}"
 {command}

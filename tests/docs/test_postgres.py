@@ -15,7 +15,7 @@ from tests.docs.session import Session
 PAGES = [TOP / "docs/how-to" / name for name in ("run-on-postgresql.md", "back-up.md")]
 """In this order: the backup contains what the first page created."""
 SAFE = {"fsync": "on", "full_page_writes": "on"}
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 60
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from goodsgate.store.sqlite.checkpoints import Checkpoints
 from tests import postgres
 from tests.shop import Shop
 
-HANG_SECONDS = 30
+HANG_SECONDS = 60
 
 
 class Fuse:

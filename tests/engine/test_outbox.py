@@ -17,7 +17,7 @@ from tests.factories import NOW
 from tests.shop import Shop
 
 TOPIC = "tested/word"
-SECONDS_MAX = 30.0
+SECONDS_MAX = 60.0
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def _stock(shop: Shop) -> dict[str, object]:
 
 
 def _ended(shop: Shop, batch: str) -> State:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while (found := shop.engine.batch("acme", batch)).finished_at is None:
         assert time.monotonic() < until
         shop.work()

@@ -13,7 +13,7 @@ import pytest
 from tests import stores
 from tests.crash.scene import ROOT, stage, state_after
 
-SECONDS_MAX = 30
+SECONDS_MAX = 60
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.postgres import Server
 from tests.shop import Shop, ndjson
 
 T = TypeVar("T")
-SECONDS_MAX = 30
+SECONDS_MAX = 60
 CONNECTIONS_MAX = 3
 
 

@@ -184,7 +184,7 @@ def test_batches_survive_hosts_that_stop_and_start(scenery: Scenery, tmp_path: P
     chance = random.Random(seed)
     clients = Clients(
         scenery.clients, [gate.url for gate in scenery.gates], scenery.keys, clients=CLIENTS, seed=seed,
-        pause_seconds=0.5 if DISTURBANCES else 0.1,
+        pause_seconds=0.5 if DISTURBANCES else 0.25,
     )
     try:
         time.sleep(1)

@@ -51,5 +51,5 @@ def wait_until(holds: Callable[[], bool], what: str, *, seconds_max: float = SEC
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds_max, what
-        time.sleep(0.002)
+        time.sleep(0.01)
     return time.monotonic() - began

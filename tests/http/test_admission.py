@@ -19,7 +19,7 @@ from tests import factories
 from tests.http_gate import Client, HttpGate, read_all, read_response
 from tests.shop import Shop, ndjson
 
-GUARD_SECONDS = 30
+GUARD_SECONDS = 60
 BODY = ndjson(factories.products(1))
 CHUNK = b"%x\r\n%s\r\n" % (len(BODY), BODY)
 MERCHANT_MAX, TOTAL_MAX = 2, 3

@@ -19,7 +19,7 @@ from goodsgate.http.connections import (
 from tests.http_gate import HttpGate, read_all, read_response
 from tests.shop import Shop
 
-GUARD_SECONDS = 30
+GUARD_SECONDS = 60
 """Only reached if the gate never closes the connection."""
 HEADERS_BYTES_MAX = 4096
 

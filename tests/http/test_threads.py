@@ -17,7 +17,7 @@ from tests.formats.hostile_workbooks import row, workbook
 from tests.http_gate import HttpGate
 from tests.shop import Shop
 
-GUARD_SECONDS = 30
+GUARD_SECONDS = 60
 ITEMS = "/v1/collections/products/items"
 RECORD = b'{"id":"A","title":"T"}'
 
@@ -230,11 +230,13 @@ def test_submissions_are_answered_while_workbooks_are_parsed(
     loading = _in_threads(FILE_THREADS + 1, lambda: answers.append(
         client.put("/v1/reference/brand", params={"format": "xlsx"}, content=brands).status_code
     ))
-    held.expect(FILE_THREADS)
-    other = served.client()
-    assert other.post("/v1/batches", params={"format": "ndjson"}, content=RECORD).status_code == 202
-    assert other.get("/v1/reference/brand").status_code == 200
-    held.release.set()
+    try:
+        held.expect(FILE_THREADS)
+        other = served.client()
+        assert other.post("/v1/batches", params={"format": "ndjson"}, content=RECORD).status_code == 202
+        assert other.get("/v1/reference/brand").status_code == 200
+    finally:
+        held.release.set()
     for thread in loading:
         thread.join(GUARD_SECONDS)
     assert answers == [200] * (FILE_THREADS + 1)

@@ -20,7 +20,7 @@ from tests.store import child
 
 SESSIONS = 3
 """Of the server, for all that come."""
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 LANES = [("acme", Kind.PRODUCT), ("acme", Kind.STOCK), ("bolt", Kind.PRODUCT)]
 
 

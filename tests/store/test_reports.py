@@ -13,7 +13,7 @@ from goodsgate.store.strict.demands import key_order
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, advanced, chunk_commit, rejected_record
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def _ids(scene: Scene, merchant: str = "acme", *, limit: int = 2, **filters: object) -> list[str]:

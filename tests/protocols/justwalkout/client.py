@@ -26,7 +26,7 @@ class JustWalkOut(httpx.Client):
 
     def __init__(self, gate: HttpGate, merchant: str, *stores: str, account: str | None = None, session: bool = False,
                  scopes: tuple[Scope, ...] = SCOPES, region: str = "us-east-1", **settings: str) -> None:
-        super().__init__(base_url=gate.url, timeout=30, trust_env=False)
+        super().__init__(base_url=gate.url, timeout=60, trust_env=False)
         self.gate = gate
         self.merchant = merchant
         self.region = region

@@ -26,7 +26,7 @@ class Konnect(httpx.Client):
 
     def __init__(self, gate: HttpGate, merchant: str, *, scopes: Iterable[str] = ("submit", "read"),
                  **settings: str) -> None:
-        super().__init__(base_url=gate.url, timeout=30, trust_env=False)
+        super().__init__(base_url=gate.url, timeout=60, trust_env=False)
         self.merchant = merchant
         self.gate = gate
         key, self.password = auth.new_key(merchant, map(Scope, scopes), settings=settings)
@@ -58,7 +58,7 @@ class Konnect(httpx.Client):
         """Poll until the stage is final, and return the status."""
         assert acknowledged.status_code == 200, acknowledged.text
         trace = acknowledged.json()["trace_id"]
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             response = self.get("/v3/catalog/status", params={"trace_id": trace})
             assert response.status_code == 200, response.text

@@ -22,7 +22,7 @@ class Mircate(httpx.Client):
     """The HTTP client of one key, whose merchant's id is its project."""
 
     def __init__(self, gate: HttpGate, merchant: str, *, scopes: Iterable[str] = ("submit", "read")) -> None:
-        super().__init__(base_url=gate.url, timeout=30, trust_env=False)
+        super().__init__(base_url=gate.url, timeout=60, trust_env=False)
         self.gate = gate
         self.merchant = merchant
         self.headers["x-api-key"] = gate.secret(merchant, scopes)

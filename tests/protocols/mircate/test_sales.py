@@ -33,7 +33,7 @@ def _level(seller: Mircate, sku: str) -> tuple[int, int, int]:
 
 def _status_when_free(seller: Mircate, method: str, arguments: dict[str, Any]) -> int:
     """Return the status after retries while the instance is busy, as the platform's client does."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while True:
         status = seller.call(f"MerchantAPI/{method}", arguments).status_code
         if status != 570:

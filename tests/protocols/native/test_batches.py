@@ -177,10 +177,10 @@ def test_a_long_poll_ends_when_the_batch_ends(client, gate):
     """It does not end before."""
     batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
     worker = _later(gate.shop.work)
-    answer = client.get(batch["links"]["self"], params={"wait": 20})
+    answer = client.get(batch["links"]["self"], params={"wait": 55})
     worker.join()
     assert answer.json()["state"] == "finished"
-    assert answer.elapsed.total_seconds() < 15
+    assert answer.elapsed.total_seconds() < 50
 
 
 def test_a_long_poll_ends_when_the_time_is_up(client, gate):
@@ -238,7 +238,7 @@ def test_the_number_of_waiting_requests_is_limited(client, gate):
     assert refused.headers["retry-after"] == "5"
     for stream in open_streams:
         stream.close()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while client.get(batch["links"]["self"], params={"wait": 0.01}).status_code != 200:
         assert time.monotonic() < until
     gate.shop.work()

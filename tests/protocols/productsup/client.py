@@ -17,7 +17,7 @@ class Productsup(httpx.Client):
     """The HTTP client of one token."""
 
     def __init__(self, gate: HttpGate, merchant: str, *, scopes: Iterable[str] = ("submit", "read")) -> None:
-        super().__init__(base_url=gate.url, timeout=30, trust_env=False)
+        super().__init__(base_url=gate.url, timeout=60, trust_env=False)
         self.gate = gate
         self.merchant = merchant
         self.headers["authorization"] = f"Bearer {gate.secret(merchant, scopes)}"

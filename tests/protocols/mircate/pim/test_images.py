@@ -20,7 +20,7 @@ MEGABYTE = 1024**2
 def _stored(manager: Manager, *names: str) -> bool:
     """Return whether these are the merchant's objects, after delivery of all messages."""
     folder = Path(manager.gate.shop.config.images) / manager.merchant
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         manager.deliver_messages()
         stored = {f"{manager.merchant}-{path.name}" for path in folder.iterdir()} if folder.exists() else set()

@@ -84,7 +84,7 @@ def test_images_in_s3(tmp_path: Path, aws: Aws, monkeypatch: pytest.MonkeyPatch)
         filename = manager.attach("s1").json()["filename"]
         assert manager.image(filename).content == PNG
         assert manager.pim("deleteProduct", {"id": "s1"}).status_code == 204
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while manager.image(filename).status_code != 404:
             assert time.monotonic() < until
             manager.deliver_messages()
