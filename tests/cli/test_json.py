@@ -68,7 +68,7 @@ COMMANDS = (
 )
 
 
-def test_each_line_is_a_json_document(run: Any):
+def test_each_line_is_a_json_document(run: Any, monkeypatch: pytest.MonkeyPatch):
     """And nothing else is on standard output."""
     Path("brands.csv").write_text("code,name\nA,Alpha\n")
     printed = {}
@@ -79,6 +79,11 @@ def test_each_line_is_a_json_document(run: Any):
     assert printed[COMMANDS[0]] == [{"kind": "brand", "entries": 1}]
     assert printed["profile", "show", "p"] == [{"currency": "EUR"}]
     assert printed["merchant", "set", "$MERCHANT", "account=123456789012"][0]["settings"]["account"] == "123456789012"
+    monkeypatch.setenv("GOODSGATE_TROUBLE", "allow")
+    monkeypatch.setenv("GOODSGATE_TRAFFIC_BYTES_MAX", "1")
+    checks = json.loads(run("doctor", "--json").stdout)["checks"]
+    warned = {check["name"] for check in checks if check["level"] == "warn"}
+    assert {"trouble", "traffic"} <= warned
     assert printed["export", "-o", "out.ndjson"] == [{"file": "out.ndjson"}]
     key = printed["merchant", "key", "add", "$MERCHANT"][0]["key"].split("_")[1]
     assert json.loads(run("merchant", "key", "revoke", "$MERCHANT", key, "--json").stdout)["revoked"] is True

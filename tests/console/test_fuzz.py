@@ -15,7 +15,7 @@ GETS = (
     "{base}/catalogue", "{base}/catalogue/product/{x}", "{base}/catalogue/{x}/products",
     "{base}/catalogue/stock/products/item", "{base}/catalogue/product/products", "{base}/reference/{x}",
     "{base}/reference/brand", "{base}/reference/brand/usage", "/console/merchants", "/console/merchants/{x}",
-    "/console/health", "{base}/submit", "/console/merchants/{x}/catalogue",
+    "/console/health", "/console/traffic", "{base}/submit", "/console/merchants/{x}/catalogue",
     "{batch}/records", "{batch}/report", "{batch}",
 )
 NAMES = st.sampled_from(

@@ -57,7 +57,7 @@ SUBMISSIONS: dict[str, RequestTemplate] = {
 ACCEPTED = {"native": 202, "konnect": 200, "productsup": 202, "justwalkout": 201, "mircate": 200}
 REFUSED: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {
     "too_many_requests": {
-        "native": (429, {"code": "too_many_requests"}),
+        "native": (429, {"code": "queue_full"}),
         "konnect": (429, {"status": "FAILED", "errors": []}),
         "productsup": (429, {"errors": [{"status": "429", "title": "Too Many Requests"}]}),
         "justwalkout": (429, {"errorMsg": "~ .+"}),

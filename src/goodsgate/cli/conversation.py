@@ -107,8 +107,16 @@ class Conversation:
             found = self._save(step, response)
         shown = f"{response.status_code} {response.text[:1000]}" if found else ""
         return StepOutcome(
-            name=step.name, differences=found, request=f"{request.method} {request.url}", response=shown
+            name=step.name, differences=found, request=self._without_credentials(f"{request.method} {request.url}"),
+            response=self._without_credentials(shown),
         )
+
+    def _without_credentials(self, text: str) -> str:
+        """Return a text with the names of credentials in place of their values."""
+        for name in self._client.credentials:
+            value = str(self.variables.get(name, ""))
+            text = text.replace(value, f"${name}") if value else text
+        return text
 
     def _save(self, step: Step, response: "httpx.Response") -> list[str]:
         found = []

@@ -157,6 +157,17 @@ def check_signatures(examination: Examination) -> "Iterator[HealthCheck]":
         yield bad("signatures", "NOT VERIFIED", "set signatures = verify")
 
 
+def check_client_tests(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn about settings that are meant for tests of clients."""
+    from goodsgate.store.contract import warn
+
+    if examination.config.trouble == "allow":
+        yield warn("trouble", "admins may order failures of submissions", "set trouble = refuse unless this is a test")
+    if examination.config.traffic_bytes_max:
+        detail = "requests and responses of all merchants are kept in memory, for admins"
+        yield warn("traffic", detail, "set traffic_bytes_max = 0 unless this is a test")
+
+
 def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
     """Check that the folders and buckets of the settings can be written; a bucket gets an object for a moment."""
     from goodsgate import app
@@ -223,4 +234,6 @@ def _merchant_with(store: "Store", names: set[str]) -> str | None:
             return None
 
 
-CHECKS = (check_public_url, check_queue, check_outbox, check_secrets, check_signatures, check_objects)
+CHECKS = (
+    check_public_url, check_queue, check_outbox, check_secrets, check_signatures, check_client_tests, check_objects,
+)

@@ -34,7 +34,7 @@ def order(*, client: GateClient, kind: str, as_json: bool, **options: Any) -> No
     rejected           accepted, and every record is rejected
     partly_rejected    accepted, and every second record is rejected
     broken             accepted, and its processing fails as a whole
-    too_many_requests  refused as if a rate limit was exceeded
+    too_many_requests  refused as if you had sent too much (429)
     fault              refused as if the gate had failed
     cut_off            accepted, and the connection is closed within the response
     duplicated         accepted twice

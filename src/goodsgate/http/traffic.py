@@ -23,7 +23,7 @@ POLL_SECONDS = 0.5
 """A waiting reader looks this often whether the gate stops."""
 OVERHEAD_BYTES = 1_000
 """What an exchange takes besides its texts."""
-OWN_PATHS = ("/v1/traffic", "/console", "/docs", "/healthz", "/readyz", "/metrics")
+OWN_PATHS = ("/v1/traffic", "/v1/trouble", "/console", "/docs", "/healthz", "/readyz", "/metrics")
 """Requests that are not recorded: of operators, not of clients."""
 MASK = "***"
 

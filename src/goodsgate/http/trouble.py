@@ -48,7 +48,7 @@ class TroubleKind(StrEnum):
     BROKEN = "broken"
     """It is accepted, and its processing fails as a whole."""
     TOO_MANY_REQUESTS = "too_many_requests"
-    """It is refused as if a rate limit was exceeded."""
+    """It is refused as if the merchant had sent too much; each protocol has a form of 429 for that."""
     FAULT = "fault"
     """It is refused as if the gate had failed."""
     CUT_OFF = "cut_off"
@@ -150,14 +150,14 @@ class TroubledEngine(Engine):
     ordered: OrderedTrouble
 
     def submit(self, *, merchant: str, policy: Policy | Callable[[], Policy], **options: Any) -> Submission:
-        """Begin a new batch as `Engine.submit`. Raises too_many_requests and internal_fault if ordered."""
+        """Begin a new batch as `Engine.submit`. Raises queue_full and internal_fault if ordered."""
         trouble = self.ordered.take(merchant)
         response = RESPONSE.get(ResponseTrouble())
         match trouble:
             case None:
                 pass
             case Trouble(kind=TroubleKind.TOO_MANY_REQUESTS):
-                raise refuse("too_many_requests", "Too many requests, as ordered; try again.", retry_after_seconds=1)
+                raise refuse("queue_full", "The queue is full, as ordered; try again.", retry_after_seconds=1)
             case Trouble(kind=TroubleKind.FAULT):
                 raise refuse("internal_fault", "Internal error, as ordered.")
             case Trouble(kind=TroubleKind.SLOW):
