@@ -155,6 +155,6 @@ def test_a_gate_records_nothing_by_default(tmp_path_factory: pytest.TempPathFact
     with Shop(tmp_path_factory.mktemp("quiet"), kind="sqlite") as shop:
         served = HttpGate(shop)
         refused = served.client(None, "admin").get("/v1/traffic")
-        assert (refused.status_code, refused.json()["code"]) == (403, "traffic_off")
+        assert (refused.status_code, refused.json()["code"]) == (409, "traffic_off")
         assert served._server.config.app is served.application
         served.close()

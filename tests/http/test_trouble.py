@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from goodsgate.cli.conversation import Conversation
 from goodsgate.cli.stand_in_setup import StandIn
 from goodsgate.cli.transcripts import ExpectedResponse, RequestTemplate, Step
 from goodsgate.engine import Engine
 from goodsgate.store.contract import BatchFilter
+from tests.conventions.source import PACKAGE
 from tests.http_gate import HttpGate
 from tests.shop import Shop
 
@@ -25,6 +27,7 @@ PRODUCT = {
 }
 NDJSON = {"Content-Type": "application/x-ndjson"}
 JSON_API = {"Content-Type": "application/vnd.api+json"}
+CONTRACT = yaml.safe_load((PACKAGE / "protocols/native/openapi.yaml").read_text("utf-8"))
 _numbers = itertools.count(1)
 
 
@@ -246,6 +249,9 @@ def test_orders_are_bounded_and_need_an_admin(gate: HttpGate):
     """A merchant's own key cannot order anything."""
     assert gate.client().post("/v1/trouble", json={"kind": "fault"}).status_code == 403
     admin = gate.client(None, "admin")
+    example = CONTRACT["paths"]["/v1/trouble"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert admin.post("/v1/trouble", json=example).status_code == 201
+    assert admin.delete("/v1/trouble").status_code == 204
     for wrong in ({"kind": "rain"}, {"kind": "slow", "delay_seconds": 1e6}, {"kind": "slow", "times": 1, "seconds": 1}):
         assert admin.post("/v1/trouble", json=wrong).status_code == 400
     codes = [admin.post("/v1/trouble", json={"kind": "fault", "seconds": 60}).status_code for _ in range(101)]
@@ -253,10 +259,10 @@ def test_orders_are_bounded_and_need_an_admin(gate: HttpGate):
 
 
 def test_a_gate_that_does_not_allow_it_has_none_of_its_parts(tmp_path_factory: pytest.TempPathFactory):
-    """The default; it answers 403, and its engine is the plain one."""
+    """The default; it answers 409, and its engine is the plain one."""
     with Shop(tmp_path_factory.mktemp("calm"), kind="sqlite") as shop:
         served = HttpGate(shop)
         refused = served.client(None, "admin").post("/v1/trouble", json={"kind": "fault"})
-        assert (refused.status_code, refused.json()["code"]) == (403, "trouble_off")
+        assert (refused.status_code, refused.json()["code"]) == (409, "trouble_off")
         assert type(served.application.context.engine) is Engine
         served.close()

@@ -85,8 +85,8 @@ STATUSES: dict[str, int] = {
     "merchant_unknown": 404,
     "merchant_taken": 409,
     "credential_unknown": 404,
-    "traffic_off": 403,
-    "trouble_off": 403,
+    "traffic_off": 409,
+    "trouble_off": 409,
     "trouble_full": 409,
     "internal_fault": 500,
 }
