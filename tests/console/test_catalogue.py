@@ -70,6 +70,16 @@ def test_an_item_shows_its_record_price_stock_and_issue_history(clerk: Person) -
     assert clerk.get(f"{clerk.base}/catalogue/product/products/item", params={"key": "none"}).status_code == 404
 
 
+def test_an_item_shows_its_versions_as_they_were_submitted(clerk: Person) -> None:
+    """A time is a time; groups of fields are named if their versions differ."""
+    path = f"{clerk.base}/catalogue/product/products/item?key=A1"
+    clerk.submit(b"sku,title,observed_at\nA1,Lamp,2026-01-01T12:00:00Z\n")
+    assert "version 2026-01-01T12:00:00Z" in text_of(clerk.get(path).text)
+    clerk.submit(b"sku,title,price,observed_at\nA1,Lamp,9.00 EUR,2026-01-01T11:00:00Z\n")
+    page = text_of(clerk.get(path).text)
+    assert "version 2026-01-01T11:00:00Z (price), none (availability), 2026-01-01T12:00:00Z (content)" in page
+
+
 def test_reference_data_is_loaded_and_browsed_as_a_tree(clerk: Person) -> None:
     """Entries with a missing parent are at the top, and so is an entry that is its own parent."""
     path = f"{clerk.base}/reference/category"

@@ -16,6 +16,7 @@ from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
 from goodsgate.model.fields import FIELDS
 from goodsgate.model.issue import CODES
 from goodsgate.model.remedies import REMEDIES
+from goodsgate.model.versions import FIELD_GROUPS
 from tests.conventions.source import PACKAGE, TOP
 
 DOCS = TOP / "docs"
@@ -97,6 +98,13 @@ def test_fields_are_documented_with_their_other_names():
         if f"`{name}`" not in page
     ]
     assert not missing
+
+
+def test_groups_of_fields_are_documented():
+    """Each with its fields."""
+    page = (DOCS / "reference/records.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (`.*`) \|$", page, re.M))
+    assert {group: {*re.findall(r"\w+", rows[group])} for group in FIELD_GROUPS} == FIELD_GROUPS
 
 
 def test_every_command_is_documented():

@@ -19,6 +19,7 @@ RECORD = st.fixed_dictionaries(
         "title": st.sampled_from(["one", "two", "three", ""]),
         "version_number": st.integers(1, 4),
         "color": st.sampled_from(["red", "blue"]),
+        "price": st.sampled_from(["1.00 EUR", "2.00 EUR"]),
         "_verb": st.sampled_from(["upsert", "create", "update", "delete"]),
     },
 )
@@ -27,7 +28,20 @@ BATCH = st.tuples(
     st.lists(RECORD, min_size=1, max_size=7),
 )
 type_of = {"upsert": Verb.UPSERT, "create": Verb.CREATE, "update": Verb.UPDATE, "delete": Verb.DELETE}
-Held = dict[str, tuple[dict[str, object] | None, int | None]]
+Versions = dict[str, int | None]
+"""Group of fields → its version."""
+Held = dict[str, tuple[dict[str, object] | None, Versions]]
+"""Key → record, or None if it was deleted, and its versions."""
+
+
+def group_of(name: str) -> str:
+    """The group of a field: that of the price is apart from all others."""
+    return {"id": "key", "price": "price"}.get(name, "content")
+
+
+def is_newer(versions: Versions, version: int | None) -> bool:
+    """Whether any group has a newer version."""
+    return version is not None and any(each is not None and version < each for each in versions.values())
 
 
 @contextmanager
@@ -54,23 +68,37 @@ def one_by_one(held: Held, verb: Verb, duplicates: Duplicates, records: list[dic
         if whole and not record.get("title"):
             results.append("rejected")
             continue
-        document, had = before or (None, None)
-        if version is not None and had is not None and version < had:
+        document, versions = before or (None, {"price": None, "content": None})
+        merges = verb_now is not Verb.UPSERT or not (is_repeated and duplicates is Duplicates.LAST)
+        groups = {"price", "content"} if not merges else {group_of(name) for name in record} - {"key"}
+        older = {group for group in groups if is_newer({group: versions[group]}, version)}
+        newer = {name: value for name, value in record.items() if group_of(name) not in older}
+        is_stale = is_newer(versions, version)
+        if is_stale and (document is None or verb_now in (Verb.CREATE, Verb.DELETE)):
             results.append("superseded")
         elif verb_now is Verb.DELETE:
             results.append("deleted" if document is not None else "unchanged")
             if document is not None or version is not None:
-                held[key] = (None, version if version is not None else (had if document is None else None))
+                had = versions if document is None and version is None else dict.fromkeys(versions, version)
+                held[key] = (None, had)
         elif (verb_now is Verb.CREATE and document is not None) or (verb_now is Verb.UPDATE and document is None):
             results.append("rejected")
-        elif verb_now is Verb.UPDATE and record.get("title") == "":
+        elif verb_now is Verb.UPDATE and newer.get("title") == "":
             results.append("rejected")  # a patch may leave the title out, but the whole it makes needs one
         else:
-            merges = verb_now is Verb.UPDATE or not (is_repeated and duplicates is Duplicates.LAST)
-            merged = {**(document or {}), **record} if merges else record
+            kept = {
+                name: value for name, value in (document or {}).items()
+                if merges or name in newer or group_of(name) in older
+            }
+            merged = {**kept, **newer} if merges or older else record
             same = document is not None and [*merged.items()] == [*document.items()]  # another order is another text
-            results.append("created" if document is None else "unchanged" if same else "updated")
-            held[key] = (merged, version if version is not None else had)
+            lost = {name for name in record if name not in newer and record[name] != (document or {}).get(name)}
+            superseded = same and is_stale and (lost or len(newer) == 1)  # the key alone
+            results.append(
+                "created" if document is None else "superseded" if superseded else "unchanged" if same else "updated"
+            )
+            after = versions if version is None else {**versions, **dict.fromkeys(groups - older, version)}
+            held[key] = (merged, after)
         if is_repeated and duplicates is Duplicates.REJECT and results[-1] in ("created", "updated", "deleted"):
             results[-1] = "rejected"
             if before is None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goodsgate.engine.apply import merge
+from goodsgate.engine.record_merge import merge
 from goodsgate.model.batch import Duplicates, Kind, Outcome, Result, State, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.versions import plain_version
@@ -199,16 +199,16 @@ def test_a_record_of_the_future_wins_nothing(shop: Shop, format: str, body: byte
     assert shop.items() == {"A": {"id": "A", "title": "Fixed"}}
 
 
-def test_an_item_has_one_version_for_all_its_fields(shop: Shop) -> None:
-    """An older title is lost to a newer price of the same item, and not to the item of a price."""
+def test_a_price_has_a_version_apart_from_its_product(shop: Shop) -> None:
+    """The item of a price is another one; the price of a product is in another group than its title."""
     late, early = {"observed_at": "2026-01-01T12:05:00Z"}, {"observed_at": "2026-01-01T12:00:00Z"}
     title = {"id": "SKU-0001", "title": "New", **early}
     shop.run([product(1)])
     shop.run([{"id": "SKU-0001", "price": "9.00 EUR", **late}], kind=Kind.PRICE)
     assert shop.run([title], verb=Verb.UPDATE).counts.updated == 1
     shop.run([{"id": "SKU-0001", "price": "9.00 EUR", **late}], verb=Verb.UPDATE)
-    assert shop.run([{**title, "title": "Newer"}], verb=Verb.UPDATE).counts.superseded == 1
-    assert shop.items() == {"SKU-0001": product(1, title="New", price="9.00 EUR")}
+    assert shop.run([{**title, "title": "Newer"}], verb=Verb.UPDATE).counts.updated == 1
+    assert shop.items() == {"SKU-0001": product(1, title="Newer", price="9.00 EUR")}
 
 
 def test_observed_at_is_a_version(shop: Shop) -> None:

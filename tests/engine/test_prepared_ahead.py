@@ -23,7 +23,7 @@ from tests.shop import Shop, ndjson
 KEYS = ["A", "a", "B", "b", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N"]
 RECORD = st.fixed_dictionaries(
     {"id": st.sampled_from(KEYS), "title": st.sampled_from(["one", "two", "one", "two", "", "boom"])},
-    optional={"version_number": st.integers(1, 3)},
+    optional={"version_number": st.integers(1, 3), "price": st.sampled_from(["1.00 EUR", "2.00 EUR"])},
 )
 ASUNDER = [{"id": key, "title": "one"} for key in KEYS if key.isupper()]
 TWINS = [{"id": key, "title": "one"} for key in ("A", "B", "C", "D", "a", "D", "b", "E", "F", "G", "f", "F")]

@@ -13,7 +13,8 @@ from goodsgate import __version__
 from goodsgate.console.request import CSRF_FIELD, ConsoleRequest
 from goodsgate.http.docs import prose
 from goodsgate.model.batch import Batch, now
-from goodsgate.model.catalogue import display_key
+from goodsgate.model.catalogue import Item, display_key
+from goodsgate.model.versions import EVERY_GROUP, read_group_versions, version_text
 
 TEMPLATES = files(__package__) / "templates"
 
@@ -52,7 +53,7 @@ class PageRenderer:
         )
         self._templates.globals.update(
             asset_url=asset_url, version=__version__, csrf_field=CSRF_FIELD, outcome_or_state=outcome_or_state,
-            BADGE_SIGNS=BADGE_SIGNS, result_bar=result_bar,
+            BADGE_SIGNS=BADGE_SIGNS, result_bar=result_bar, versions_text=versions_text,
         )
 
     def text(self, template: str, values: Mapping[str, Any]) -> str:
@@ -67,6 +68,16 @@ class PageRenderer:
         if request is not None and page_values["merchant"] is None:
             page_values["merchant"] = request.caller.merchant
         return HTMLResponse(self.text(template, page_values), status_code=status, headers=HEADERS)
+
+
+def versions_text(item: Item) -> str:
+    """Return the version of an item, or those of its groups of fields if they differ."""
+    if item.version is None or item.group_versions in (None, EVERY_GROUP):
+        return version_text(item.version) if item.version is not None else "none"
+    versions = read_group_versions(item.version, item.group_versions, held=())
+    return ", ".join(
+        f"{version_text(version) if version is not None else 'none'} ({group})" for group, version in versions.items()
+    )
 
 
 def outcome_or_state(batch: Batch) -> str:

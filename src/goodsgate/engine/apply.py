@@ -6,18 +6,17 @@ Several small batches of a lane share one view, so that each sees the changes of
 
 import math
 import time
-from collections import deque
 from collections.abc import Sequence
-from itertools import repeat
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from goodsgate.engine.catalogue_view import CatalogueView
+from goodsgate.engine.record_merge import MergedRecord, RecordMerger, decode_members, version_issue, versions_of
 from goodsgate.engine.unknown_skus import report_unknown_skus
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Verb
-from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, digest_of, display_key
+from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, display_key
 from goodsgate.model.issue import Issue, Severity, has_error, issue
 from goodsgate.model.versions import is_older, is_time, version_text
 
@@ -29,14 +28,6 @@ SUPERSEDED = RESULT_BYTE[Result.SUPERSEDED]
 REJECTED = RESULT_BYTE[Result.REJECTED]
 CANCELLED = RESULT_BYTE[Result.CANCELLED]
 MERGED = RESULT_BYTE[Result.MERGED]
-
-MERGED_RECORDS = 256
-"""Records that are merged into items and checked at once."""
-MERGED_BYTES = 1024 * 1024
-"""Size of the documents from which fewer are."""
-
-Members = dict[str, msgspec.Raw]
-decode_members = msgspec.json.Decoder(Members).decode
 
 T = TypeVar("T")
 
@@ -111,17 +102,6 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -
     return ChunkChanges(results=bytes([UNCHANGED]) * count, keys=checked.keys, issues={}) if is_same else None
 
 
-class _Merged(NamedTuple):
-    """A record that was merged into the current item."""
-
-    item: CurrentItem | Write
-    members: Members
-    document: bytes
-    digest: bytes
-    issues: list[Issue]
-    """Issues of the merged document."""
-
-
 class _Application:
     """The records of one chunk while they are applied."""
 
@@ -130,14 +110,9 @@ class _Application:
         self._checked = checked
         self._view = view
         self._policy = policy
+        self._merger = RecordMerger(checked, policy)
         self._first_at: dict[str, int] = {}
         """Key → index of the first record of the chunk that has it."""
-        self._merging: deque[tuple[int, CurrentItem | Write]] = deque()
-        """Index and item of the records that are still to be merged, at most one of an item."""
-        self._merged: dict[int, _Merged] = {}
-        """Records that were merged with those before them."""
-        self._last: tuple[Write, Members] | None = None
-        """The record that was merged last, decoded: often the next one is merged into the same item."""
 
     def apply_all(self, ends_at: float) -> bytes:
         """Return one result byte for each record, or for the first ones if the time does not suffice."""
@@ -147,7 +122,7 @@ class _Application:
         duplicates = checked.duplicates
         first_at = self._first_at
         upserts = policy.verb is Verb.UPSERT and checked.verbs is None
-        self._merging.extend(self._first_merges())
+        self._merger.expect(items, issues)
         for at, (key, version, digest) in enumerate(zip(checked.keys, checked.versions, checked.hashes, strict=True)):
             if at in merged:
                 results[at] = self._apply_merged(at, key)
@@ -175,31 +150,11 @@ class _Application:
                         self._report_case_variant(at, key)
                     items[key] = writes[key] = Write(key, digest, checked.documents[at], None)
                     continue
-            verb = self._verb(at)
+            verb = self._merger.verb_of(at)
             results[at] = self._apply_repeated(at, key, verb) if is_repeated else self._apply_one(at, key, verb)
-            if self._merges(verb) and time.thread_time() > ends_at:
+            if self._merger.merges(verb) and time.thread_time() > ends_at:
                 return bytes(results[: at + 1])
         return bytes(results)
-
-    def _first_merges(self) -> list[tuple[int, CurrentItem | Write]]:
-        """Return index and item of the first record of each item that is merged into it."""
-        checked, first = self._checked, {}
-        for at, (key, digest, verb) in enumerate(
-            zip(checked.keys, checked.hashes, checked.verbs or repeat(None), strict=False)
-        ):
-            if key is None or key in first or not self._merges(verb or self._policy.verb):
-                continue
-            item = self._view.items.get(key)
-            if item is not None and item.hash not in (None, digest) and not has_error(self.issues.get(at, ())):
-                first[key] = at, item
-        return [*first.values()]
-
-    def _verb(self, at: int) -> Verb:
-        verbs = self._checked.verbs
-        return (verbs[at] if verbs is not None else None) or self._policy.verb
-
-    def _merges(self, verb: Verb) -> bool:
-        return verb is Verb.UPDATE or (verb is Verb.UPSERT and not self._policy.replace)
 
     def _apply_repeated(self, at: int, key: str, verb: Verb) -> int:
         """Apply a record whose key an earlier record of the batch has, be that record rejected or not."""
@@ -211,7 +166,7 @@ class _Application:
             _restore(view.items, key, before[0])
             _restore(view.writes, key, before[1])
             _restore(view.deletes, key, before[2])
-            self._last = None
+            self._merger.note(None, {})
             self.issues.pop(at, None)
             if issues:
                 self.issues[at] = issues
@@ -221,48 +176,6 @@ class _Application:
             first=first_row(self._checked, view, key, self._first_at[key]),
         )
         return result
-
-    def _merge(self, at: int, item: CurrentItem | Write) -> _Merged:
-        """Merge and check a record, together with some after it if no record before it has changed the item."""
-        updates = self._merging
-        while updates and updates[0][0] < at:
-            updates.popleft()
-        if updates and updates[0][0] == at:
-            some: list[tuple[int, CurrentItem | Write]] = []
-            size = 0
-            while updates and len(some) < MERGED_RECORDS and size < MERGED_BYTES:
-                some.append(updates.popleft())
-                size += len(some[-1][1].document or b"")
-            self._merged = dict(zip((at for at, _ in some), self._merge_and_check(some), strict=True))
-        merged = self._merged.pop(at, None)
-        if merged is None or merged.item is not item:
-            (merged,) = self._merge_and_check([(at, item)])
-        return merged
-
-    def _merge_and_check(self, updates: Sequence[tuple[int, CurrentItem | Write]]) -> list[_Merged]:
-        last, checked = self._last, self._checked
-        members = [
-            merge_members(
-                last[1] if last is not None and last[0] is item else decode_members(item.document or b"{}"),
-                checked.patch(at),
-            ) for at, item in updates
-        ]
-        documents = [*map(msgspec.json.encode, members)]
-        digests = [*map(digest_of, documents)]
-        # What is held is not checked again, nor is a record that has everything that its item has.
-        changed = [
-            n for n, (at, item) in enumerate(updates)
-            if digests[n] != item.hash and (digests[n] != checked.hashes[at] or self._verb(at) is Verb.UPDATE)
-        ]
-        result = checked.merged_rules.check([documents[n] for n in changed])
-        issues = {changed[n]: found for n, found in result.issues.items()}
-        for n, canonical in result.canonical.items():
-            document = documents[changed[n]] = canonical.document
-            members[changed[n]], digests[changed[n]] = decode_members(document), canonical.hash
-        return [
-            _Merged(item, members[n], documents[n], digests[n], issues.get(n, []))
-            for n, (_, item) in enumerate(updates)
-        ]
 
     def _apply_merged(self, at: int, key: str | None) -> int:
         """Apply a row that is no item of its own: it may update one, as a further price does, or none."""
@@ -285,11 +198,15 @@ class _Application:
         checked, view = self._checked, self._view
         version, item = checked.versions[at], view.items.get(key)
         exists = item is not None and item.hash is not None
+        is_stale = False
         if item is not None and version is not None and item.version is not None:
-            if is_older(version, item.version):
+            is_stale = is_older(version, item.version)
+            if is_stale and (not exists or verb in (Verb.CREATE, Verb.DELETE)):
                 return SUPERSEDED
             if is_time(version) != is_time(item.version) and not (self._policy.replace and verb is Verb.UPSERT):
-                return self._reject(at, _version_kind_issue(version, item.version))
+                name = "version_number" if is_time(version) else "observed_at"
+                expected = f"{name} {version_text(item.version)}"
+                return self._reject(at, version_issue("version_kind_differs", version, expected=expected))
         if verb is Verb.DELETE:
             return self._delete(at, key, item)
         if verb is Verb.CREATE and exists:
@@ -297,26 +214,40 @@ class _Application:
         if verb is Verb.UPDATE and not exists:
             return self._reject(at, issue("key_unknown", "/id", value=display_key(key)))
         document, digest = checked.documents[at], checked.hashes[at]
-        merged = None
-        is_replaced = replaces and verb is Verb.UPSERT
-        if exists and item is not None and item.hash != digest and self._merges(verb) and not is_replaced:
-            merged = self._merge(at, item)
-            document, digest = merged.document, merged.digest
+        replaces = verb is Verb.UPSERT and (replaces or self._policy.replace)
+        merged = self._merge(at, item, is_stale=is_stale, replaces=replaces) if exists and item is not None else None
+        if merged is not None:
+            document, digest, versions = merged.document, merged.digest, merged.versions
             if self._adds_error(at, merged):
                 return REJECTED
-        new_version = version if version is not None else (item.version if item is not None else None)
-        is_same = exists and item is not None and item.hash == digest
-        if is_same and item is not None and item.version == new_version:
-            return UNCHANGED
+        else:
+            versions = versions_of(item, version, document, replaces=replaces)
+        result = CREATED if not exists else UPDATED
+        if exists and item is not None and item.hash == digest:
+            result = SUPERSEDED if merged is not None and (merged.is_superseded or merged.older_fields) else UNCHANGED
+            if (item.version, item.group_versions) == versions:
+                return result
+        elif merged is not None and merged.older_fields and version is not None:
+            expected = ", ".join(merged.older_fields)
+            add_issues(self.issues, at, version_issue("fields_newer", version, expected=expected))
         if not exists and key in view.case_variants:
             self._report_case_variant(at, key)
-        view.items[key] = view.writes[key] = write = Write(key, digest, document, new_version)
+        write = Write(key, digest, document, versions[0], group_versions=versions[1])
+        view.items[key] = view.writes[key] = write
         view.deletes.pop(key, None)
         if merged is not None:
-            self._last = write, merged.members
-        return UNCHANGED if is_same else UPDATED if exists else CREATED
+            self._merger.note(write, merged.members)
+        return result
 
-    def _adds_error(self, at: int, merged: _Merged) -> bool:
+    def _merge(self, at: int, item: CurrentItem | Write, *, is_stale: bool, replaces: bool) -> MergedRecord | None:
+        """Merge a record into its item; None if the record replaces the item as a whole, or has the same content."""
+        if replaces:
+            return self._merger.replace(at, item) if is_stale else None
+        is_same = item.hash == self._checked.hashes[at]
+        is_simple = self._checked.versions[at] is None or (item.group_versions is None and not is_stale)
+        return None if is_same and is_simple else self._merger.merge(at, item)
+
+    def _adds_error(self, at: int, merged: MergedRecord) -> bool:
         """Add the issues of a merged document that concern the record, and say whether there is an error.
 
         A warning about a field that only the item has was reported when the field was written.
@@ -354,12 +285,6 @@ class _Application:
         add_issues(self.issues, at, issue("sku_case_twin", "/id", value=display_key(key), expected=display_key(other)))
 
 
-def _version_kind_issue(version: int, held: int) -> Issue:
-    name, other = ("observed_at", "version_number") if is_time(version) else ("version_number", "observed_at")
-    expected = f"{other} {version_text(held)}"
-    return issue("version_kind_differs", f"/{name}", value=version_text(version), expected=expected)
-
-
 def _restore(values: dict[str, T], key: str, value: T | None) -> None:
     """Set a value back to what it was; None if there was none."""
     if value is None:
@@ -387,23 +312,3 @@ def report_duplicate(issues: Issues, at: int, key: str, duplicates: Duplicates, 
     """Add the issue of a key that an earlier record of the batch has, be that record rejected or not."""
     severity: Severity = "error" if duplicates is Duplicates.REJECT else "warning"
     add_issues(issues, at, issue("duplicate_in_batch", path, value=display_key(key), expected=first, severity=severity))
-
-
-def merge(document: bytes, patch: bytes) -> bytes:
-    """Return a document after a JSON Merge Patch (RFC 7396); members that the patch does not name stay as they are."""
-    return msgspec.json.encode(merge_members(decode_members(document), patch))
-
-
-def merge_members(document: Members, patch: bytes) -> Members:
-    """Return the members of a document after a JSON Merge Patch."""
-    members = document.copy()
-    for name, value in decode_members(patch).items():
-        raw = bytes(value)
-        if raw == b"null":
-            members.pop(name, None)
-        elif raw[:1] == b"{":
-            target = bytes(members[name]) if name in members else b"{}"
-            members[name] = msgspec.Raw(merge(target if target[:1] == b"{" else b"{}", raw))
-        else:
-            members[name] = value
-    return members

@@ -6,6 +6,7 @@ from goodsgate.engine.unknown_skus import UnknownSkus, find_unknown_skus
 from goodsgate.engine.validator import CheckedChunk, ChunkKeys
 from goodsgate.model.batch import Duplicates, RoundKind, Verb, duplicates_of
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes
+from goodsgate.model.versions import is_older
 from goodsgate.store.contract import ClaimedRound, Store
 
 
@@ -76,17 +77,25 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
 
 
 def _find_changed(chunks: Sequence[CheckedChunk], items: dict[str, CurrentItem]) -> list[str]:
-    """Return the keys of items that upserts may be merged into: their documents are needed.
+    """Return the keys of items that upserts may be merged into, or replace in part: their documents are needed.
 
     A record that has the hash of its item changes nothing, so that the item is not loaded.
     """
-    if not items or not any(checked.merges_upserts for checked in chunks):
+    if not items:
         return []
-    changed = dict.fromkeys(
-        key for checked in chunks if checked.merges_upserts
-        for key, digest in zip(checked.keys, checked.hashes, strict=True)
-        if key is not None and (item := items.get(key)) is not None and item.hash is not None and item.hash != digest
-    )
+    changed: dict[str, None] = {}
+    for checked in chunks:
+        if checked.merges_upserts:
+            changed.update(dict.fromkeys(
+                key for key, digest in zip(checked.keys, checked.hashes, strict=True) if key is not None
+                and (item := items.get(key)) is not None and item.hash is not None and item.hash != digest
+            ))
+        elif any(item.version is not None for item in items.values()):
+            changed.update(dict.fromkeys(
+                key for key, digest, version in zip(checked.keys, checked.hashes, checked.versions, strict=True)
+                if key is not None and (item := items.get(key)) is not None and item.hash not in (None, digest)
+                and item.version is not None and (version is None or is_older(version, item.version))
+            ))
     return [*changed]
 
 

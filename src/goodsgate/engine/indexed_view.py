@@ -56,11 +56,14 @@ class IndexedView(CatalogueView):
         `timestamps` are index entries by which no item is looked up.
         """
         item = self.items.get(key)
+        group_versions = None
         if version is None and item is not None:
-            version = item.version
+            version, group_versions = item.version, item.group_versions
         distinct = tuple(dict.fromkeys(entries))
         self._index(key, item, distinct)
-        self.items[key] = self.writes[key] = Write(key, digest, document, version, distinct + timestamps)
+        self.items[key] = self.writes[key] = Write(
+            key, digest, document, version, distinct + timestamps, group_versions
+        )
         if self.deletes:
             self.deletes.pop(key, None)
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
-from goodsgate.engine.apply import merge
 from goodsgate.engine.document_merge import decode
+from goodsgate.engine.record_merge import merge
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.catalogue import digest_of, display_key
 from goodsgate.rules.quantities import whole_value

@@ -53,6 +53,8 @@ class CurrentItem(msgspec.Struct, frozen=True):
     """See `versions`."""
     document: bytes | None = None
     """Set only if documents were requested."""
+    group_versions: str | None = None
+    """See `versions.read_group_versions`; None for nearly all items."""
     index_entries: tuple[IndexEntry, ...] = ()
     """Set only if documents were requested; sorted."""
 
@@ -66,6 +68,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
     """JSON with Goodsgate's field names; unknown members byte for byte as received."""
     version: int | None
+    group_versions: str | None = None
+    """See `versions.read_group_versions`."""
     batch: str
     """The batch that last wrote it."""
     written_at: datetime
@@ -82,6 +86,8 @@ class Write(msgspec.Struct, frozen=True):
     version: int | None
     index_entries: tuple[IndexEntry, ...] = ()
     """All index entries of the item after the write."""
+    group_versions: str | None = None
+    """Only with a version."""
 
 
 class Writes(Sequence[Write]):

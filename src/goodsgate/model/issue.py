@@ -308,6 +308,10 @@ CODES: dict[str, Code] = {
     "item_newer": _warning(
         'Not applied: a batch that was accepted later has written "{value}". Submit the record again to apply it.'
     ),
+    "fields_newer": _warning(
+        "Applied in part: {field} {value} is older than what the item has of these fields, which stay as they are: "
+        "{expected}."
+    ),
     "version_kind_differs": _error(
         '{field} "{value}" cannot be compared with the version that the item has: {expected}.'
     ),

@@ -198,6 +198,7 @@ REMEDIES: dict[str, str] = {
     "group_note": "Nothing, or set what it says on the variants themselves.",
     "duplicate_in_batch": "Send each key once, or say with the option `duplicates` what becomes of later records.",
     "item_newer": "Check the item: it holds what came later. Submit the record in a new batch if it is still wanted.",
+    "fields_newer": "Check the item: it holds what is newer. Submit these fields with a newer version if need be.",
     "version_kind_differs": (
         "Send the kind of version that the item has. To change the kind, submit complete records with `--replace`, or "
         "`?replace=true` over HTTP."

@@ -17,6 +17,21 @@ def test_a_record_is_returned_byte_for_byte(client):
     assert client.get("/v1/collections/products/items/A/1%20%25C3").json() == answer.json()
 
 
+def test_an_item_has_versions_by_group_where_they_differ(client):
+    """In a list as well; `version` is the newest."""
+    client.submit(b'{"id":"A","title":"Cup","version_number":3}\n{"id":"B","title":"Cup","version_number":3}')
+    assert "versions" not in client.get("/v1/collections/products/items/A").json()
+    client.submit(b'{"id":"A","price":"7.90 EUR","version_number":5}', verb="update")
+    item = client.get("/v1/collections/products/items/A").json()
+    assert (item["version"], item["versions"]) == (5, {"price": 5, "availability": None, "content": 3})
+    client.submit(b'{"id":"A","title":"Mug","price":"8.00 EUR","version_number":4}')
+    listed = client.get("/v1/collections/products/items").json()["items"]
+    assert [(each["version"], each.get("versions")) for each in listed] == [
+        (5, {"price": 5, "availability": None, "content": 4}), (3, None),
+    ]
+    assert listed[0]["record"] == {"id": "A", "title": "Mug", "price": "7.90 EUR"}
+
+
 def test_items_are_listed_in_pages_by_key(client):
     """They can be filtered by a prefix."""
     batch = client.submit(ndjson(factories.products(*range(1, 8))))

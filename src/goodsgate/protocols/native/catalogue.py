@@ -14,7 +14,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, display_key, item_key, split_key
-from goodsgate.model.versions import plain_version
+from goodsgate.model.versions import plain_group_versions, plain_version
 from goodsgate.profiles import profile_names
 from goodsgate.protocols.native.batches import detect_format, named_encoding
 from goodsgate.protocols.native.responses import json_response, page_response
@@ -183,6 +183,7 @@ def _check_mapping(mapping: dict[str, list[str]]) -> None:
 def _serialize_item(item: Item) -> dict[str, Any]:
     """Return one item; its record is inserted as the stored bytes."""
     sku, location = split_key(item.key)
+    versions = plain_group_versions(item.version, item.group_versions)
     return {
         "key": display_key(item.key),
         "sku": sku,
@@ -190,6 +191,7 @@ def _serialize_item(item: Item) -> dict[str, Any]:
         "kind": item.kind,
         "collection": item.collection,
         "version": plain_version(item.version) if item.version is not None else None,
+        **({"versions": versions} if versions is not None else {}),
         "batch": item.batch,
         "written_at": item.written_at,
         "record": msgspec.Raw(item.document),

@@ -18,8 +18,9 @@ EIGHT = b"\0\0\0\x08"
 SIXTEEN = b"\0\0\0\x10"
 """Each column follows its length in four bytes."""
 COLUMNS = 8
+"""One more with group versions."""
 PARTS = 8
-"""The number of byte strings that a row is joined from."""
+"""The number of byte strings that a row is joined from; two more with group versions."""
 LENGTHS = tuple(length.to_bytes(4, "big") for length in range(4_096))
 """The most frequent ones; a lookup is faster than a conversion."""
 
@@ -37,26 +38,31 @@ class ItemRows(NamedTuple):
     documents: Sequence[bytes | None]
     stamps: Sequence[bytes]
     """See `stamp`."""
+    group_versions: Sequence[bytes] | None = None
+    """None for rows without that column."""
 
     def part(self, low: int, high: int) -> "ItemRows":
         """Return only the rows `low` to `high` (not included)."""
         versions = self.versions[low:high] if self.versions is not None else None
-        keys, hashes = self.keys[low:high], self.hashes[low:high]
-        return ItemRows(self.head, keys, hashes, versions, self.documents[low:high], self.stamps[low:high])
+        group_versions = self.group_versions[low:high] if self.group_versions is not None else None
+        keys, hashes, documents = self.keys[low:high], self.hashes[low:high], self.documents[low:high]
+        return ItemRows(self.head, keys, hashes, versions, documents, self.stamps[low:high], group_versions)
 
 
-def rows_of(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes]) -> ItemRows:
-    """Return the rows of writes, and of deletes that leave a tombstone."""
+def rows_of(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes], *, with_groups: bool = False,
+            ) -> ItemRows:
+    """Return the rows of writes, and of deletes that leave a tombstone; `with_groups` adds the group versions."""
     writes = [item if type(item) is Write else None for item in items]
     return ItemRows(
         head, [item.key for item in items], [write.hash if write is not None else None for write in writes],
         [item.version for item in items], [write.document if write is not None else None for write in writes], stamps,
+        [(write.group_versions or "").encode() for write in writes if write is not None] if with_groups else None,
     )
 
 
 def row_head(merchant: int, collection: int) -> bytes:
-    """Return the bytes with which the rows of a collection begin."""
-    return struct.pack(">hiqiq", COLUMNS, 8, merchant, 8, collection)
+    """Return the first columns of all rows of a collection."""
+    return struct.pack(">iqiq", 8, merchant, 8, collection)
 
 
 def stamp(batch: str, written_at: int) -> bytes:
@@ -78,17 +84,21 @@ def _joined(rows: ItemRows) -> bytes:
     """Join rows column by column, which is far faster than row by row."""
     count = len(rows.keys)
     names = [*map(str.encode, rows.keys)]
-    parts = [b""] * (PARTS * count)
-    parts[0::PARTS] = [rows.head] * count
-    parts[1::PARTS] = _lengths(names)
-    parts[2::PARTS] = names
-    parts[3::PARTS] = [NULL if hash is None else SIXTEEN + hash for hash in rows.hashes]
-    parts[4::PARTS] = [NULL] * count if rows.versions is None else [
+    columns, step = (COLUMNS, PARTS) if rows.group_versions is None else (COLUMNS + 1, PARTS + 2)
+    parts = [b""] * (step * count)
+    parts[0::step] = [columns.to_bytes(2, "big") + rows.head] * count
+    parts[1::step] = _lengths(names)
+    parts[2::step] = names
+    parts[3::step] = [NULL if hash is None else SIXTEEN + hash for hash in rows.hashes]
+    parts[4::step] = [NULL] * count if rows.versions is None else [
         NULL if version is None else EIGHT + version.to_bytes(8, "big", signed=True) for version in rows.versions
     ]
-    parts[5::PARTS] = rows.stamps
-    parts[6::PARTS] = _lengths(rows.documents)
-    parts[7::PARTS] = [document or b"" for document in rows.documents]
+    parts[5::step] = rows.stamps
+    parts[6::step] = _lengths(rows.documents)
+    parts[7::step] = [document or b"" for document in rows.documents]
+    if rows.group_versions is not None:
+        parts[8::step] = _lengths(rows.group_versions)
+        parts[9::step] = rows.group_versions
     return b"".join(parts)
 
 

@@ -30,7 +30,7 @@ class Lookup(msgspec.Struct, frozen=True):
     collection: int
     keys: set[str]
     rows: list[Row]
-    """As the statement returns them: key asked for, key of the item, hash, version, batch, document."""
+    """As the statement returns them: key asked for, key of the item, hash, version, group versions, batch, document."""
     folded_keys: set[str] = set()
     """The keys without their case; used by `LookupCache`."""
     same: dict[str, bytes] = {}
@@ -48,7 +48,7 @@ class Lookup(msgspec.Struct, frozen=True):
 
     def written_by(self, batch: bytes) -> set[str]:
         """Return the keys of items that the batch wrote last, if the lookup `covers` the batch."""
-        return {key for wanted, key, _, _, by, _ in self.rows if by == batch and key == wanted}
+        return {key for wanted, key, _, _, _, by, _ in self.rows if by == batch and key == wanted}
 
     def covers(self, batch: bytes) -> bool:
         """Return whether all items that this batch wrote have a row."""
@@ -59,8 +59,8 @@ class Lookup(msgspec.Struct, frozen=True):
         items = dict(zip(self.same, map(CurrentItem, self.same.values(), repeat(None)), strict=False))
         rows = [row for row in self.rows if row[0] == row[1]]
         if rows:
-            keys, _, hashes, versions, _, documents = zip(*rows, strict=True)
-            items.update(zip(keys, map(CurrentItem, hashes, versions, documents), strict=True))
+            keys, _, hashes, versions, group_versions, _, documents = zip(*rows, strict=True)
+            items.update(zip(keys, map(CurrentItem, hashes, versions, documents, group_versions), strict=True))
         return items
 
     def live_keys(self) -> dict[str, bool]:

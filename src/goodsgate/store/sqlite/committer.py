@@ -216,20 +216,26 @@ class _CommitWriter:
         """Write items and return by how many the collection has grown."""
         db, named = self._db, (self._number, collection.number)
         # In the order of the index: neighbours share pages, which decides the speed at a million items.
+        writes = sorted(collection.writes.items())
         rows = [
             (key, write.hash, write.version, write.document, batch, written_at)
-            for key, (write, batch, written_at) in sorted(collection.writes.items())
+            for key, (write, batch, written_at) in writes if write.group_versions is None
         ]
+        rows_with_groups = [
+            (key, write.hash, write.version, write.document, batch, written_at, write.group_versions)
+            for key, (write, batch, written_at) in writes if write.group_versions is not None
+        ] if len(rows) < len(writes) else []
         revived = 0
-        if rows and db.value("has_tombstones", named):
+        if writes and db.value("has_tombstones", named):
             revived = db.value("count_tombstones", (*named, sorted_keys([*collection.writes])))
         deleted = 0
         if collection.deletes:
             deleted = db.value("count_live_items", (*named, sorted_keys([*collection.deletes])))
-        before = db.value("last_item") if rows else 0
+        before = db.value("last_item") if writes else 0
         db.insert_rows("write_items", named, rows)
+        db.insert_rows("write_items_with_groups", named, rows_with_groups)
         # A new row gets the number behind the last, so the last number has grown by the number of new rows.
-        created = db.value("last_item") - before if rows else 0
+        created = db.value("last_item") - before if writes else 0
         db.insert_rows("write_items", named, [
             (key, None, delete.version, None, batch, written_at)
             for key, (delete, batch, written_at) in collection.deletes.items() if delete.version is not None

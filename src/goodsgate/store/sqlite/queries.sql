@@ -659,30 +659,30 @@ UPDATE catalogue_identity SET last_merchant = max(last_merchant, :last) + 1 RETU
 -- name: current_items
 -- Includes case variants. CROSS JOIN pins the order: the planner would otherwise read the whole collection and run
 -- json_each inside.
-SELECT j.value, i.key, i.hash, i.version, i.batch, NULL
+SELECT j.value, i.key, i.hash, i.version, i.group_versions, i.batch, NULL
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: current_documents
-SELECT j.value, i.key, i.hash, i.version, i.batch, i.document
+SELECT j.value, i.key, i.hash, i.version, i.group_versions, i.batch, i.document
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: items
-SELECT key, document, version, batch, written_at FROM item INDEXED BY item_key
+SELECT key, document, version, group_versions, batch, written_at FROM item INDEXED BY item_key
 WHERE merchant = :merchant AND collection = :collection AND (key COLLATE NOCASE, key) > (:from, :after)
   AND hash IS NOT NULL
 ORDER BY key COLLATE NOCASE, key LIMIT :limit
 
 -- name: items_by_prefix
-SELECT key, document, version, batch, written_at FROM item INDEXED BY item_key
+SELECT key, document, version, group_versions, batch, written_at FROM item INDEXED BY item_key
 WHERE merchant = :merchant AND collection = :collection AND (key COLLATE NOCASE, key) > (:from, :after)
   AND key COLLATE NOCASE < :prefix || char(0x10FFFF) AND substr(key, 1, length(:prefix)) = :prefix
   AND hash IS NOT NULL
 ORDER BY key COLLATE NOCASE, key LIMIT :limit
 
 -- name: item
-SELECT key, document, version, batch, written_at FROM item
+SELECT key, document, version, group_versions, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection AND key = :key COLLATE NOCASE AND key = :key
   AND hash IS NOT NULL
 
@@ -721,8 +721,17 @@ ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE AND 
 -- Differs because one statement writes new and existing rows.
 INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at) VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
-    hash = excluded.hash, version = excluded.version, document = excluded.document, batch = excluded.batch,
-    written_at = excluded.written_at
+    hash = excluded.hash, version = excluded.version, group_versions = NULL, document = excluded.document,
+    batch = excluded.batch, written_at = excluded.written_at
+
+-- name: write_items_with_groups
+-- Differs because one statement writes new and existing rows: those whose groups of fields have different versions.
+-- They are few, so that the others do without the column.
+INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at, group_versions)
+VALUES (?1, ?2, :row)
+ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
+    hash = excluded.hash, version = excluded.version, group_versions = excluded.group_versions,
+    document = excluded.document, batch = excluded.batch, written_at = excluded.written_at
 
 -- name: delete_item
 -- Differs because one statement per row is cheap here.

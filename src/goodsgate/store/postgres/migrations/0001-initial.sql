@@ -186,7 +186,8 @@ CREATE TABLE item (
     collection bigint NOT NULL,
     key text COLLATE "C" NOT NULL,
     hash uuid,                                      -- NULL: a tombstone
-    version bigint,
+    version bigint,                                 -- the newest of its groups of fields
+    group_versions text,                            -- JSON, only where the versions of groups differ
     batch uuid NOT NULL,
     written_at bigint NOT NULL,                     -- of the chunk
     document json,

@@ -262,7 +262,8 @@ CREATE TABLE item (
     collection INTEGER NOT NULL,
     key TEXT NOT NULL,
     hash BLOB,                                -- NULL: a tombstone
-    version INTEGER,
+    version INTEGER,                          -- the newest of its groups of fields
+    group_versions TEXT,                      -- JSON, only where the versions of groups differ
     batch BLOB NOT NULL,
     written_at INTEGER NOT NULL,              -- of the chunk; strictly growing
     document BLOB

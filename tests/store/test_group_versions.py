@@ -1,0 +1,51 @@
+"""Versions of groups of fields at the store: kept with an item as they are written."""
+
+import msgspec
+
+from goodsgate.model.batch import Kind, Result, State
+from goodsgate.store.contract import ChunkCommit, ClaimedRound
+from tests.store.scene import Record, Scene, advanced, chunk_commit
+
+DELETED = Result.DELETED
+
+
+def test_versions_of_groups_are_kept_where_they_differ(scene: Scene) -> None:
+    """With new and changed items, among others without; the next write, a deletion and a tombstone remove them."""
+    scene.seal()
+    scene.seal()
+    differing = {"A": '{"price":3}', "C": "{}", "D": '{"price":null}', "E": "{}", "F": "{}"}
+    claim = scene.claimed()
+    work = claim.rounds[0]
+
+    def written(work: ClaimedRound, *keys: str, groups: dict[str, str], **more: object) -> ChunkCommit:
+        committed = chunk_commit(work, *(Record(key, version=5) for key in keys), **more)
+        writes = [msgspec.structs.replace(each, group_versions=groups.get(each.key)) for each in committed.writes]
+        return msgspec.structs.replace(committed, writes=writes)
+
+    def stored(*keys: str, documents: bool) -> dict[str, tuple[int | None, str | None]]:
+        items = scene.store.current_items("acme", Kind.PRODUCT, "products", keys, documents=documents)
+        return {key: (item.version, item.group_versions) for key, item in items.items()}
+
+    one = written(work, *"ABCDEF", groups=differing)
+    scene.store.commit(claim, [one])
+    expected = {key: (5, differing.get(key)) for key in "ABCDEF"}
+    assert stored(*"ABCDEF", documents=False) == stored(*"ABCDEF", documents=True) == expected
+    rows = scene.store.items("acme", Kind.PRODUCT, "products").rows
+    assert {item.key: (item.version, item.group_versions) for item in rows} == expected
+    assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 6)]
+    two = written(advanced(work, one), *"ABCG", groups={"B": "{}", "C": '{"price":1}', "G": '{"content":2}'})
+    deleted = chunk_commit(
+        advanced(advanced(work, one), two), Record("D", DELETED), Record("E", DELETED, version=7), ends=State.FINISHED
+    )
+    scene.store.commit(claim, [two, deleted])
+    assert stored(*"ABCDEFG", documents=True) == {
+        "A": (5, None), "B": (5, "{}"), "C": (5, '{"price":1}'), "E": (7, None), "F": (5, "{}"),
+        "G": (5, '{"content":2}'),
+    }
+    item = scene.store.item("acme", Kind.PRODUCT, "products", "G")
+    assert item is not None
+    assert item.group_versions == '{"content":2}'
+    scene.store.release_claim(claim)
+    scene.run([Record("E", version=8)])
+    assert stored("E", documents=False) == {"E": (8, None)}
+    assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 6)]
