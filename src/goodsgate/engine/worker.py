@@ -80,7 +80,7 @@ class Worker:
         self._stop = stop or threading.Event()
         self._swept_at = time.monotonic()
         self._heartbeat = Heartbeat(store, lease_seconds=settings.lease_seconds)
-        self._validator = Validator(store, settings.check_limits, schemas or {})
+        self._validator = Validator(store, settings.check_limits, {} if schemas is None else schemas)
         self._committer = Committer(store)
         self._parts = WorkerParts(
             store=store, validator=self._validator, committer=self._committer, read_limits=settings.read_limits,
