@@ -21,6 +21,10 @@ from goodsgate.rules import Checker, CheckResult
 ANY_KEY = "X"
 """Stands for the SKU of a row that needs none, while it is checked."""
 PRICE_FIELDS = ("price", "sale_price", "sale_price_effective_date")
+APPENDED = frozenset({GROUP_ID, IMAGES})
+"""Members that are written behind those of a document which has none of them, without reading it."""
+APPENDED_NAMES = tuple(f'"{name}"'.encode() for name in sorted(APPENDED))
+IMAGE_NAME = b'"image_link":'
 MISSING_KEY = frozenset({"sku_missing", "field_missing"})
 
 
@@ -165,7 +169,14 @@ def _with_key(document: bytes) -> bytes:
 
 
 def _with_members(document: bytes, members: Mapping[str, object]) -> bytes:
-    if members.keys() == {GROUP_ID} and b'"item_group_id"' not in document:
+    if members.keys() <= APPENDED and not any(name in document for name in APPENDED_NAMES):
+        if IMAGES in members:
+            links = [link for link in _texts(members[IMAGES]) if IMAGE_NAME + orjson.dumps(link) not in document]
+            members = {name: links if name == IMAGES else value for name, value in members.items()}
+            if not links:
+                del members[IMAGES]
+        if not members:
+            return document
         return (document[:-1] + b"," if len(document) > 2 else b"{") + orjson.dumps(members)[1:]
     record = orjson.loads(document)
     for name, value in members.items():
@@ -176,6 +187,10 @@ def _with_members(document: bytes, members: Mapping[str, object]) -> bytes:
         elif name not in OPTION_FIELDS or not record.get(name):
             record[name] = value
     return orjson.dumps(record)
+
+
+def _texts(value: object) -> list[str]:
+    return value if isinstance(value, list) else []
 
 
 def _add_result(checked: CheckResult, places: Sequence[int], result: CheckResult) -> None:

@@ -152,10 +152,16 @@ class GroupedChunks:
 
     def _complete_run(self, chunk: Chunk, run: _Run) -> list[GroupedRow]:
         rows, source_rows = chunk.rows[run.begin : run.end], chunk.source_rows[run.begin : run.end]
-        readable = [at for at in range(len(rows)) if run.begin + at not in chunk.unreadable]
+        readable: Sequence[int] = range(len(rows))
+        if chunk.unreadable:
+            readable = [at for at in readable if run.begin + at not in chunk.unreadable]
         bound = self._bound(chunk, run)
         key = run.key if bound or self._overflowing is None else self._overflowing
         self._overflowing = key if bound < len(rows) else None
+        if len(readable) == bound == len(rows):
+            completed = self._groups.complete(rows, source_rows)
+            if (problem := self._repetition(rows[0], source_rows[0], run.key, completed)) is None:
+                return completed
         done = [alone(row) for row in rows]
         inside = [at for at in readable if at < bound]
         completed = self._groups.complete([rows[at] for at in inside], [source_rows[at] for at in inside])
@@ -165,10 +171,11 @@ class GroupedChunks:
             done[at] = _with_issue(row, problem) if problem is not None and is_told else row
         if problem is not None and inside:
             done[inside[0]] = msgspec.structs.replace(done[inside[0]], begins_product=False)
-        problem = issue("group_too_large", value=key, expected=f"at most {self._rows_max:,} rows")
-        for at in readable:
-            if at >= bound and self._groups.takes(rows[at]):
-                done[at] = _with_issue(done[at], problem)
+        if bound < len(rows):
+            problem = issue("group_too_large", value=key, expected=f"at most {self._rows_max:,} rows")
+            for at in readable:
+                if at >= bound and self._groups.takes(rows[at]):
+                    done[at] = _with_issue(done[at], problem)
         return done
 
     def _bound(self, chunk: Chunk, run: _Run) -> int:

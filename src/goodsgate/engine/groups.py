@@ -45,7 +45,7 @@ class ParentRow(msgspec.Struct, frozen=True):
     """What its variants have as ``item_group_id``."""
 
 
-class GroupedRow(msgspec.Struct, frozen=True):
+class GroupedRow(msgspec.Struct, frozen=True, gc=False):
     """A row with what it takes from the other rows of its group."""
 
     role: Role
@@ -177,10 +177,11 @@ class RowGroups:
                 self._add_from_parent(parent, taken, members)
             if group_id:
                 members[GROUP_ID] = group_id
-            members |= self._derived_key(row)
-            completed.append(
-                GroupedRow("variant", cells, taken, parent, members, "", self._missing_key(row), at == first)
-            )
+            issues: tuple[Issue, ...] = ()
+            if not _first(row, self._sku):
+                members |= self._derived_key(row)
+                issues = self._missing_key(row)
+            completed.append(GroupedRow("variant", cells, taken, parent, members, "", issues, at == first))
         return completed
 
     def complete_scattered(self, row: Row, source_row: int) -> GroupedRow:
@@ -275,7 +276,7 @@ class RowGroups:
         if not sources or not self.takes(row):
             return cells, taken
         for unit, source in sources:
-            if source == at or row[unit[0]].strip() or (len(unit) > 1 and _has_any(row, unit)):
+            if source == at or ((own := row[unit[0]]) and own.strip()) or (len(unit) > 1 and _has_any(row, unit)):
                 continue
             giver, number = rows[source], source_rows[source]
             for each in unit:
@@ -305,7 +306,9 @@ class RowGroups:
         """Put the first image of the group into a variant's own column; return all `links` as a member."""
         if not images:
             return {}
-        at = next((each for each in self._images if cells[each].strip()), self._images[0])
+        at = self._images[0]
+        if len(self._images) > 1:
+            at = next((each for each in self._images if cells[each].strip()), at)
         own = cells[at].strip()
         if own and own not in links:
             return {}  # it is no address
@@ -395,13 +398,13 @@ def _are_met(conditions: Sequence[_Condition], row: Row) -> bool:
 def _first(row: Row, columns: Sequence[int]) -> str:
     """Return the first filled cell of these columns, trimmed; empty if there is none."""
     for at in columns:
-        if cell := row[at].strip():
+        if (cell := row[at]) and (cell := cell.strip()):
             return cell
     return ""
 
 
 def _has_any(row: Row, columns: Sequence[int]) -> bool:
     for at in columns:  # noqa: SIM110 - called for every cell that could be taken
-        if row[at].strip():
+        if (cell := row[at]) and cell.strip():
             return True
     return False
