@@ -88,7 +88,7 @@ def test_google_names_replace_those_of_rss_and_atom():
         "<g:id>1</g:id><g:shipping><g:country>DE</g:country></g:shipping></entry>"
     )
     assert records(ATOM % atom) == [
-        {"id": "1", "shipping": {"country": "DE"}, "link": "https://x/1", "description": "S"}
+        {"id": "1", "shipping": [{"country": "DE"}], "link": "https://x/1", "description": "S"}
     ]
 
 

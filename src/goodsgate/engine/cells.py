@@ -7,6 +7,7 @@ import msgspec
 from goodsgate.model.batch import Kind
 from goodsgate.model.fields import FIELDS, cell_type
 from goodsgate.model.json_text import cell_text, read_value, write_json
+from goodsgate.rules.shipping import shipping_cell
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _PLAIN = re.compile(r"[^\s,;|\[{](?:[^,]*[^\s,;|])?")
@@ -26,11 +27,13 @@ def to_cell(name: str, value: object, kind: Kind) -> str | None:
         return None
     if start not in (b"[", b"{"):
         return cell_text(value)
+    if name == "shipping" and (cell := shipping_cell(read_value(value))) is not None:
+        return cell
     wanted = cell_type(name, kind)
     if wanted == "text":
         return None
     decoded = read_value(value)
-    return _list_cell(decoded) if isinstance(decoded, list) else content.decode()
+    return _list_cell(decoded) if isinstance(decoded, list) and wanted == "list" else content.decode()
 
 
 def _list_cell(values: list[object]) -> str:

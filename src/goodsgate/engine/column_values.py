@@ -15,6 +15,7 @@ from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import read_json, write_json
 from goodsgate.profiles import GENERIC, Bound, Column, Conditions, Packed, load_profile
 from goodsgate.rules.currencies import DECIMALS, meant_by
+from goodsgate.rules.shipping import read_shipping
 
 LEVELS_MAX = 32
 """Levels that a mapping creates at most; dots of a longer name are part of the name."""
@@ -48,6 +49,8 @@ def path_of(target: str, kind: Kind) -> tuple[str, ...]:
 
 def typed_value(cell: str, target: str, kind: Kind) -> object:
     """Return the cell as the field's type; a cell that cannot be converted stays text, and the rules report it."""
+    if target == "shipping" and cell[:1] not in "[{":
+        return read_shipping(cell) or cell
     wanted = fields.cell_type(target, kind)
     if wanted == "integer" and _INTEGER.fullmatch(cell):
         return int(cell)

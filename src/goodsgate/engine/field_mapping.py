@@ -17,6 +17,7 @@ from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy, ReadingDecision
 from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.profiles import GENERIC, Column, Profile
+from goodsgate.rules.shipping import shipping_parts
 
 RESERVED = frozenset({"_verb", "_row", "_result", "_codes", "_messages", "_raw"})
 """Members and columns that control the gate and are no data; only `_verb` reaches the rules."""
@@ -166,7 +167,8 @@ def find_source(name: str, kind: Kind, policy: Policy, profile: Profile) -> Sour
         return Source(name, _entries(match.columns, match.number, kind), PROFILED, match.order, match.number)
     header = read_header_name(name.removeprefix("@"), kind)
     if header is None:
-        return None
+        parts = shipping_parts(name) if kind is Kind.PRODUCT else None
+        return Source(name, (Column(to=("shipping",), parts=tuple(parts)),), NAMED) if parts else None
     column = generic_column(name.removeprefix("@")) if fields.resolve(name, kind) is None else None
     if column is None or column.to != (header.field,):
         column = Column(to=(header.field,))

@@ -8,7 +8,7 @@ from itertools import islice
 from goodsgate.model.batch import Kind
 from goodsgate.model.fields import FIELDS
 from goodsgate.model.json_text import write_json
-from goodsgate.profiles import Column, Pair, Profile
+from goodsgate.profiles import Column, Pair, Profile, Span
 
 OPTIONS_MAX = 3
 """Options of one item; Shopify has no more."""
@@ -17,6 +17,8 @@ OPTION_FIELDS = ("color", "size", "material", "pattern")
 """Fields that are written as options where the profile has no column for them, before the attributes."""
 PRICES_WITH_CURRENCY = frozenset({"generic", "google"})
 """Profiles whose prices name their currency; elsewhere it is a column, or left out."""
+ADDRESS = "https?://"
+"""In the pattern of a column that holds addresses, or names of files, which no item has."""
 NUMBERS = range(10)
 """What may stand for ``{n}`` in the name of a column."""
 GRAMS = {"g": Decimal(1), "kg": Decimal(1000), "oz": Decimal("28.349523125"), "lb": Decimal("453.59237")}
@@ -49,11 +51,15 @@ class ProfileTable:
                 self._writers["price"] = self._price_writer(before.now, before.before)
                 self._writers.pop("sale_price", None)
                 break
+        for span in profile.spans:
+            if span.field not in self.written and span.field in FIELDS[kind]:
+                self.written[span.field] = [span.begin, span.end]
+                self._writers[span.field] = _span_writer(span)
         self._pair = profile.pairs[0] if profile.pairs else None
 
     def header(self, fields: set[str]) -> list[str]:
         """Return the columns for items with these fields, in the order of the profile."""
-        names = dict.fromkeys(self._signature)
+        names = dict.fromkeys((*self._signature, *self._profile.constants))
         names |= {name: None for field, columns in self.written.items() if field in fields for name in columns}
         if self._pair is not None and fields & {*self._optional(), "attributes"}:
             names |= {name: None for at in range(1, OPTIONS_MAX + 1) for name in _numbered(self._pair, at)}
@@ -68,7 +74,7 @@ class ProfileTable:
 
     def row(self, record: Record, header: list[str]) -> list[str]:
         """Return the cells of an item."""
-        cells: Cells = {}
+        cells: Cells = dict(self._profile.constants)
         for write in self._writers.values():
             write(record, cells)
         if self._pair is not None:
@@ -80,11 +86,13 @@ class ProfileTable:
         """Return the column of each field: one of the signature if there is one, else the first."""
         chosen: dict[str, tuple[str, Column]] = {}
         for pattern, entries in self._profile.columns.items():
-            column = entries[0]
-            if column.when or column.packed or column.matching or not column.to:
+            column = next(filter(_is_writable, entries), None)
+            if column is None:
                 continue
             for number in NUMBERS if "{n}" in pattern else (0,):
                 name, field = pattern.replace("{n}", str(number)), column.to[0].replace("{n}", str(number))
+                if "*" in name and name not in self._signature:  # which stands for any characters
+                    continue
                 is_better = field not in chosen or (name in self._signature and chosen[field][0] not in self._signature)
                 if field in FIELDS[kind] and is_better:
                     chosen[field] = name, column
@@ -138,6 +146,20 @@ class ProfileTable:
         if isinstance(attributes, dict):
             options += [(name, ", ".join(_texts(value))) for name, value in attributes.items()]
         return options[:OPTIONS_MAX]
+
+
+def _is_writable(column: Column) -> bool:
+    """Return whether an entry of a column says how it is written: whatever the row, or beside another column."""
+    is_beside = all(cells == ("*",) for cells in column.when.values())
+    is_any = column.matching is None or ADDRESS in column.matching
+    return bool(column.to) and is_beside and is_any and column.packed is None and not column.parts
+
+
+def _span_writer(span: Span) -> Write:
+    def write(record: Record, cells: Cells) -> None:
+        cells[span.begin], _, cells[span.end] = "".join(_texts(record.get(span.field))).partition("/")
+
+    return write
 
 
 def _numbered(pair: Pair, number: int) -> tuple[str, str]:

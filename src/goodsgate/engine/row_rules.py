@@ -1,7 +1,7 @@
 """What a profile says about several cells of a row: options, reduced prices, periods, and derived values."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from goodsgate.engine.column_values import (
@@ -16,7 +16,7 @@ from goodsgate.engine.column_values import (
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind
 from goodsgate.model.issue import Issue, issue
-from goodsgate.profiles import Pair, Profile, fold
+from goodsgate.profiles import Column, Pair, Profile, fold
 from goodsgate.rules.timestamps import EXPECTED_SPAN, parse
 
 Record = dict[str, object]
@@ -45,10 +45,12 @@ class RowRules:
     """The rules of a profile for the columns of one table."""
 
     def __init__(self, profile: Profile, kind: Kind, columns: Sequence[str], *, positions: Mapping[str, int],
-                 mapped: Collection[int], maps_prices: bool) -> None:
+                 mapped: Collection[int], maps_prices: bool, used: Iterable[Column] = (),
+                 filling: Collection[int] = ()) -> None:
         """Find the columns by their folded names (`positions`), except those that the submission itself has `mapped`.
 
-        `maps_prices` says whether one of those is a price.
+        `maps_prices` says whether one of those is a price. `used` is what the profile says about the columns of the
+        file, of which those at `filling` fill a field.
         """
         self._columns = columns
         self.consumed: set[int] = set()
@@ -74,6 +76,9 @@ class RowRules:
             if is_known and begin is not None and end is not None and not {begin, end} & {*mapped}:
                 self._spans.append(_SpanColumns(span.field, begin, end))
                 self.consumed |= {begin, end}
+        described = [name for column in used for name in (column.unit_column, column.currency_column) if name]
+        beside = {positions.get(fold(column)) for column in (*profile.constants, *described)}  # parts of other values
+        self.consumed |= {at for at in beside if at is not None and at not in mapped and at not in filling}
         self._derived = [each for each in profile.derived if each.field in fields.FIELDS[kind]]
         self._kind = kind
 

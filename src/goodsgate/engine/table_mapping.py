@@ -36,6 +36,7 @@ from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import write_json
 from goodsgate.profiles import Column, Profile, fold
 from goodsgate.rules.placeholders import PLACEHOLDERS, spellings
+from goodsgate.rules.shipping import read_shipping
 
 MARKED_FIELDS = frozenset({"id", "gtin", "mpn", "item_group_id", "location", "hs_code"})
 """Fields of digits, which a spreadsheet's mark keeps as text."""
@@ -86,6 +87,8 @@ class TableMapping(FieldMapping):
         self._rules = RowRules(
             self.profile, self.kind, self.columns or (), positions=self._folded,
             mapped={self._positions[name] for name in mapped}, maps_prices=maps_prices,
+            used=[column for source in self._sources.values() for column in source.columns],
+            filling={self._positions[name] for name, source in self._sources.items() if source.columns},
         )
         self._plain: list[str] = []
         special: list[tuple[Source, int]] = []
@@ -226,7 +229,8 @@ class TableMapping(FieldMapping):
                 value = typed_value(texts[0], target, self.kind)
                 self._add(record, target, value if isinstance(value, list) else texts)
             elif (other := first.setdefault(path, (texts[0], source)))[1] is source:
-                put(record, path, typed_value(texts[0], target, self.kind))
+                value = read_shipping(texts[0], column.parts) if column.parts else None
+                put(record, path, value or typed_value(texts[0], target, self.kind))
             elif source.rank != PROFILED and not is_same(other[0], texts[0]):
                 found = two_values(path, cell, name=source.name, first=other[0], first_name=other[1].name)
                 issues.append(found)

@@ -38,6 +38,8 @@ UNIT_ATTRIBUTES = frozenset({"currency", "currencycode", "currency_code", "unit"
 
 URL_LISTS = frozenset({"additional_image_link", "additional_image_links"})
 """Elements that are lists of URLs, which some write into one element."""
+OBJECT_LISTS = frozenset({"shipping", "product_detail", "certification", "loyalty_program"})
+"""Elements that are lists, also if there is one alone: a table holds the same."""
 
 _BETWEEN_URLS = re.compile(r"[\s,;|]+(?=https?://)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*")
@@ -74,6 +76,8 @@ class Node:
     def add(self, key: str, value: Any) -> None:
         """Add a member; further ones of the same name make it a list."""
         members = self.members
+        if key in OBJECT_LISTS and not isinstance(value, list):
+            value = [value]
         if members is None:
             self.members = {key: value}
         elif key not in members:

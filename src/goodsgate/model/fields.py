@@ -276,7 +276,7 @@ def cell_type(name: str, kind: Kind) -> Literal["text", "integer", "list", "obje
         return "text"
     if field.type == "whole":
         return "integer"
-    if field.type == "attributes":
+    if field.type in ("attributes", "any"):
         return "object"
     return "list" if field.type == "variants" or (field.repeated and field.splits) else "text"
 

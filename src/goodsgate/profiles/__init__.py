@@ -91,6 +91,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Between the levels of a category path; stored as `` > ``."""
     roots: tuple[str, ...] = ()
     """First levels of a category path that are left out, if others follow."""
+    parts: tuple[str, ...] = ()
+    """Names of the parts of each value, as the column's own name has them: ``shipping(country:price)``."""
     packed: Packed | None = None
     """The cell holds named values; names become fields as those of columns do, others members of ``attributes``."""
 
@@ -182,6 +184,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Word of a header → ISO 639-1 code of the language of its column."""
     units: dict[str, str] = {}
     """Word of a header or cell → unit."""
+    constants: dict[str, str] = {}
+    """Column → cell of every row that is written; these columns say what a row is, and are not stored."""
     group: Group | None = None
     """How rows belong together; None: each row stands alone."""
 

@@ -1,0 +1,38 @@
+"""Items in a temporary file, between the time they are read from the store and the time they are written."""
+
+import struct
+from collections.abc import Iterator
+from tempfile import TemporaryFile
+from types import TracebackType
+
+from goodsgate.model.catalogue import Item
+
+_LENGTHS = struct.Struct("<II")
+"""Bytes of a key and of a document."""
+
+
+class ItemSpool:
+    """Keys and documents of items, in the order in which they were added; memory does not grow with them."""
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> "ItemSpool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def add(self, item: Item) -> None:
+        """Add an item."""
+        key = item.key.encode()
+        self._file.write(_LENGTHS.pack(len(key), len(item.document)))
+        self._file.write(key)
+        self._file.write(item.document)
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        """Yield key and document of each item."""
+        self._file.seek(0)
+        while head := self._file.read(_LENGTHS.size):
+            key_bytes, document_bytes = _LENGTHS.unpack(head)
+            yield self._file.read(key_bytes).decode(), self._file.read(document_bytes)
