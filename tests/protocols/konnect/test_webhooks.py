@@ -10,7 +10,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,59 +24,20 @@ from cryptography.x509.oid import NameOID
 from goodsgate import app
 from goodsgate.cli import main
 from goodsgate.engine.outbox import DeliveryError
+from goodsgate.http import webhooks as http_webhooks
+from goodsgate.http.public_addresses import is_public
 from goodsgate.http.services import WebhookSettings
+from goodsgate.http.webhooks import AddressRefusedError, parse_webhook_url, resolve_host
 from goodsgate.model.message import DeliveryState, Message
 from goodsgate.protocols.konnect.orders import webhooks
-from goodsgate.protocols.konnect.orders.addresses import is_public
 from goodsgate.protocols.konnect.orders.events import WEBHOOK, WebhookMessage
-from goodsgate.protocols.konnect.orders.webhooks import (
-    AddressRefusedError,
-    WebhookSender,
-    parse_webhook_url,
-    resolve_host,
-)
+from goodsgate.protocols.konnect.orders.webhooks import WebhookSender
 from tests.factories import NOW
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for
+from tests.protocols.webhook_receiver import Receiver
 
 LOCAL = {"webhook_hosts": "127.0.0.1,localhost", "webhook_private": "allow", "delivery_retry_seconds": "0,0"}
-
-
-class Receiver:
-    """An endpoint that records requests and answers with the given statuses."""
-
-    def __init__(self) -> None:
-        self.arrived: list[tuple[dict[str, str], bytes]] = []
-        self.statuses: list[int] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.arrived.append(({name.lower(): text for name, text in self.headers.items()}, body))
-                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
-                self.send_header("location", "http://127.0.0.1:1/elsewhere")
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/orders?from=gate"
-
-    def close(self) -> None:
-        """Stop the server."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def types(self, order: str) -> list[str]:
-        """Return the types of the received events of an order."""
-        events = [json.loads(body) for _, body in self.arrived]
-        return [event["type"] for event in events if event["data"]["id"] == order]
 
 
 @pytest.fixture
@@ -263,7 +223,7 @@ def test_the_certificate_must_match_the_host(
     thread = threading.Thread(target=shake)
     thread.start()
     port = listening.getsockname()[1]
-    monkeypatch.setattr(webhooks, "resolve_host", lambda address, **_: "127.0.0.1")
+    monkeypatch.setattr(http_webhooks, "resolve_host", lambda address, **_: "127.0.0.1")
     shop = operator.gate.shop
     resource = shop.store.add_resource(
         operator.merchant, "konnect/webhook", name=f"https://erp.example:{port}/", body=b"{}", resources_max=9

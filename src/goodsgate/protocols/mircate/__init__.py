@@ -35,10 +35,11 @@ from goodsgate.protocols.mircate.dispatcher import CallDispatcher
 from goodsgate.protocols.mircate.export_files import ExportWriter
 from goodsgate.protocols.mircate.exports import ExportMethods
 from goodsgate.protocols.mircate.history import HistoryMethods
-from goodsgate.protocols.mircate.pim import image_cleanup
-from goodsgate.protocols.mircate.pim.image_cleanup import ImageCleaner
+from goodsgate.protocols.mircate.pim import batch_end, webhooks
+from goodsgate.protocols.mircate.pim.batch_end import EndOfBatch
 from goodsgate.protocols.mircate.pim.methods import MERCHANT_RULES as MERCHANT_RULES
 from goodsgate.protocols.mircate.pim.methods import pim_methods
+from goodsgate.protocols.mircate.pim.webhooks import ProductWebhookSender
 from goodsgate.protocols.mircate.removals import RemovalMethods
 from goodsgate.protocols.mircate.responses import problem_response
 from goodsgate.protocols.mircate.sales import SalesMethods
@@ -50,6 +51,15 @@ SETTINGS = DeclaredSettings(keys={
     "project": Setting(
         description="Projects that the key may use in addition to the one named like its merchant.",
         pattern=r"[^\x00-\x1f\x7f/]{1,255}", expected="names of projects, separated by commas",
+    ),
+}, merchants={
+    webhooks.URL: Setting(
+        description="Address to which changes of products are sent, as their status says.",
+        pattern=r"https?://[!-~]{1,1000}", expected="an address like `https://host/path`",
+    ),
+    webhooks.KEY: Setting(
+        description="Key that these requests carry as `x-api-key`.", pattern=r"[!-~]{1,200}",
+        expected="1 to 200 letters, digits or signs without spaces",
     ),
 })
 
@@ -79,5 +89,8 @@ def protocol(context: ServerContext) -> WireProtocol:
 
 
 def message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
-    """Return what writes the files of exports, and what deletes images that no product uses any more."""
-    return {export_files.TOPIC: ExportWriter(services), image_cleanup.TOPIC: ImageCleaner(services)}
+    """Return what writes the files of exports, what follows a batch of products, and what sends webhooks."""
+    return {
+        export_files.TOPIC: ExportWriter(services), batch_end.TOPIC: EndOfBatch(services),
+        webhooks.TOPIC: ProductWebhookSender(services),
+    }

@@ -11,6 +11,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
+from goodsgate.http.webhooks import AddressRefusedError
 from goodsgate.model.batch import now
 from goodsgate.protocols.konnect.orders.events import WEBHOOKS_MAX, encode
 from goodsgate.protocols.konnect.orders.placement import (
@@ -24,7 +25,7 @@ from goodsgate.protocols.konnect.orders.serializers import serialize_shipment
 from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentEvent
 from goodsgate.protocols.konnect.orders.states import EXTERNAL_EVENTS
 from goodsgate.protocols.konnect.orders.transitions import RETURN, TransitionError, apply_event, cancel_pieces
-from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, WebhookRegistry
+from goodsgate.protocols.konnect.orders.webhooks import WebhookRegistry
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import SHIPMENTS_OPEN_MAX
 from goodsgate.store.contract import ResourcesFullError

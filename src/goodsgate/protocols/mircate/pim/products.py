@@ -12,7 +12,7 @@ from goodsgate.http.long_poll import DocumentCache
 from goodsgate.model.batch import FINAL_STATES, Duplicates, Kind, Policy, State, Strictness, Verb, new_id
 from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL, BatchStatusMethods
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
-from goodsgate.protocols.mircate.pim.image_cleanup import IMAGES_KEY, TOPIC, own_images
+from goodsgate.protocols.mircate.pim.batch_end import IMAGES_KEY, TOPIC, own_images
 from goodsgate.protocols.mircate.pim.listing import item_times, update_token
 from goodsgate.protocols.mircate.pim.records import id_of, key_of, refusal_body, split_products, with_id
 from goodsgate.protocols.mircate.pim.unpublished import (
@@ -21,6 +21,7 @@ from goodsgate.protocols.mircate.pim.unpublished import (
     PRODUCT_BYTES_MAX,
     PRODUCTS_BYTES_MAX,
 )
+from goodsgate.protocols.mircate.pim.webhooks import has_webhook, products_before
 from goodsgate.protocols.mircate.responses import bad_request, json_response, not_found
 from goodsgate.protocols.mircate.unpublished import PROTOCOL, SYNCHRONOUS_SECONDS_MAX
 
@@ -90,9 +91,13 @@ class ProductMethods:
         """Submit records with ids as one batch, one of which may add an image; return the id of the batch."""
         format, body = join_records(records)
         protocol_data = {TOTAL: str(len(records)), FREQUENCY: "0"}
-        images = own_images(call, self._context.store, [key for record in records if (key := key_of(record))], image)
+        keys = [key for record in records if (key := key_of(record))]
+        images = own_images(call, self._context.store, keys, image)
         if images:
             protocol_data[IMAGES_KEY] = ",".join(images)
+        if has_webhook(self._context.store, call.merchant):
+            protocol_data |= products_before(self._context.store, call.merchant, keys, policy.verb)
+        if len(protocol_data) > len((TOTAL, FREQUENCY)):
             policy = msgspec.structs.replace(policy, notify=TOPIC)
         submission = self._context.engine.submit(
             merchant=call.merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,

@@ -1,4 +1,4 @@
-"""Deletion of images that no product uses any more, once the batch that may have removed them has ended.
+"""What follows a batch of products that has ended: deletion of images that no product uses any more, and webhooks.
 
 A batch stores the names of the images that its products had and of those that it adds. When it has ended, the images
 that none of its products has are deleted. The message is stored with the end of the batch, so no image is forgotten.
@@ -14,25 +14,30 @@ from goodsgate.model.message import Message
 from goodsgate.protocols.mircate.dispatcher import MethodCall, is_own_project
 from goodsgate.protocols.mircate.pim.images import NAME, image_path
 from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, PRODUCTS_MAX
+from goodsgate.protocols.mircate.pim.webhooks import ProductEvents
 from goodsgate.store.contract import Store, StoreError
 
-TOPIC = "mircate/images"
+TOPIC = "mircate/ended"
 IMAGES_KEY = "images"
 """Name under which a batch stores the names of images, separated by commas."""
 
 
-class ImageCleaner:
-    """Deletes images after a batch."""
+class EndOfBatch:
+    """Deletes images after a batch, and reports its products."""
 
     def __init__(self, services: ProtocolServices) -> None:
         self._store = services.store
         self._open_images = services.open_images
+        self._events = ProductEvents(services)
 
     def send(self, message: Message) -> None:
         """Clean up after one batch that has ended. Raises DeliveryError."""
         try:
             batch = self._store.batch(message.merchant, message.subject)
             if batch is None:
+                return
+            self._events.store_messages(batch)
+            if IMAGES_KEY not in batch.protocol_data:
                 return
             rows = self._store.results(batch.merchant, batch.id, limit=PRODUCTS_MAX)
             used = _image_names(self._store, batch.merchant, [row.key for row in rows if row.key is not None])
