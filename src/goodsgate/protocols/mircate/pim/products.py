@@ -21,7 +21,7 @@ from goodsgate.protocols.mircate.pim.unpublished import (
     PRODUCT_BYTES_MAX,
     PRODUCTS_BYTES_MAX,
 )
-from goodsgate.protocols.mircate.pim.webhooks import has_webhook, products_before
+from goodsgate.protocols.mircate.pim.webhooks import has_webhook, products_to_report
 from goodsgate.protocols.mircate.responses import bad_request, json_response, not_found
 from goodsgate.protocols.mircate.unpublished import PROTOCOL, SYNCHRONOUS_SECONDS_MAX
 
@@ -96,7 +96,7 @@ class ProductMethods:
         if images:
             protocol_data[IMAGES_KEY] = ",".join(images)
         if has_webhook(self._context.store, call.merchant):
-            protocol_data |= products_before(self._context.store, call.merchant, keys, policy.verb)
+            protocol_data |= products_to_report(self._context.store, call.merchant, records, policy.verb)
         if len(protocol_data) > len((TOTAL, FREQUENCY)):
             policy = msgspec.structs.replace(policy, notify=TOPIC)
         submission = self._context.engine.submit(

@@ -19,6 +19,7 @@ from goodsgate.model.json_text import read_json, write_json
 from goodsgate.model.message import Message, NewMessage
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
 from goodsgate.protocols.mircate.pim.listing import product_source
+from goodsgate.protocols.mircate.pim.records import key_of
 from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, PRODUCTS_MAX
 from goodsgate.protocols.mircate.unpublished import PREFIXES
 from goodsgate.store.contract import NameTakenError, Store
@@ -27,8 +28,9 @@ TOPIC = "mircate/webhook"
 """Topic of messages to the address, and type of the resources that mark a batch as reported."""
 URL, KEY = "webhook", "webhook_key"
 """Settings of a merchant: the address, and the key that is sent as ``x-api-key``."""
-BEFORE_KEY = "before"
-"""Name under which a batch stores products before it, id → type: the archived ones, of a deletion the active ones."""
+REPORTED_KEY = "reported"
+"""Name under which a batch stores the products that its end reports if it changes them: id → type."""
+ACTIVE, ARCHIVED = "ACTIVE", "ARCHIVED"
 OPERATIONS = {Result.CREATED: "CREATE", Result.UPDATED: "UPDATE", Result.DELETED: "DELETE"}
 MARK_DAYS = 7
 """How long a batch is known to be reported."""
@@ -39,13 +41,26 @@ def has_webhook(store: Store, merchant: str) -> bool:
     return bool(merchant_settings(store, merchant).get(URL))
 
 
-def products_before(store: Store, merchant: str, keys: list[str], verb: Verb) -> dict[str, str]:
-    """Return what a batch has to store about the products that it changes."""
-    status = "ACTIVE" if verb is Verb.DELETE else "ARCHIVED"
-    items = store.current_items(merchant, Kind.PRODUCT, COLLECTION, [*dict.fromkeys(keys)], documents=True)
-    records = {key: read_json(item.document) for key, item in items.items() if item.document}
-    types = {key: record["dataType"] for key, record in records.items() if record["data"]["status"] == status}
-    return {BEFORE_KEY: write_json(types).decode()}
+def products_to_report(store: Store, merchant: str, records: list[bytes], verb: Verb) -> dict[str, str]:
+    """Return what a batch has to store so that its end knows which products to report.
+
+    The status that an upsert leaves is the one that it sends, since it is required.
+    """
+    sent = {key: read_json(record) for record in records if (key := key_of(record))}
+    items = store.current_items(merchant, Kind.PRODUCT, COLLECTION, [*sent], documents=True)
+    stored = {key: read_json(item.document) for key, item in items.items() if item.document}
+    types = {}
+    for key, record in (stored if verb is Verb.DELETE else sent).items():
+        status = _status(record)
+        is_archived_now = status == ARCHIVED and _status(stored.get(key)) != ARCHIVED
+        if status == ACTIVE or is_archived_now:
+            types[key] = str(record.get("dataType"))
+    return {REPORTED_KEY: write_json(types).decode()} if types else {}
+
+
+def _status(record: Any) -> object:
+    data = record.get("data") if isinstance(record, dict) else None
+    return data.get("status") if isinstance(data, dict) else None
 
 
 class ProductEvents:
@@ -58,7 +73,7 @@ class ProductEvents:
 
     def store_messages(self, batch: Batch) -> None:
         """Store one message for each product to be reported; nothing if that was done before."""
-        if BEFORE_KEY not in batch.protocol_data or not has_webhook(self._store, batch.merchant):
+        if REPORTED_KEY not in batch.protocol_data or not has_webhook(self._store, batch.merchant):
             return
         messages = [
             NewMessage(topic=TOPIC, subject=event["eventDocumentId"], body=write_json(event))
@@ -75,21 +90,19 @@ class ProductEvents:
             return
 
     def _events(self, batch: Batch) -> Iterator[dict[str, Any]]:
-        before: dict[str, str] = read_json(batch.protocol_data[BEFORE_KEY])
+        types: dict[str, str] = read_json(batch.protocol_data[REPORTED_KEY])
         images = f"{self._url}{PREFIXES[0]}CALL/PIMAPI/getImage/{quote(batch.merchant, safe='')}"
         results = {
             row.key: row.result for row in self._store.results(batch.merchant, batch.id, limit=PRODUCTS_MAX)
-            if row.key is not None and row.result in OPERATIONS
+            if row.key in types and row.result in OPERATIONS
         }
         for key, result in results.items():
-            source = self._source(batch.merchant, key, images)
-            if source is None:
-                if result is Result.DELETED and key in before:
-                    yield _event(batch, key, before[key], "DELETE", {})
-            elif source["data"]["status"] == "ACTIVE" or (
-                source["data"]["status"] == "ARCHIVED" and key not in before
-            ):
-                yield _event(batch, key, source["dataType"], OPERATIONS[result], source)
+            source = self._source(batch.merchant, key, images) if result is not Result.DELETED else {}
+            if source is not None:
+                yield {
+                    "eventDocument": source, "eventDocumentId": f"{batch.merchant}-{key}",
+                    "eventOperation": OPERATIONS[result], "eventType": types[key],
+                }
 
     def _source(self, merchant: str, key: str, images: str) -> dict[str, Any] | None:
         """Return a product with the attributes of its model; None if it does not exist."""
@@ -104,13 +117,6 @@ class ProductEvents:
             common = parent["data"].get("attributes", [])
             source["data"]["attributes"] = [*own, *(entry for entry in common if entry["code"] not in codes)]
         return source
-
-
-def _event(batch: Batch, key: str, type: str, operation: str, document: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "eventDocument": document, "eventDocumentId": f"{batch.merchant}-{key}", "eventOperation": operation,
-        "eventType": type,
-    }
 
 
 class ProductWebhookSender:
