@@ -151,6 +151,8 @@ def test_errors_of_an_update_have_places_in_the_list_that_was_sent(seller: Konne
         ([size(1, "43"), size(1, "44", price_effective=None)], ("sizes[1].price_effective", "MISSING_FIELD")),
     ):
         assert seller.record_errors(seller.update({"item_code": "TR-001", "sizes": sent})) == [expected]
+    (failed,) = seller.final_status(seller.update({"item_code": "TR-001", "sizes": sent}))["meta"]["failed_records"]
+    assert failed["errors"][0]["message"] == "sizes[1].price_effective is missing.", "and messages name them so"
 
 
 def test_other_content_types_are_refused(seller: Konnect) -> None:

@@ -33,7 +33,7 @@ class FailedRecord(msgspec.Struct, frozen=True):
     def errors(self) -> list[dict[str, str]]:
         """Every error with field, code and message."""
         return [
-            {"field": field_path(issue), "code": error_code(issue.code), "message": issue.message}
+            {"field": field_path(issue), "code": error_code(issue.code), "message": _message(issue)}
             for issue in self.finding.issues if issue.severity == "error"
         ]
 
@@ -64,6 +64,11 @@ def field_path(issue: Issue) -> str:
     """Return ``sizes[0].price`` for the pointer ``/sizes/0/price``."""
     dotted = _INDEX.sub(r"[\1]", issue.path.removeprefix("/") if not issue.path[1:2].isdigit() else issue.path)
     return dotted.replace("/", ".").replace("~1", "/").replace("~0", "~") or "record"
+
+
+def _message(issue: Issue) -> str:
+    """Return the message of an issue, which names the field as this protocol writes it."""
+    return msgspec.structs.replace(issue, column=field_path(issue)).message
 
 
 def join_messages(errors: list[dict[str, str]]) -> str:
