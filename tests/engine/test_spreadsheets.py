@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
 import pytest
 
@@ -62,6 +63,31 @@ def test_numeric_keys_are_items_as_they_are_shown_or_rejected(shop: Shop) -> Non
     batch = shop.run(workbook(NAMES + rows, styles=styles), format="xlsx")
     assert held(shop, "90.750", "90.75", "00417", "4711", "4711.000") == ["90.750", "90.75", "00417"]
     assert issues(shop, batch) == [(4, "sku_rounded", "sku"), (5, "sku_number_format", "sku")]
+
+
+def test_a_price_has_the_currency_that_its_cell_shows(shop: Shop) -> None:
+    """A number that is shown as dollars is not applied as euros; of which country, the submission may say."""
+    formats = {
+        r'#,##0.00\ "€"': "7.00 EUR", "[$$-409]#,##0.00": "7.00 USD", "[$$-1009]#,##0.00": "7.00 CAD",
+        r'_("$"* #,##0.00_);_("$"* (#,##0.00)': "7.00 CAD", r"#,##0.00\ [$EUR]": "7.00 EUR", "[$-409]0.00": "7.00 CAD",
+        '0.00" pcs"': "7.00 CAD", "General": "7.00 CAD", "[$£-809]#,##0": "7.00 GBP", '0.00 "USD"': "7.00 USD",
+        "#,##0.00 [$zł-415]": "7.00 PLN",
+    }
+    codes = [f'<numFmt numFmtId="{n}" formatCode={quoteattr(code)}/>' for n, code in enumerate(formats, 164)]
+    styles = (
+        f'<numFmts>{"".join(codes)}</numFmts><cellXfs><xf numFmtId="0"/>'
+        + "".join(f'<xf numFmtId="{n}"/>' for n in range(164, 164 + len(formats))) + "</cellXfs>"
+    )
+    rows = "".join(
+        row(at + 1, f"P{at:02}", "Cup").removesuffix("</row>") + f'<c r="C{at + 1}" s="{at}"><v>7</v></c></row>'
+        for at in range(1, len(formats) + 1)
+    )
+    batch = shop.run(workbook(NAMES + rows, styles=styles), format="xlsx", currency="CAD")
+    assert (batch.outcome, issues(shop, batch)) == (Outcome.CLEAN, [])
+    prices = {key: item["price"] for key, item in shop.items().items() if key[0] == "P"}
+    assert [*prices.values()] == [*formats.values()]
+    batch = shop.run(workbook(NAMES + rows, styles=styles), format="xlsx", currency="EUR", collection="euros")
+    assert issues(shop, batch) == [(3, "price_currency_form", None)], "which dollar is not certain"
 
 
 def test_a_total_below_a_list_of_prices_is_no_price(shop: Shop) -> None:

@@ -31,6 +31,7 @@ from goodsgate.engine.member_mapping import MemberMapping
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.issue import Issue, issue
+from goodsgate.rules.currencies import is_unique, meant_by
 from goodsgate.store.contract import ClaimedRound, Store
 
 RETRY_RECORDS = 2_000
@@ -362,8 +363,20 @@ def read_options(kind: Kind, policy: Policy) -> formats.ReadOptions:
         is_format_given=policy.format is not None, encoding=policy.encoding, delimiter=policy.delimiter,
         records_at=policy.records_at, sheet=policy.sheet, header_row=policy.header_row,
         comma=policy.decimal == "comma", resolve=partial(resolve_name, kind, policy),
+        sign_text=partial(_sign_text, currency=policy.currency),
         recognizes=None if policy.schema else partial(is_known_header, kind),
     )
+
+
+def _sign_text(sign: str, currency: str | None) -> str:
+    """Return what stands for the sign of a currency behind a price: its code, or a sign that several currencies have.
+
+    Such a sign means the submission's currency if that has it.
+    """
+    code = meant_by(sign, currency)
+    if code is None:
+        return ""
+    return f" {code}" if code == currency or is_unique(sign) else f" {sign}"
 
 
 def open_fix(pieces: Iterator[bytes], limits: formats.Limits, *, format: str, content_encoding: str, kind: Kind,
@@ -375,7 +388,7 @@ def open_fix(pieces: Iterator[bytes], limits: formats.Limits, *, format: str, co
     fallback = encoding_of(reading)
     options = formats.ReadOptions(
         encoding=encoding, comma=policy.decimal == "comma", resolve=partial(resolve_name, kind, policy),
-        recognizes=_is_report_header,
+        sign_text=partial(_sign_text, currency=policy.currency), recognizes=_is_report_header,
         fallback_encoding=None if fallback is None or fallback.startswith("utf-") else fallback,
     )
     return formats.open_reader(

@@ -73,6 +73,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Row of the header, from 1."""
     comma: bool = False
     """Whether numbers of a workbook are written with a decimal comma, as the texts of the submission are."""
+    sign_text: Callable[[str], str] | None = None
+    """Returns what is added to a price in a workbook whose cell shows a sign of a currency; None: nothing."""
     recognizes: Callable[[Sequence[str]], bool] | None = None
     """Whether the names of a row are the header of a known kind of file."""
     resolve: ResolveName | None = None

@@ -28,6 +28,7 @@ from goodsgate.formats.isolated import (
 )
 from goodsgate.formats.payload_reader import CELL_OVERHEAD_BYTES, PayloadReader, RecordRun
 from goodsgate.formats.table import column_names, truncate_long_cells
+from goodsgate.model.fields import FIELDS
 from goodsgate.model.issue import Issue, issue
 
 FRAME_OVERHEAD_BYTES = 4 * 1024**2
@@ -38,6 +39,9 @@ SHEETS_MAX = 20
 """Sheets in which a header is looked for."""
 SHEETS_CHARACTERS_MAX = 1_000
 """Characters of the names of sheets that are reported."""
+MONEY_FIELDS = frozenset(
+    field.name for fields in FIELDS.values() for field in fields.values() if field.type == "money"
+)
 KEY_FIELDS = frozenset({"id", "item_group_id", "mpn", "gtin", "location"})
 """Fields whose numbers are digits rather than amounts: their formats count."""
 SKU_FIELDS = frozenset({"id", "item_group_id"})
@@ -49,6 +53,8 @@ class Frame(msgspec.Struct, frozen=True):
 
     sheets: list[tuple[str, bool]] = []
     """Name of each sheet, and whether it is visible."""
+    signs: list[str] = []
+    """Signs of currencies in number formats; in the frame of the sheets."""
     rows: list[list[str]] = []
     """Rows that are not blank."""
     numbers: list[int] = []
@@ -125,7 +131,7 @@ class XlsxSheet:
         frame = yield from self._next_frame()
         if frame is None or not frame.sheets:
             return
-        sheets = frame.sheets
+        sheets, signs = frame.sheets, frame.signs
         table = yield from self._find_table(process, sheets)
         if table is None:
             return
@@ -134,9 +140,14 @@ class XlsxSheet:
         start, end = table_columns(head.rows[at])
         if not self._set_header(head.rows[at][start:end], self._problem(head, at, head.rows[at])):
             return
-        keys = [column for column, field in enumerate(self._fields) if field in KEY_FIELDS]
-        command = {"read": sheet, "after": head.numbers[at], "start": start, "width": end - start, "keys": keys,
-                   "comma": self._options.comma}
+        sign_text = self._options.sign_text
+        command = {
+            "read": sheet, "after": head.numbers[at], "start": start, "width": end - start,
+            "keys": [column for column, field in enumerate(self._fields) if field in KEY_FIELDS],
+            "prices": [column for column, field in enumerate(self._fields) if field in MONEY_FIELDS],
+            "signs": {sign: sign_text(sign) for sign in signs} if sign_text is not None else {},
+            "comma": self._options.comma,
+        }
         process.send(orjson.dumps(command))
         while frame := (yield from self._next_frame()):
             yield self._run(frame)

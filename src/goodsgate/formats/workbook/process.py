@@ -11,7 +11,7 @@ import os
 import resource
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any, NamedTuple
@@ -27,6 +27,8 @@ RUN_CHARACTERS = 256 * 1024
 """A frame ends after so many rows or characters."""
 LONG_ROW_CELL_CHARACTERS = 64
 """Characters that are kept of each cell of a row that is too long."""
+SIGNS_MAX = 100
+SIGN_CHARACTERS_MAX = 20
 SHEET_NAME_CHARACTERS_MAX = 100
 OUTSIDE_COLUMNS_MAX = 10
 """Columns without a header of which it is told that they hold something."""
@@ -95,7 +97,10 @@ def _answer(bounds: Bounds) -> None:
     """Read the file, and answer commands until one has read a sheet."""
     package = Package(b"".join(iter(_read_message, b"")), bounds.unpacked_bytes_max)
     book = Workbook(package)
-    _write(sheets=[(name[:SHEET_NAME_CHARACTERS_MAX], visible) for name, visible, _ in book.sheets])
+    _write(
+        sheets=[(name[:SHEET_NAME_CHARACTERS_MAX], visible) for name, visible, _ in book.sheets],
+        signs=sorted({form.currency[:SIGN_CHARACTERS_MAX] for form in book.formats if form.currency})[:SIGNS_MAX],
+    )
     heads: dict[int, tuple[Sheet, Iterator[Row], list[Row]]] = {}
     while message := _read_message():
         command = json.loads(message)
@@ -109,7 +114,8 @@ def _answer(bounds: Bounds) -> None:
             _write_head(head, bounds, Renderer(book, start=0, width=bounds.columns_max + 1))
         else:
             renderer = Renderer(
-                book, start=command["start"], width=command["width"], keys=command["keys"], comma=command["comma"]
+                book, start=command["start"], width=command["width"], keys=command["keys"], comma=command["comma"],
+                prices=command["prices"], signs=command["signs"],
             )
             _write_rows(chain(head, rows), renderer, bounds, after=command["after"])
             _write(merged=_merged(sheet, command["after"]), outside=renderer.describe_outside())
@@ -191,10 +197,11 @@ class Renderer:
     """Cells as text; what it notices on the way is collected until somebody takes it."""
 
     def __init__(self, book: Workbook, *, start: int, width: int, keys: Sequence[int] = (), comma: bool = False,
-                 ) -> None:
+                 prices: Sequence[int] = (), signs: Mapping[str, str] = {}) -> None:
         """Take the first column and the number of columns; `keys` are those of keys, counted from the first one.
 
-        With `comma` numbers have a decimal comma.
+        With `comma` numbers have a decimal comma. `prices` are columns of prices, and `signs` say what is added to
+        their numbers for a sign of a currency that their cells show.
         """
         self.errors: list[tuple[int, str]] = []
         """Column and text of each error; all of the row that was rendered last, like the next two."""
@@ -208,6 +215,8 @@ class Renderer:
         self._width = width
         self._keys = frozenset(keys)
         self._comma = comma
+        self._prices = frozenset(prices)
+        self._signs = signs
         self._outside: dict[int, tuple[int, int]] = {}
 
     def render(self, number: int, cells: list[Cell]) -> list[str]:
@@ -260,7 +269,9 @@ class Renderer:
                 self.unclear.append(column)
             else:
                 shown = key
-        return shown.replace(".", ",") if self._comma else shown
+        if self._comma:
+            shown = shown.replace(".", ",")
+        return shown + self._signs.get(form.currency, "") if form.currency and column in self._prices else shown
 
     def _note_outside(self, column: int, number: int, text: str) -> None:
         if text.strip():

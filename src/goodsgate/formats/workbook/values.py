@@ -28,6 +28,16 @@ _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _UNSEEN = re.compile(r"\[[^\]]*\]|_.|\*.")
 """Colours, locales and conditions; blanks as wide as a character; fillers."""
 _LITERAL = re.compile(r'"[^"]*"|\\.')
+_LITERAL_TEXT = re.compile(r'"([^"]*)"|\\(.)|([€£$¥])')
+_NAMED_CURRENCY = re.compile(r"\[\$([^\]\-]+)(?:-([0-9a-fA-F]*))?[^\]]*\]")
+_CURRENCY_SIGN = re.compile(r"[€£$¥₺₴₽₹฿]|[A-Z]{3}|zł|Kč|Ft|kr\.?|lei|Fr\.|US\$")
+_SHARED_SIGNS = frozenset({"$", "£", "¥", "￥", "kr", "kr.", "zł", "Kč", "Ft", "lei"})
+_OF_COUNTRY = {
+    "409": "USD", "1009": "CAD", "c0c": "CAD", "c09": "AUD", "1409": "NZD", "80a": "MXN", "4809": "SGD", "c04": "HKD",
+    "809": "GBP", "411": "JPY", "804": "CNY", "41d": "SEK", "414": "NOK", "406": "DKK", "415": "PLN", "405": "CZK",
+    "40e": "HUF", "418": "RON",
+}
+"""Windows' number of a language and country (MS-LCID) → the currency that a sign of several countries means there."""
 _TIME = re.compile(r"[hs]", re.IGNORECASE)
 _DATE = re.compile(r"[ymdhse]", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
@@ -43,6 +53,8 @@ class NumberFormat(NamedTuple):
     """Plain ones add nothing that belongs to a key; what others do is not known here."""
     digits: int = 0
     """Digits of a padded whole number; decimal places of a number with decimals."""
+    currency: str = ""
+    """Sign or code of a currency that is shown beside the number."""
 
 
 PLAIN = NumberFormat("plain")
@@ -51,6 +63,19 @@ PLAIN = NumberFormat("plain")
 def number_format(code: str) -> NumberFormat:
     """Return what a format code does; of its sections, the one for positive numbers counts."""
     code = code.partition(";")[0] if '"' not in code else _first_section(code)
+    return _number_format(code)._replace(currency=_currency(code))
+
+
+def _currency(code: str) -> str:
+    """Return the sign of a currency in a format code, or its code if the country is named; empty if none is there."""
+    if named := _NAMED_CURRENCY.search(code):
+        sign = named[1].strip()
+        return _OF_COUNTRY.get((named[2] or "").lower(), sign) if sign in _SHARED_SIGNS else sign
+    literals = ("".join(parts).strip() for parts in _LITERAL_TEXT.findall(_UNSEEN.sub("", code)))
+    return next((text for text in literals if _CURRENCY_SIGN.fullmatch(text)), "")
+
+
+def _number_format(code: str) -> NumberFormat:
     if _ELAPSED.search(code):
         return NumberFormat("elapsed")
     bare = _UNSEEN.sub("", code)
