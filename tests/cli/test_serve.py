@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -68,6 +69,24 @@ def test_ctrl_c_and_sigterm_stop_gate_and_worker_with_exit_code_0(tmp_path: Path
         assert gate.process.wait(WAIT_SECONDS_MAX) == 0
         gate.stop()
         assert not alive(worker)
+
+
+def test_a_signal_while_the_gate_starts_is_not_lost(tmp_path: Path):
+    """It ends before it serves anything, with exit code 0."""
+    program = """
+import signal, sys
+from goodsgate.cli.serve import run_gate
+from goodsgate.config import Config
+run_gate(
+    Config(store=sys.argv[1], port=0, workers=0), prepare=lambda store: signal.raise_signal(signal.SIGTERM),
+    on_ready=print,
+)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "store")], env=clean_environment(), capture_output=True,
+        text=True, timeout=WAIT_SECONDS_MAX, check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
 def test_ctrl_c_while_watching_does_not_affect_the_batch(tmp_path: Path):

@@ -112,6 +112,7 @@ def test_a_reader_waits_for_the_next_exchange(gate: HttpGate, admin: Client):
     """With the id of the last one that it knows."""
     last = admin.get("/v1/traffic").json()["last"]
     assert _exchanges(admin, after=last) == []
+    assert _exchanges(admin, after=last + 1_000_000) == _exchanges(admin)  # an id of a process before this one
     threading.Timer(0.1, lambda: gate.anonymous().get("/streams")).start()
     (exchange,) = _exchanges(admin, after=last, wait=30)
     assert (exchange["id"], exchange["target"]) == (last + 1, "/streams")

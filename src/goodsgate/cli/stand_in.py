@@ -92,6 +92,8 @@ def _format(document: Mapping[str, Any], store: str, is_temporary: bool) -> str:
         f"# Console: {url}/console (sign in with GOODSGATE_KEY), documentation: {url}/docs",
         f"# Data: {store}" + (", removed at the end" if is_temporary else ""), "",
         *(f"export {name}={shlex.quote(value)}" for name, value in document["environment"].items()), "",
-        "# A first request:", document["first_request"],
+        "# A first request:", document["first_request"], "",
+        "# What clients send: goodsgate traffic --follow",
+        "# Failures on demand: goodsgate trouble order --help",
     ]
     return "\n".join(lines)

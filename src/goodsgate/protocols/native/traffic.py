@@ -28,6 +28,7 @@ class TrafficHandlers:
         if after is None:
             exchanges = log.latest(limit)[::-1]
         else:
+            after = after if after <= log.last else 0  # of the process before this one
             signal = self._context.change_signal
             await log.wait(after=after, seconds=seconds, is_stopping=lambda: signal.closed)
             exchanges = log.read(after=after, limit=limit)
