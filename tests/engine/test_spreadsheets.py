@@ -87,7 +87,7 @@ def test_a_price_has_the_currency_that_its_cell_shows(shop: Shop) -> None:
     prices = {key: item["price"] for key, item in shop.items().items() if key[0] == "P"}
     assert [*prices.values()] == [*formats.values()]
     batch = shop.run(workbook(NAMES + rows, styles=styles), format="xlsx", currency="EUR", collection="euros")
-    assert issues(shop, batch) == [(3, "price_currency_form", None)], "which dollar is not certain"
+    assert issues(shop, batch) == [(4, "price_currency_form", None)], "which dollar is not certain"
 
 
 def test_a_total_below_a_list_of_prices_is_no_price(shop: Shop) -> None:
