@@ -6,6 +6,7 @@ import pytest
 
 from goodsgate.app import create_worker
 from goodsgate.engine.contents import batch_contents
+from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Kind, Outcome
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import Retention
@@ -167,8 +168,9 @@ def test_a_submission_can_name_the_column_by_which_rows_belong_together(shop: Sh
     missing = submit(shop, text, group="modell")
     assert missing.outcome is Outcome.REJECTED
     assert "group_column_unknown" in shop.codes(missing.id)[0]
-    told = shop.run([{"id": "J", "title": "Jug"}], group="model")
-    assert shop.codes(told.id)[0] == ["group_column_unknown"]
+    for format in ("ndjson", "json", "xml"):
+        with pytest.raises(Refusal, match="Rows of a table are grouped by a column"):
+            shop.send(b'{"id": "J", "title": "Jug", "model": "m1"}', format=format, group="model")
 
 
 def test_a_batch_tells_by_which_column_its_rows_belong_together(shop: Shop) -> None:

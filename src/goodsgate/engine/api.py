@@ -7,7 +7,7 @@ from goodsgate.engine import report as reports
 from goodsgate.engine.export import export
 from goodsgate.engine.fix_match import FixSubmission, match_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
-from goodsgate.engine.mapping_resolution import check_names
+from goodsgate.engine.mapping_resolution import check_group, check_names
 from goodsgate.engine.profile_recognition import ProfileRecognizer, profile_recognizer
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
@@ -45,6 +45,7 @@ class Engine:
         def begin() -> NewBatch:
             named = policy() if callable(policy) else policy
             check_names(kind, named)
+            check_group(named, format)
             return NewBatch(
                 merchant=merchant, id=id or new_id(), kind=kind, collection=collection,
                 policy=with_wait_for_products(kind, named),

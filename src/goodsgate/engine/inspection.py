@@ -11,7 +11,7 @@ from goodsgate.engine.contents import Contents, batch_contents, contents_documen
 from goodsgate.engine.dry_run import DryRun, DryRunner
 from goodsgate.engine.field_mapping import RESERVED
 from goodsgate.engine.mapping_resolution import resolve_mapping
-from goodsgate.engine.profile_recognition import TABLES, with_recognized_profile
+from goodsgate.engine.profile_recognition import with_recognized_profile
 from goodsgate.engine.reader import read_options
 from goodsgate.engine.saved_profiles import HEADER_CHARACTERS_MAX, SavedProfile
 from goodsgate.model.batch import IssueGroup, Kind, Policy, ReadingDecision
@@ -117,7 +117,7 @@ def profile_from(inspection: Inspection) -> SavedProfile:
     return SavedProfile(
         header=tuple(
             column.name for column in sample.columns if len(column.name) <= HEADER_CHARACTERS_MAX
-        ) if sample.format in TABLES else (),
+        ) if sample.format in formats.TABLES else (),
         profile=profile if profile in profile_names() else policy.profile, map=policy.mapping,
         currency=policy.currency, decimal=policy.decimal, empty_words=policy.empty_words, group=policy.group,
         key=policy.key, **options,

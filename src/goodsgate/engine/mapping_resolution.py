@@ -11,6 +11,7 @@ from goodsgate.engine.header_names import nearest_field
 from goodsgate.engine.member_mapping import MemberMapping
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.table_mapping import TableMapping
+from goodsgate.formats import TABLES
 from goodsgate.model.batch import Kind, Policy, ReadingDecision
 from goodsgate.model.issue import Issue
 from goodsgate.profiles import GENERIC, Profile, load_profile, profile_names, recognise, shipped_profiles
@@ -66,6 +67,16 @@ def check_names(kind: Kind, policy: Policy) -> None:
                     "parameter_invalid", f"There is no field {target!r} for column {column!r}.{hint}", parameter="map",
                     expected=near or "a field of the kind of record",
                 )
+
+
+def check_group(policy: Policy, format: str) -> None:
+    """Raise Refusal if a policy groups rows of a file that has none."""
+    if policy.group is not None and format not in TABLES:
+        raise Refusal(
+            "parameter_invalid", f"Rows of a table are grouped by a column; {format.upper()} has none. Write what a "
+            "record takes from others into the record itself, or its variants into a list `variants`.",
+            parameter="group", expected=", ".join(sorted(TABLES)),
+        )
 
 
 def chosen_profile(reading: Iterable[ReadingDecision]) -> str | None:

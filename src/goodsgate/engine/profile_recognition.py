@@ -12,7 +12,6 @@ from goodsgate.model.batch import Kind, Policy
 from goodsgate.profiles import fold
 from goodsgate.store.contract import Store
 
-TABLES = frozenset({"csv", "tsv", "xlsx"})
 HEAD_BYTES = 256 * 1024
 """First bytes of a text table that are enough; a workbook and an archive are read whole."""
 MEMORY_BYTES = 1024 * 1024
@@ -78,7 +77,7 @@ class ProfileRecognizer:
 def profile_recognizer(store: Store, merchant: str, policy: Policy, *, kind: Kind, format: str, content_encoding: str,
                        limits: formats.Limits) -> ProfileRecognizer | None:
     """Return what recognizes the profile of a submission; None if it names one, or if none can be recognized."""
-    if format not in TABLES or policy.profile is not None or policy.saved_profile is not None or policy.schema:
+    if format not in formats.TABLES or policy.profile is not None or policy.saved_profile is not None or policy.schema:
         return None
     profiles = {name: saved for name, saved in saved_profiles(store, merchant).items() if saved.header}
     if not profiles:

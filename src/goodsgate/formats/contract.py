@@ -9,6 +9,8 @@ from goodsgate.model.batch import ReadingDecision
 from goodsgate.model.issue import Issue
 
 FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx", "xml")
+TABLES = frozenset({"csv", "tsv", "xlsx"})
+"""Formats with a header and rows."""
 WRITTEN_FORMATS = FORMATS[:-1]
 """Formats of downloads; what was received as XML is written as NDJSON."""
 CONTENT_ENCODINGS = ("identity", "gzip", "zstd", "zip")
