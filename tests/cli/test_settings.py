@@ -32,7 +32,11 @@ def refused(tmp_path: Path, *, text: str | None = None, **environ: str) -> list[
     ("REPORTS", "/tmp", "`s3://bucket/prefix`, or empty, not `/tmp`"),
     ("WEBHOOK_HOSTS", "a b", "comma-separated host names, not `a b`"),
     ("DELIVERY_RETRY_SECONDS", "5;6", "comma-separated whole numbers of seconds, not `5;6`"),
-    ("CALL_ALIASES", "x" * 99, f"comma-separated `Class/method=Class/method` or `Class=Class`, not `{'x' * 60}…`"),
+    (
+        "CALL_ALIASES", "x" * 99,
+        "comma-separated `Class/method=Class/method`, `Class=Class` or `Class/method.member=member`, "
+        f"not `{'x' * 60}…`",
+    ),
     ("SECRETS", "geheim", "comma-separated `name:base64` of at least 24 bytes each"),
     ("IMAGES", "x" * 1001, f"a text of at most 1,000 characters, not `{'x' * 60}…`"),
 ])
