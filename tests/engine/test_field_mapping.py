@@ -290,6 +290,20 @@ def test_a_price_that_contradicts_the_currency_beside_it_is_rejected(members: di
     assert issues_at(checked) == [("currency_conflict", path, None, "error") for path in codes]
 
 
+@pytest.mark.parametrize(("member", "severity"), [
+    ("title", "error"), ("brand", "warning"), ("color", "warning"), ("description", "warning"), ("mpn", "warning"),
+    ("product_type", "warning"), ("tax_rule", "warning"), ("custom_label_0", "warning"), ("material", "warning"),
+])
+@pytest.mark.parametrize("word", ["N/A", "null", "-", "#REF!", "None"])
+def test_a_word_for_nothing_is_reported_in_json_as_in_a_table(member: str, severity: str, word: str) -> None:
+    """In every field of text; a table and JSON say the same."""
+    record = {"id": "A", "title": "Cup", "price": "1.00 EUR", member: word}
+    columns, chunk = table_of([*record], [*record.values()])
+    expected = [("value_placeholder", f"/{member}", None, severity)]
+    assert issues_at(check(lines_of(record))) == issues_at(check(chunk, columns)) == expected
+    assert issues_at(check(lines_of({**record, member: "Nothing"}))) == []
+
+
 def test_names_of_variants_are_understood() -> None:
     """As those of records are, and a variant with two different keys is rejected."""
     checked = check(lines_of({"sku": "A", "title": "Cup", "variants": [

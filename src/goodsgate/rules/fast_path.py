@@ -24,7 +24,7 @@ from goodsgate.rules.typed_decoder import MAIN_MEMBERS, MAIN_VARIANT_MEMBERS, Am
 from goodsgate.rules.urls import ORIGIN, SCHEME_CHARACTERS, SEVERAL
 
 ValueCheck = Callable[[Any], bool] | None
-"""Whether a value is valid; None stands for the commonest check: a text without blanks at its edges."""
+"""Whether a value is valid; None stands for the commonest check: `is_plain_text`."""
 
 CREATING_VERBS = frozenset({Verb.UPSERT, Verb.CREATE})
 METADATA_DEVIATIONS = 2
@@ -64,6 +64,11 @@ def has_suspect_bytes(document: bytes) -> bool:
         BACKSLASH in document or LESS_THAN in document or AMPERSAND in document or PLUS in document
         or DELETE in document or not document.isascii()
     )
+
+
+def is_plain_text(text: str) -> bool:
+    """Return whether a text has no blank at its edges and is no word for nothing."""
+    return text == text.strip() and text not in PLACEHOLDERS
 
 
 def is_trimmed(text: str) -> bool:
@@ -122,9 +127,9 @@ class FastPath(ABC):
             "url": self.is_url, "money": self.is_price, "span": self._is_span, "measure": self._is_measure,
             "moment": self._is_time, "yes_no": self._is_yes_no, "choice": is_decoded, "country": is_decoded,
         }
-        check = checks.get(field.type, is_trimmed)
+        check = checks.get(field.type, is_plain_text)
         if not field.repeated:
-            return None if check is is_trimmed else check
+            return None if check is is_plain_text else check
         return partial(self._are_valid, check, field.splits)
 
     def _are_valid(self, check: Callable[[Any], bool], is_list: bool, value: Any) -> bool:
@@ -167,7 +172,9 @@ class FastPath(ABC):
     def _pass(checks: Iterable[tuple[str, ValueCheck]], record: Any) -> bool:
         for name, check in checks:
             value = getattr(record, name)
-            if value is not None and (value != value.strip() if check is None else not check(value)):
+            if value is not None and (
+                value != value.strip() or value in PLACEHOLDERS if check is None else not check(value)
+            ):
                 return False
         return True
 
@@ -286,7 +293,7 @@ class StockFastPath(FastPath):
         location = record.location
         if location is None:
             return True
-        return is_trimmed(location) if self._locations is None else location in self._locations
+        return is_plain_text(location) if self._locations is None else location in self._locations
 
 
 class PriceFastPath(StockFastPath):

@@ -6,7 +6,7 @@ from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS
 from goodsgate.rules.attributes import satisfies
 from goodsgate.rules.context import RuleContext
-from goodsgate.rules.fast_path import FastPath, ValueCheck, is_trimmed
+from goodsgate.rules.fast_path import FastPath, ValueCheck, is_plain_text, is_trimmed
 from goodsgate.rules.gtin import ZERO_GTINS, is_gtin
 from goodsgate.rules.name_index import NameIndex
 from goodsgate.rules.placeholders import PLACEHOLDERS
@@ -24,6 +24,8 @@ class CategoryRequirements(NamedTuple):
     """Whether variants may hold one of these themselves."""
 
 
+SHORT = max(map(len, PLACEHOLDERS)) + 1
+"""A longer text is no word for nothing: the hash of a description would cost more than all else about it."""
 NO_REQUIREMENTS = CategoryRequirements((), False)
 
 
@@ -65,8 +67,10 @@ class ProductFastPath(FastPath):
         if (
             key in PLACEHOLDERS
             or key != key.strip()
-            or (description is not None and description != description.strip())
-            or (mpn is not None and mpn != mpn.strip())
+            or (description is not None and (
+                description != description.strip() or (len(description) < SHORT and description in PLACEHOLDERS)
+            ))
+            or (mpn is not None and (mpn != mpn.strip() or mpn in PLACEHOLDERS))
             or (gtin is not None and (gtin in ZERO_GTINS or not is_gtin(gtin)))
             or not self._has_valid_urls(record)
         ):
@@ -99,10 +103,10 @@ class ProductFastPath(FastPath):
     def _has_known_references(self, record: Any) -> bool:
         """Return whether brand, tax rule and HS code are known."""
         brand, tax_rule, hs_code = record.brand, record.tax_rule, record.hs_code
-        if brand is not None and not (brand == brand.strip() if self._brands is None else brand in self._brands):
+        if brand is not None and not (is_plain_text(brand) if self._brands is None else brand in self._brands):
             return False
         if tax_rule is not None and not (
-            tax_rule == tax_rule.strip() if self._tax_rules is None else tax_rule in self._tax_rules
+            is_plain_text(tax_rule) if self._tax_rules is None else tax_rule in self._tax_rules
         ):
             return False
         return hs_code is None or (is_hs_code(hs_code) and (self._hs_codes is None or hs_code in self._hs_codes))
@@ -112,7 +116,7 @@ class ProductFastPath(FastPath):
     def _has_valid_category(self, record: Any) -> bool:
         """Return whether the category is known and the product satisfies its requirements."""
         category, google_category = record.product_type, record.google_product_category
-        if google_category is not None and (category is None or not is_trimmed(google_category)):
+        if google_category is not None and (category is None or not is_plain_text(google_category)):
             return False  # without a product type, Google's category takes its place
         if category is None:
             category = ""
@@ -120,7 +124,7 @@ class ProductFastPath(FastPath):
             return False
         requirements = self._requirements.get(category)
         if requirements is None:
-            if category and not (is_trimmed(category) if self._categories is None else category in self._categories):
+            if category and not (is_plain_text(category) if self._categories is None else category in self._categories):
                 return False
             requirements = self._requirements_of(category) if self._has_requirements else NO_REQUIREMENTS
         return requirements is NO_REQUIREMENTS or self._satisfies(requirements, record)

@@ -106,7 +106,7 @@ def _apply(rules: dict[str,
         longest = passing.get(name)
         if (
             longest and isinstance(value, str) and 0 < len(value) <= longest and value == value.strip()
-            and (name != "title" or value not in PLACEHOLDERS)
+            and value not in PLACEHOLDERS
         ):
             continue
         rule = rules.get(name)

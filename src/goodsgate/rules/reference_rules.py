@@ -10,11 +10,12 @@ from collections.abc import Callable
 from operator import attrgetter
 
 from goodsgate.model.fields import Field
-from goodsgate.model.issue import issue
+from goodsgate.model.issue import Severity, issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.countries import COUNTRIES
 from goodsgate.rules.identifiers import INVISIBLE
 from goodsgate.rules.name_index import NameIndex
+from goodsgate.rules.placeholders import PLACEHOLDERS
 from goodsgate.rules.reference_data import PATH_SEPARATOR, ReferenceData
 from goodsgate.rules.text_checks import check_damage, repeated
 
@@ -37,7 +38,7 @@ def tax_rule(field: Field) -> Rule:
 
 def location(field: Field) -> Rule:
     """Make the rule of the code of a location, which is part of the key."""
-    known = _lookup_rule(field, "location_unknown", attrgetter("location"))
+    known = _lookup_rule(field, "location_unknown", attrgetter("location"), "error")
 
     def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if isinstance(value, str) and INVISIBLE.search(value):
@@ -144,8 +145,11 @@ def _hs_digits(text: str) -> str | None:
     return digits if _HS_FORM.fullmatch(digits) else None
 
 
-def _lookup_rule(field: Field, code: str, select: SelectIndex) -> Rule:
-    """Make the rule of a text that the reference data must hold, if it holds any of that kind."""
+def _lookup_rule(field: Field, code: str, select: SelectIndex, severity: Severity = "warning") -> Rule:
+    """Make the rule of a text that the reference data must hold, if it holds any of that kind.
+
+    `severity` is that of a word for nothing where values are not looked up.
+    """
     longest = field.characters_max
     expected = f"at most {longest} characters"
 
@@ -162,5 +166,7 @@ def _lookup_rule(field: Field, code: str, select: SelectIndex) -> Rule:
         if names is not None and value not in names.codes and value.strip():
             issues.append(issue(code, path, value=value, suggestion=names.nearest(value),
                 severity=context.lookup_severity))
+        elif value in PLACEHOLDERS:
+            issues.append(issue("value_placeholder", path, value=value, severity=severity))
 
     return rule

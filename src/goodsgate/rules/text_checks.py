@@ -9,7 +9,7 @@ import re
 from collections.abc import Container, Mapping
 
 from goodsgate.model.fields import Field
-from goodsgate.model.issue import issue
+from goodsgate.model.issue import Severity, issue
 from goodsgate.model.json_text import contains_nul
 from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, pointer, wrong_type
 from goodsgate.rules.placeholders import PLACEHOLDERS
@@ -36,15 +36,17 @@ _BYTES = {ord(special): special.encode("cp1252").decode("latin-1") for special i
 
 def text(field: Field) -> Rule:
     """Make the rule of a text on one line, with a maximum length; also lists of them if the field is repeated."""
-    rule = _one_text(field.characters_max, CONTROL_OR_BREAK)
-    return _title(rule) if field.name == "title" else _repeated(field, rule)
+    if field.name == "title":
+        return _title(field)
+    return _repeated(field, _one_text(field.characters_max, CONTROL_OR_BREAK))
 
 
-def _title(one: Rule) -> Rule:
+def _title(field: Field) -> Rule:
+    of_product = _one_text(field.characters_max, CONTROL_OR_BREAK, "error")
+    of_variant = _one_text(field.characters_max, CONTROL_OR_BREAK)  # which needs no title
+
     def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
-        one(value, path, context, issues)
-        if path == "/title" and isinstance(value, str) and value in PLACEHOLDERS:  # variants need no title
-            issues.append(issue("value_placeholder", path, value=value))
+        (of_product if path == "/title" else of_variant)(value, path, context, issues)
 
     return rule
 
@@ -74,7 +76,7 @@ def repeated(field: Field, one: Rule) -> Rule:
     return rule
 
 
-def _one_text(longest: int, control: re.Pattern[str]) -> Rule:
+def _one_text(longest: int, control: re.Pattern[str], severity: Severity = "warning") -> Rule:
     expected = f"at most {longest} characters"
 
     def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
@@ -84,6 +86,8 @@ def _one_text(longest: int, control: re.Pattern[str]) -> Rule:
         if len(value) > longest:
             issues.append(issue("text_too_long", path, value=value, expected=expected))
         check_damage(value, path, context, issues, control=control)
+        if value in PLACEHOLDERS:
+            issues.append(issue("value_placeholder", path, value=value, severity=severity))
 
     return rule
 
