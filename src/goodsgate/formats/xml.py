@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.parsers import expat
 
-import orjson
+import msgspec
 
 from goodsgate.formats.charset import detect_charset, find_encoding, first_bytes, utf8
 from goodsgate.formats.contract import UnknownEncodingError
@@ -54,6 +54,7 @@ _FEED_NAMES = {"summary": "description", "content": "description"}
 """Names of RSS and Atom that Google's vocabulary calls otherwise."""
 
 Members = dict[str, Any]
+_encoder = msgspec.json.Encoder()
 
 
 class UnreadableXmlError(Exception):
@@ -63,13 +64,14 @@ class UnreadableXmlError(Exception):
 class Node:
     """An element of a record while it is read."""
 
-    __slots__ = ("key", "members", "text", "unit")
+    __slots__ = ("key", "members", "texts", "unit")
 
     def __init__(self, key: str | None) -> None:
         self.key = key
         """Its name in the record; None if it is left out."""
         self.members: Members | None = None
-        self.text = ""
+        self.texts: list[str] = []
+        """Pieces of its text: adding them one by one to a text would leave holes in the memory of the process."""
         self.unit = ""
         """Currency or unit of a number, from an attribute."""
 
@@ -88,7 +90,7 @@ class Node:
 
     def value(self) -> Any:
         """Return the text, or the object of the members; empty text if there is nothing."""
-        text = self.text.strip()
+        text = "".join(self.texts).strip()
         if self.members is None and self.key in URL_LISTS and len(urls := _BETWEEN_URLS.split(text)) > 1:
             return urls
         if self.members is None:
@@ -118,6 +120,8 @@ class XmlDocument:
         self._size = 0
         """Characters of the current record."""
         self._line_number = 0
+        self._line = bytearray()
+        """Where records are encoded, so that each has just the memory that it needs."""
         self._run = RecordRun([], [], {}, 0)
         self._fed = 0
         self._found = 0
@@ -196,7 +200,7 @@ class XmlDocument:
         values = dict(zip(attributes[::2], attributes[1::2], strict=True))
         if structure.is_feed:
             if name == f"{ATOM} link":
-                node.text = values.get("href", "")
+                node.texts = [values.get("href", "")]
                 node.key = node.key if values.get("rel", "alternate") == "alternate" else None
             return
         target, prefix = (self._parents[-1], f"{node.key}@") if self._parents else (node, "@")
@@ -211,7 +215,7 @@ class XmlDocument:
         if self._node is not None:
             self._size += len(text)
             if self._size <= self._limit:
-                self._node.text += text
+                self._node.texts.append(text)
         elif self._default and len(self._defaults.get(self._default, "")) < DEFAULT_CHARACTERS_MAX:
             self._defaults[self._default] = (self._defaults.get(self._default, "") + text).strip()
 
@@ -240,7 +244,8 @@ class XmlDocument:
             members = _with_google_names(members)
         if self._defaults:
             members = {**self._defaults, **members}
-        line = orjson.dumps(members)
+        _encoder.encode_into(members, self._line)
+        line = bytes(self._line)
         if self._size > self._limit or len(line) > self._limit:
             self._run.unreadable[len(self._run.records)] = issue(
                 "line_too_long", expected=f"at most {self._limit:,} bytes"
