@@ -44,3 +44,15 @@ def test_what_is_exported_and_submitted_again_is_unchanged(
     ended = shop.run(body, format="xml" if format == "google_rss" else format, currency="EUR")
     assert (ended.counts.unchanged, ended.counts.accounted) == (len(ITEMS), len(ITEMS)), shop.findings(ended.id)
     assert shop.items() == before
+
+
+def test_nul_is_rejected_in_names_of_attributes_and_kept_in_unknown_members(shop: Shop) -> None:
+    """Both stores say the same, and what was accepted can be read."""
+    batch = shop.run(
+        b'{"id":"A","title":"x","attributes":{"co\\u0000l":"red"}}\n'
+        b'{"id":"B","title":"x","variants":[{"id":"B1","attributes":{"co\\u0000l":"red"}}]}\n'
+        b'{"id":"C","title":"x","un\\u0000known":"1\\u0000"}\n'
+    )
+    codes = shop.codes(batch.id)
+    assert (codes[1], codes[2], codes.get(3)) == (["nul_characters"], ["nul_characters"], None)
+    assert shop.items() == {"C": {"id": "C", "title": "x", "un\0known": "1\0"}}

@@ -292,7 +292,7 @@ def _hs_code(_node: Node) -> Rule:
 
 
 def _url(_node: Node) -> Rule:
-    return urls.url(Field(name="url", type="url"))
+    return urls.lenient_url
 
 
 def _moment(_node: Node) -> Rule:

@@ -32,7 +32,12 @@ def url(field: Field) -> Rule:
     return repeated(field, _one_url) if field.repeated else _one_url
 
 
-def _one_url(value: object, path: str, context: RuleContext, issues: Issues) -> None:
+def lenient_url(value: object, path: str, context: RuleContext, issues: Issues) -> None:
+    """Check a URL of a protocol, none of which says that another one cannot follow in the same text."""
+    _one_url(value, path, context, issues, is_alone=False)
+
+
+def _one_url(value: object, path: str, context: RuleContext, issues: Issues, *, is_alone: bool = True) -> None:
     if not isinstance(value, str):
         wrong_type(value, path, issues, expected="text")
         return
@@ -43,7 +48,7 @@ def _one_url(value: object, path: str, context: RuleContext, issues: Issues) -> 
     text = value.strip()
     if not text:
         return
-    is_several = ":" in text[SCHEME_CHARACTERS:] and SEVERAL.search(text)
+    is_several = is_alone and ":" in text[SCHEME_CHARACTERS:] and SEVERAL.search(text)
     if context.ascii_only and " " not in text and ORIGIN.match(text) and not is_several:
         return  # a plain ASCII record holds no other blank
     if is_several:
