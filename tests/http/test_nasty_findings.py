@@ -54,7 +54,7 @@ class Scene:
 @pytest.fixture(scope="module", params=stores.KINDS)
 def scene(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """One scene for each kind of store."""
-    with Shop(tmp_path_factory.mktemp("nasty"), kind=request.param) as shop:
+    with Shop(tmp_path_factory.mktemp("nasty"), kind=request.param, traffic_bytes_max=1024**2, trouble="allow") as shop:
         gate = HttpGate(shop)
         opened = Scene(gate)
         yield opened
