@@ -92,7 +92,9 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -
     if items.keys().isdisjoint(keys):
         if not view.case_variants.keys().isdisjoint(keys):
             return None
-        writes = Writes(keys, hashes, checked.documents)
+        writes = Writes(
+            keys, hashes, checked.documents, has_groups=checked.has_groups, has_variants=checked.has_variants
+        )
         view.create_all(writes)
         return ChunkChanges(results=bytes([CREATED]) * count, keys=checked.keys, issues={}, writes=writes)
     try:

@@ -44,7 +44,7 @@ def check_grouped(chunk: GroupedChunk, rules: Checker, giver_rules: Checker, map
     documents = [*mapping.documents(_plain(chunk.cells, chunk.source_rows), found_by_mapping)]
     count = len(documents)
     hashes = [b""] * count
-    result = CheckResult([None] * count, [None] * count, None, {}, canonical={}, hashes=[b""] * count)
+    result = CheckResult([None] * count, [None] * count, None, {}, hashes=[b""] * count)
     givers = [at for at, row in enumerate(grouped) if row.role != "variant" and at not in unreadable]
     merged = frozenset(givers)
     variants = [at for at in range(count) if at not in merged]
@@ -94,9 +94,7 @@ def _check_givers(grouped: Sequence[GroupedRow], givers: Sequence[int], document
         if result.verbs is None:
             result.verbs = [None] * len(documents)
         result.verbs[at] = Verb.UPDATE
-        canonical = given.canonical.get(index)
-        document = canonical.document if canonical is not None else documents[at]
-        documents[at] = _update_of(document, grouped[at], result, at)
+        documents[at] = _update_of(given.canonical.get(index, documents[at]), grouped[at], result, at)
 
 
 def _update_of(document: bytes, row: GroupedRow, result: CheckResult, at: int) -> bytes:
@@ -205,6 +203,8 @@ def _add_result(checked: CheckResult, places: Sequence[int], result: CheckResult
         result.issues[places[index]] = found
     for index, canonical in checked.canonical.items():
         result.canonical[places[index]] = canonical
+    for index, patch in checked.patches.items():
+        result.patches[places[index]] = patch
     hashes = [*result.hashes]
     for at, digest in zip(places, checked.hashes, strict=True):
         hashes[at] = digest

@@ -10,7 +10,6 @@ from goodsgate.store.contract import ClaimedRound, IndexFilter, Page, Store
 
 GROUP_ID = "item_group_id"
 VALUE_CHARACTERS_MAX = 200
-_MARK = b'"item_group_id"'
 
 
 class _GroupMember(msgspec.Struct):
@@ -24,12 +23,14 @@ def with_group_entries(writes: Sequence[Write], round: ClaimedRound) -> Sequence
     """Return the writes of a chunk with index entries; items of a schema have their own."""
     if round.kind is not Kind.PRODUCT or round.policy.schema:
         return writes
-    documents = writes.documents if isinstance(writes, Writes) else [write.document for write in writes]
-    if not any(_MARK in document for document in documents):
+    if isinstance(writes, Writes) and not writes.has_groups:
+        return writes
+    groups = [_group_of(write.document) for write in writes]
+    if not any(groups):
         return writes
     return [
-        msgspec.structs.replace(write, index_entries=((GROUP_ID, group),)) if (group := _group_of(write.document))
-        else write for write in writes
+        msgspec.structs.replace(write, index_entries=((GROUP_ID, group),)) if group else write
+        for write, group in zip(writes, groups, strict=True)
     ]
 
 
@@ -48,8 +49,6 @@ def list_group(store: Store, merchant: str, collection: str, group: str, *, afte
 
 def _group_of(document: bytes) -> str:
     """Return the group of an item; empty if it has none that the index can hold."""
-    if _MARK not in document:
-        return ""
     raw = bytes(_decode(document).item_group_id)
     group = msgspec.json.decode(raw, type=str) if raw[:1] == b'"' else ""
     return group if len(group) <= VALUE_CHARACTERS_MAX and "\0" not in group else ""

@@ -134,9 +134,9 @@ class RecordMerger:
         ]
         result = checked.merged_rules.check([documents[n] for n in changed])
         issues = {changed[n]: found for n, found in result.issues.items()}
-        for n, canonical in result.canonical.items():
-            document = documents[changed[n]] = canonical.document
-            members[changed[n]], digests[changed[n]] = decode_members(document), canonical.hash
+        for n, document in result.canonical.items():
+            at = changed[n]
+            documents[at], members[at], digests[at] = document, decode_members(document), digest_of(document)
         return [
             MergedRecord(
                 item, members[n], documents[n], digests[n], issues.get(n, []), each.versions, each.older_fields,

@@ -20,9 +20,6 @@ UnknownSkus = Mapping[Severity, Set[str]]
 PRODUCTS_FIRST_SECONDS = 300.0
 """How long prices and stock wait for products that were sent before them, if unknown SKUs are errors."""
 
-_MARK = b'"variants"'
-
-
 class _Product(msgspec.Struct):
     variants: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -34,8 +31,9 @@ def have_variants(writes: Sequence[Write], round: ClaimedRound) -> bool:
     """Return whether a product among the writes of a chunk has variants; items of a schema do not count."""
     if round.kind is not Kind.PRODUCT or round.policy.schema:
         return False
-    documents = writes.documents if isinstance(writes, Writes) else [write.document for write in writes]
-    return any(_MARK in document and _has_variants(document) for document in documents)
+    if isinstance(writes, Writes):
+        return writes.has_variants and any(map(_has_variants, writes.documents))
+    return any(_has_variants(write.document) for write in writes)
 
 
 def _has_variants(document: bytes) -> bool:

@@ -17,7 +17,6 @@ from goodsgate.model.batch import Duplicates, Kind, Policy, Verb, duplicates_of
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry, digest_of
 from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules import (
-    CanonicalDocument,
     Checker,
     CheckResult,
     RecordRefs,
@@ -74,7 +73,8 @@ class CanonicalDocuments(Sequence[bytes]):
     The hash of the canonical form of a valid document is cached. Of a feed that is unchanged, nobody needs the form.
     """
 
-    def __init__(self, documents: list[bytes], pending: set[int], make: Callable[[bytes], CanonicalDocument]) -> None:
+    def __init__(self, documents: list[bytes], pending: set[int], make: Callable[[bytes], tuple[bytes, bytes | None]],
+                 ) -> None:
         """Take the documents, the places of those that are still as received, and how a canonical form is made."""
         self._documents = documents
         self._pending = pending
@@ -94,10 +94,9 @@ class CanonicalDocuments(Sequence[bytes]):
         if isinstance(at, slice):
             return [self[each] for each in range(len(self))[at]]
         if at in self._pending:
-            canonical = self._make(self._documents[at])
-            self._documents[at] = canonical.document
-            if canonical.patch is not None:
-                self._patches[at] = canonical.patch
+            self._documents[at], patch = self._make(self._documents[at])
+            if patch is not None:
+                self._patches[at] = patch
             self._pending.discard(at)
         return self._documents[at]
 
@@ -140,6 +139,10 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """How a record is treated whose key an earlier record of the batch has."""
     sku_severity: Severity | None = None
     """Severity of a SKU that no product has; None if it is not looked up."""
+    has_groups: bool = True
+    """Whether a record may have a member `item_group_id`."""
+    has_variants: bool = True
+    """Whether a record may have a member `variants`."""
     merges_upserts: bool = False
     """Whether any record may be an upsert that is merged into its item."""
     patches: dict[int, bytes] = {}
@@ -214,12 +217,13 @@ class Validator:
             merged_rules = self.rules(round.merchant, round.kind, merged_policy)
         documents = records.documents
         if records.pending and isinstance(rules, Checker):
-            documents = CanonicalDocuments([*documents], records.pending, rules.canonical_document)
+            documents = CanonicalDocuments([*documents], records.pending, rules.canonical_form)
         return CheckedChunk(
             chunk=chunk, documents=documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
             versions=records.versions, verbs=records.verbs, merged=records.merged, hashes=records.hashes,
             issues=_with_ordered_trouble(records.issues, len(chunk), policy) if policy.trouble else records.issues,
             merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
+            has_groups=records.has_groups, has_variants=records.has_variants,
             duplicates=duplicates_of(policy, round.kind), sku_severity=_sku_severity(round.kind, policy),
             merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
@@ -289,7 +293,9 @@ class _CheckedRecords(msgspec.Struct):
     """Documents whose canonical form is still to be made."""
     patches: dict[int, bytes]
     refs: list[RecordRefs | None] | None
-    merged: frozenset[int] = frozenset()
+    has_groups: bool
+    has_variants: bool
+    merged: frozenset[int]
 
     def extend(self, following: "_CheckedRecords") -> None:
         """Add the records that follow."""
@@ -297,6 +303,8 @@ class _CheckedRecords(msgspec.Struct):
         if self.verbs is not None or following.verbs is not None:
             self.verbs = [*(self.verbs or [None] * count), *(following.verbs or [None] * others)]
         self.documents = [*self.documents, *following.documents]
+        self.has_groups |= following.has_groups
+        self.has_variants |= following.has_variants
         if following.merged:
             self.merged |= {at + count for at in following.merged}
         self.hashes += following.hashes
@@ -355,29 +363,26 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
         cells = {each.path for each in found} - {""}  # what is wrong with them is known
         others = (each for each in issues.get(at, ()) if each.path not in cells)
         issues[at] = [*found, *others]
-    documents, pending, patches = _with_canonical_forms(documents, hashes, checked)
+    documents, pending = _with_canonical_forms(documents, hashes, checked)
     return _CheckedRecords(
-        documents, [*(checked.hashes or hashes)], checked.keys, checked.versions, checked.verbs, issues, pending,
-        patches, checked.refs, merged,
+        documents, checked.hashes or hashes, checked.keys, checked.versions, checked.verbs, issues, pending,
+        checked.patches, checked.refs, checked.has_groups, checked.has_variants, merged,
     )
 
 
 def _with_canonical_forms(documents: Sequence[bytes], hashes: list[bytes], checked: CheckResult,
-                          ) -> tuple[Sequence[bytes], set[int], dict[int, bytes]]:
-    """Return the documents in canonical form, the places of those that are still to be made, and patches with nulls."""
+                          ) -> tuple[Sequence[bytes], set[int]]:
+    """Return the documents in canonical form, and the places of those whose form is still to be made."""
     if not checked.hashes or checked.hashes == hashes:
-        return documents, set(), {}
+        return documents, set()
     canonical = checked.canonical
     if len(canonical) == len(documents):
-        pending, forms = set[int](), [canonical[at].document for at in range(len(documents))]
-    else:
-        pending = {
-            at for at, hash in enumerate(checked.hashes) if hash != hashes[at] and at not in canonical
-        }
-        forms = [*documents]
-        for at, form in canonical.items():
-            forms[at] = form.document
-    return forms, pending, {at: form.patch for at, form in canonical.items() if form.patch is not None}
+        return [*map(canonical.__getitem__, range(len(documents)))], set()
+    pending = {at for at, hash in enumerate(checked.hashes) if hash != hashes[at] and at not in canonical}
+    forms = [*documents]
+    for at, form in canonical.items():
+        forms[at] = form
+    return forms, pending
 
 
 def _sku_severity(kind: Kind, policy: Policy) -> Severity | None:

@@ -96,11 +96,14 @@ class Writes(Sequence[Write]):
     They are stored column by column, so that thousands need no object each.
     """
 
-    def __init__(self, keys: Sequence[str], hashes: Sequence[bytes], documents: Sequence[bytes]) -> None:
-        """Take as many keys as hashes and documents."""
+    def __init__(self, keys: Sequence[str], hashes: Sequence[bytes], documents: Sequence[bytes], *,
+                 has_groups: bool = True, has_variants: bool = True) -> None:
+        """Take as many keys as hashes and documents, and whether any of these may have a group or variants."""
         self.keys = keys
         self.hashes = hashes
         self.documents = documents
+        self.has_groups = has_groups
+        self.has_variants = has_variants
 
     def __len__(self) -> int:
         return len(self.keys)

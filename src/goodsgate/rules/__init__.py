@@ -7,7 +7,7 @@ valid records by a typed decode (`typed_decoder`) and a few cheap checks (`fast_
 """
 
 from goodsgate.rules.builtin_data import BUILTIN_KINDS, builtin_entries
-from goodsgate.rules.checker import CanonicalDocument, Checker, CheckResult
+from goodsgate.rules.checker import Checker, CheckResult
 from goodsgate.rules.merchant_rules import CompiledRules, MerchantRules
 from goodsgate.rules.record_mapping import RecordMapping, RecordRefs
 from goodsgate.rules.reference_data import ReferenceData
@@ -16,6 +16,6 @@ from goodsgate.rules.schema_checker import SchemaChecker
 from goodsgate.rules.valid_cache import ValidCache
 
 __all__ = [
-    "BUILTIN_KINDS", "CanonicalDocument", "CheckResult", "Checker", "CompiledRules", "MerchantRules",
+    "BUILTIN_KINDS", "CheckResult", "Checker", "CompiledRules", "MerchantRules",
     "RecordMapping", "RecordRefs", "ReferenceData", "Schema", "SchemaChecker", "ValidCache", "builtin_entries",
 ]

@@ -29,11 +29,6 @@ Canonicalizer = Callable[[object, RuleContext], object]
 METADATA = ("_verb", "version_number", "observed_at")
 """Members that say something about the submission of a record and are no part of the item."""
 
-_FIRST_OBJECT_IS_PRICE = re.compile(
-    rb'\{[^{]*[{,]"price":(\{"value":"((?:[1-9][0-9]{0,11}|0)\.[0-9]{2})","currency":"([A-Z]{3})"\})'
-).match
-"""Matches a record whose price, with two decimals, is the first object in it."""
-
 decode_members = msgspec.json.Decoder(Members).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = write_json
@@ -73,27 +68,23 @@ class CanonicalForm:
         Returns None if it is not certain that the bytes are those of the price: if an object stands before it, which
         may have such a member, or if it is written in another way. `currency` is the record's own.
         """
+        start = document.find(b"{", 1)  # of the first object in the record
         if type(price) is Amount:
-            match = _FIRST_OBJECT_IS_PRICE(document)
-            if match is not None and price.currency in EXACTLY_TWO_DECIMALS and match[3] == price.currency.encode():
-                start, end = match.span(1)
-                return b'%b"%b %b"%b' % (document[:start], match[2], match[3], document[end:])
-            return None
-        currency = currency or self._context.currency
-        if type(price) is str:
+            amount, currency = price.value, price.currency
+            received = f'"price":{{"value":"{amount}","currency":"{currency}"}}'.encode()
+            start -= len('"price":')
+        elif type(price) is str:
             received = f'"price":"{price}"'.encode()
-            start = document.find(received, 1, document.find(b"{", 1) % len(document))
+            start = document.find(received, 1, start if start > 0 else len(document))
             amount, _, code = price.partition(" ")
-            currency = code or currency
+            currency = code or currency or self._context.currency
         else:
             return None
-        if currency is None or start < 1 or document[start - 1] not in b"{,":
+        if start < 1 or document[start - 1] not in b"{," or not document.startswith(received, start):
             return None
-        if not document.startswith(received, start):
-            return None
-        has_cents = amount[-3:-2] == "." and DECIMALS[currency] == 2  # the commonest amount
+        has_cents = amount[-3:-2] == "." and currency in EXACTLY_TWO_DECIMALS  # the commonest amount
         canonical = f"{amount} {currency}" if has_cents else canonical_price(amount, currency)
-        return b'%b"price":"%b"%b' % (document[:start], canonical.encode(), document[start + len(received) :])
+        return document[:start] + f'"price":"{canonical}"'.encode() + document[start + len(received) :]
 
     def _context_of(self, members: Members) -> RuleContext:
         """Return the context with the record's own currency."""

@@ -23,7 +23,7 @@ from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.record_rules import check_record, key_of, version_of
 from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.typed_decoder import DEPTH, TypedDecoder
-from goodsgate.rules.valid_cache import NO_HASH, ValidCache, key_at, key_offset_of, new_salt
+from goodsgate.rules.valid_cache import ValidCache, key_at, key_offset_of, new_salt
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +35,6 @@ _VERBS: dict[str, Verb] = {verb.value: verb for verb in Verb}
 
 Rename = Callable[[bytes], tuple[bytes, list[Issue]] | None]
 """Returns a document with our field names, and issues of its names; None if it has them already."""
-
-
-class CanonicalDocument(msgspec.Struct, gc=False):
-    """The canonical form of a document."""
-
-    hash: bytes
-    document: bytes
-    patch: bytes | None = None
-    """The document with its nulls, which clear members of an item; None if it has none."""
 
 
 class CheckResult(msgspec.Struct):
@@ -60,10 +51,16 @@ class CheckResult(msgspec.Struct):
     """What each record of a schema refers to (None for one that cannot be read); None without a schema."""
     renamed: dict[int, tuple[bytes, list[Issue]]] = {}
     """Index → the document that was checked instead, and issues of its names."""
-    canonical: dict[int, CanonicalDocument] = {}
+    canonical: dict[int, bytes] = {}
     """Index → canonical form of a record that is valid and was not in it."""
-    hashes: Sequence[bytes] = ()
-    """Hash of the canonical form of each document; empty if no hashes were given.
+    patches: dict[int, bytes] = {}
+    """Index → canonical form with its nulls, which clear members of an item; only of records that have any."""
+    has_groups: bool = True
+    """Whether a record may have a member `item_group_id`: one that was found in the cache may."""
+    has_variants: bool = True
+    """Whether a record may have a member `variants`."""
+    hashes: list[bytes] = []
+    """Hash of the canonical form of each document, or of the document if it is not valid; empty if none were given.
 
     That of a record found in the cache of valid documents is known, though its canonical form is not.
     """
@@ -122,56 +119,50 @@ class Checker:
         `rename` is called for documents that the fast path does not know, so that others cost nothing.
         """
         count = len(documents)
-        result = CheckResult([None] * count, [None] * count, None, {})
+        result = CheckResult([None] * count, [None] * count, None, {}, has_groups=False, has_variants=False)
+        self._fast_path.has_variants = False
         if hashes is not None and self._valid_cache is not None:
-            hashes = self._check_uncached(documents, hashes, self._valid_cache, result, rename)
+            self._check_uncached(documents, hashes, self._valid_cache, result, rename)
         else:
             for at, document in enumerate(documents):
-                self._check_one(document, at, result, rename=rename)
-        if hashes is not None:
-            if result.canonical or result.renamed:
-                hashes = [*hashes]
-                for at, (document, _) in result.renamed.items():
-                    hashes[at] = digest_of(document)
-                for at, canonical in result.canonical.items():
-                    hashes[at] = canonical.hash
-            result.hashes = hashes
+                self._check_one(document, at, result, rename)
+            if hashes is not None:
+                result.hashes = [*hashes]
+                for at in result.renamed.keys() | result.canonical.keys():
+                    result.hashes[at] = _hash_of(result, at)
+        result.has_variants |= self._fast_path.has_variants
+        result.has_groups |= "item_group_id" in self._decoder.members
         return result
 
     def _check_uncached(self, documents: Sequence[bytes], hashes: Sequence[bytes], cache: ValidCache,
-                        result: CheckResult, rename: Rename | None) -> Sequence[bytes]:
-        """Check the documents that the cache does not have; return the hashes, of the others in canonical form."""
+                        result: CheckResult, rename: Rename | None) -> None:
+        """Check the documents that the cache does not have, and add those that are valid to it."""
         salt = self._salt
         fingerprints = [half ^ salt for half in array("Q", b"".join(hashes))[::2]]
         mask, offsets = cache.mask, cache.find(fingerprints)
-        known = cache.canonical_hashes(fingerprints) if offsets and min(offsets) <= mask else None
+        is_any_cached = bool(offsets) and min(offsets) <= mask
+        result.has_groups = result.has_variants = is_any_cached
+        result.hashes = own_hashes = cache.canonical_hashes(fingerprints) if is_any_cached else [*hashes]
+        keys, canonical, renamed = result.keys, result.canonical, result.renamed
         for at, key_offset in enumerate(offsets):
-            if key_offset > mask:
-                valid_offset = self._check_one(documents[at], at, result, rename=rename)
-                if valid_offset is not None and at not in result.renamed:
-                    canonical = result.canonical.get(at)
-                    cache.add(
-                        fingerprints[at], valid_offset, canonical.hash if canonical is not None else NO_HASH
-                    )
-            elif key_offset:
-                result.keys[at] = key_at(documents[at], key_offset)
-            else:
-                self._add_key_fields(self._decode_key_fields(documents[at]), documents[at], at, result)
-        if known is None:
-            return hashes
-        return [
-            canonical if canonical != NO_HASH and offset <= mask else received
-            for received, canonical, offset in zip(hashes, known, offsets, strict=True)
-        ]
+            if key_offset <= mask:
+                if key_offset:
+                    keys[at] = key_at(documents[at], key_offset)
+                else:
+                    self._add_key_fields(self._decode_key_fields(documents[at]), documents[at], at, result)
+                continue
+            valid_offset = self._check_one(documents[at], at, result, rename)
+            own_hashes[at] = _hash_of(result, at) if at in canonical or at in renamed else hashes[at]
+            if valid_offset is not None and at not in renamed:
+                cache.add(fingerprints[at], valid_offset, own_hashes[at])
 
-    def canonical_document(self, document: bytes) -> CanonicalDocument:
-        """Return the canonical form of a valid document."""
-        canonical, patch = self._canonical_form.of(document)
-        return CanonicalDocument(digest_of(canonical), canonical, patch)
+    def canonical_form(self, document: bytes) -> tuple[bytes, bytes | None]:
+        """Return the canonical form of a valid document, and it with its nulls if it has any."""
+        return self._canonical_form.of(document)
 
-    def _check_one(self, document: bytes, at: int, result: CheckResult, *, rename: Rename | None = None,
-                   ) -> int | None:
+    def _check_one(self, document: bytes, at: int, result: CheckResult, rename: Rename | None = None) -> int | None:
         """Check one document; return its key offset if the fast path found it valid."""
+        fast_path = self._fast_path
         try:
             self._has_nulls = False
             try:
@@ -182,9 +173,10 @@ class Checker:
                     result.renamed[at] = renamed
                     return self._check_one(renamed[0], at, result)
                 record = self._decode_again(document, str(error))
-            if record is not None and self._fast_path.is_valid(document, record):
-                if self._fast_path.deviations or self._has_nulls:
-                    result.canonical[at] = self._canonicalize(document, record)
+            if record is not None and fast_path.is_valid(document, record):
+                if fast_path.deviations or self._has_nulls:
+                    only_price = fast_path.deviations == fast_path.price_deviations and not self._has_nulls
+                    self._add_canonical_form(document, at, result, price_of=record if only_price else None)
                 return self._add_key_fields(record, document, at, result)
         except Exception:  # whatever the fast path fails on, the rules decide
             log.debug("the fast path failed on a %s", self.kind, exc_info=True)
@@ -200,13 +192,21 @@ class Checker:
             self._learn(document)
         return None
 
-    def _canonicalize(self, document: bytes, record: Any) -> CanonicalDocument:
-        """Return the canonical form of a document that the fast path has accepted."""
-        if not self._has_nulls and self._fast_path.has_one_deviating_price(record):
-            canonical = self._canonical_form.with_price(document, record.price, record.currency)
-            if canonical is not None:
-                return CanonicalDocument(digest_of(canonical), canonical)
-        return self.canonical_document(document)
+    def _add_canonical_form(self, document: bytes, at: int, result: CheckResult, *, price_of: Any = None) -> None:
+        """Add the canonical form of a valid document if it differs, and the form with nulls.
+
+        `price_of` is the decoded record if nothing but its price differs.
+        """
+        if price_of is not None:
+            form = self._canonical_form.with_price(document, price_of.price, price_of.currency)
+            if form is not None:
+                result.canonical[at] = form
+                return
+        canonical, patch = self._canonical_form.of(document)
+        if canonical is not document or patch is not None:
+            result.canonical[at] = canonical
+        if patch is not None:
+            result.patches[at] = patch
 
     def _add_key_fields(self, record: Any, document: bytes, at: int, result: CheckResult) -> int:
         """Add key, version and verb to the result; return where the key stands, or 0 if it is not the only one."""
@@ -240,12 +240,12 @@ class Checker:
             verb = self._verb_of(record, issues, at, result)
             context = self._context if has_suspect_bytes(document) else self._ascii_context
             issues += check_record(record, self.kind, verb, context)
+            result.has_groups |= "item_group_id" in record
+            result.has_variants |= "variants" in record
             key = key_of(record, self.kind)
             result.versions[at] = version_of(record)
             if verb is not Verb.DELETE and not has_error(issues):
-                canonical = self.canonical_document(document)
-                if canonical.document is not document or canonical.patch is not None:
-                    result.canonical[at] = canonical
+                self._add_canonical_form(document, at, result)
         except UnreadableError as error:
             issues = [error.issue]
         except Exception:
@@ -273,6 +273,12 @@ def cut_issues(issues: list[Issue], most: int) -> list[Issue]:
         return issues
     kept = sorted(issues, key=lambda one: one.severity)[: max(1, most - 1)]  # errors first, else in their order
     return [*kept, issue("issues_cut", value=len(issues), expected=f"at most {most}")][:most]
+
+
+def _hash_of(result: CheckResult, at: int) -> bytes:
+    """Return the hash of a document that was renamed or is not in its canonical form."""
+    canonical = result.canonical.get(at)
+    return digest_of(result.renamed[at][0] if canonical is None else canonical)
 
 
 def _add_verb(result: CheckResult, at: int, verb: Verb) -> None:

@@ -27,8 +27,6 @@ ValueCheck = Callable[[Any], bool] | None
 """Whether a value is valid; None stands for the commonest check: `is_plain_text`."""
 
 CREATING_VERBS = frozenset({Verb.UPSERT, Verb.CREATE})
-METADATA_DEVIATIONS = 2
-"""What metadata or nulls count for: more than the one price that is rewritten fast."""
 ORIGINS_MAX = 10_000
 FREQUENT_ORIGINS_MAX = 4
 
@@ -100,10 +98,14 @@ class FastPath(ABC):
         self._price_currencies = TWO_DECIMALS if not context.decimal_comma else frozenset()
         self._canonical_currencies = EXACTLY_TWO_DECIMALS if not context.decimal_comma else frozenset()
         self.deviations = 0
-        """Values of the last record that are not in their canonical form, or more if it has nulls or metadata."""
+        """Values of the last record that are not in their canonical form; metadata counts as one."""
+        self.price_deviations = 0
+        """How many of them are its price, 0 or 1."""
+        self.has_variants = False
+        """Set when a record has variants."""
         self._origins: set[str] = set()
         """Origins of URLs seen in this feed."""
-        self._frequent_origins: tuple[str, ...] = ()
+        self.frequent_origins: tuple[str, ...] = ()
         """The first few of them, each with its slash."""
         self.update_members()
 
@@ -157,16 +159,18 @@ class FastPath(ABC):
 
     def is_valid(self, document: bytes, record: Any) -> bool:
         """Return whether the rules would certainly find nothing in a decoded record; count its `deviations`."""
-        self.deviations = 0
+        self.deviations = self.price_deviations = 0
         if has_suspect_bytes(document) and not self._has_clean_texts(document, record):
             return False
+        if not self._has_valid_members(record) or (self.checks and not self._pass(self.checks, record)):
+            return False
         if record.version_number is not None or record.observed_at is not None or record.verb is not None:
-            self.deviations += METADATA_DEVIATIONS
-        return self._has_valid_members(record) and (not self.checks or self._pass(self.checks, record))
+            self.deviations += 1
+        return True
 
     @abstractmethod
     def _has_valid_members(self, record: Any) -> bool:
-        """Return whether the main members are valid."""
+        """Return whether the main members are valid; the price comes first, which counts its deviation."""
 
     @staticmethod
     def _pass(checks: Iterable[tuple[str, ValueCheck]], record: Any) -> bool:
@@ -211,7 +215,7 @@ class FastPath(ABC):
         """Return whether a URL has a valid origin, a path and no blank; the origins of a feed are remembered."""
         if " " in url or (":" in url[SCHEME_CHARACTERS:] and SEVERAL.search(url)):
             return False
-        if url.startswith(self._frequent_origins):
+        if url.startswith(self.frequent_origins):
             return True
         origin = url[: url.find("/", 8) + 1]
         if origin not in self._origins:
@@ -219,8 +223,8 @@ class FastPath(ABC):
                 return False
             if len(self._origins) < ORIGINS_MAX:
                 self._origins.add(origin)
-            if len(self._frequent_origins) < FREQUENT_ORIGINS_MAX:
-                self._frequent_origins = (*self._frequent_origins, origin)
+            if len(self.frequent_origins) < FREQUENT_ORIGINS_MAX:
+                self.frequent_origins = (*self.frequent_origins, origin)
         return True
 
     def is_price(self, price: Any, currency: str | None = None) -> bool:
@@ -250,10 +254,12 @@ class FastPath(ABC):
             return _is_amount(price) is not None
         return bool(0.01 <= price < 1e11 and round(price, 2) == price)
 
-    def has_one_deviating_price(self, record: Any) -> bool:
-        """Return whether the price of a valid record, and nothing else, is not in its canonical form."""
-        price = getattr(record, "price", None)
-        return self.deviations == 1 and price is not None and not (type(price) is str and _is_canonical_price(price))
+    def _has_valid_price(self, record: Any) -> bool:
+        """Return whether the price of a record is valid; to be called before anything else is counted."""
+        if not self.is_price(record.price, record.currency):
+            return False
+        self.price_deviations = self.deviations
+        return True
 
     def is_sale_price(self, sale: Any, price: Any, currency: str | None) -> bool:
         """Return whether a sale price is valid and not above a valid price."""
@@ -306,6 +312,6 @@ class PriceFastPath(StockFastPath):
         if price is None:
             if self.creates(record):
                 return False
-        elif not self.is_price(price, record.currency):
+        elif not self._has_valid_price(record):
             return False
         return self._has_valid_key(record) and (sale is None or self.is_sale_price(sale, price, record.currency))

@@ -57,56 +57,58 @@ class ProductFastPath(FastPath):
         self._has_other_money = any(FIELDS[Kind.PRODUCT][name].type == "money" for name, _ in self.checks)
 
     def _has_valid_members(self, record: Any) -> bool:
-        title, description, mpn, gtin = record.title, record.description, record.mpn, record.gtin
-        if title is None:
-            if self.creates(record):
-                return False
-        elif title in PLACEHOLDERS or title != title.strip():
-            return False
-        key = record.id
-        if (
-            key in PLACEHOLDERS
-            or key != key.strip()
-            or (description is not None and (
-                description != description.strip() or (len(description) < SHORT and description in PLACEHOLDERS)
-            ))
-            or (mpn is not None and (mpn != mpn.strip() or mpn in PLACEHOLDERS))
-            or (gtin is not None and (gtin in ZERO_GTINS or not is_gtin(gtin)))
-            or not self._has_valid_urls(record)
-        ):
-            return False
         price, sale, currency = record.price, record.sale_price, record.currency
-        if price is not None and not self.is_price(price, currency):
+        if price is not None and not self._has_valid_price(record):
             return False
         if sale is not None and not self.is_sale_price(sale, price, currency):
             return False
         if currency is not None and self._has_other_money:
             return False  # the checks of other amounts do not know the record's own currency
+        key, title, description, mpn, gtin = record.id, record.title, record.description, record.mpn, record.gtin
+        if title is None:
+            if self.creates(record):
+                return False
+        elif title != title.strip():
+            return False
         return (
-            self._has_known_references(record)
+            key == key.strip()
+            and (mpn is None or mpn == mpn.strip())
+            and (description is None or (
+                description == description.strip() and (len(description) >= SHORT or description not in PLACEHOLDERS)
+            ))
+            and (gtin is None or (is_gtin(gtin) and (gtin > "1" or gtin not in ZERO_GTINS)))
+            and PLACEHOLDERS.isdisjoint((key, title, mpn, record.brand, record.tax_rule))
+            and self._has_valid_urls(record)
+            and self._has_known_references(record)
             and (record.variants is None or self._has_valid_variants(record.variants, price, currency))
             and (record.attributes is None or _are_trimmed(record.attributes))
             and self._has_valid_category(record)
         )
 
     def _has_valid_urls(self, record: Any) -> bool:
-        is_url, link, image, more = self.is_url, record.link, record.image_link, record.additional_image_link
-        if (link is not None and not is_url(link)) or (image is not None and not is_url(image)):
+        is_url, origins = self.is_url, self.frequent_origins
+        link, image, more = record.link, record.image_link, record.additional_image_link
+        if link is not None and (" " in link or not (link.startswith(origins) or is_url(link))):
+            return False
+        if image is not None and (" " in image or not (image.startswith(origins) or is_url(image))):
             return False
         if more is None:
             return True
         if type(more) is str:
             self.deviations += 1
             return is_url(more)
-        return all(map(is_url, more))
+        for url in more:
+            if " " in url or not (url.startswith(origins) or is_url(url)):
+                return False
+        return True
 
     def _has_known_references(self, record: Any) -> bool:
-        """Return whether brand, tax rule and HS code are known."""
+        """Return whether brand, tax rule and HS code are known, or have no blank at an edge if any is."""
         brand, tax_rule, hs_code = record.brand, record.tax_rule, record.hs_code
-        if brand is not None and not (is_plain_text(brand) if self._brands is None else brand in self._brands):
+        if brand is not None and not (brand == brand.strip() if self._brands is None else brand in self._brands):
             return False
         if tax_rule is not None and not (
-            is_plain_text(tax_rule) if self._tax_rules is None else tax_rule in self._tax_rules
+            tax_rule == tax_rule.strip() if self._tax_rules is None else tax_rule in self._tax_rules
         ):
             return False
         return hs_code is None or (is_hs_code(hs_code) and (self._hs_codes is None or hs_code in self._hs_codes))
@@ -178,26 +180,34 @@ class ProductFastPath(FastPath):
     # -- variants -----------------------------------------------------------------------------------------------------
 
     def _has_valid_variants(self, variants: Any, price: Any, currency: str | None) -> bool:
-        ids = set()
+        self.has_variants = True
+        keys = set()
         last = None
         checks = self.variant_checks
         for variant in variants:
-            key, own, sale, gtin = variant.id, variant.price, variant.sale_price, variant.gtin
-            if key in PLACEHOLDERS or key != key.strip():
+            key, own, sale, gtin, attributes = (
+                variant.id, variant.price, variant.sale_price, variant.gtin, variant.attributes
+            )
+            if key != key.strip():
                 return False
-            ids.add(key)
+            keys.add(key)
             if own is not None and own != last:
                 if not self.is_price(own, currency):
                     return False
                 last = own
             if (
                 (sale is not None and not self.is_sale_price(sale, price if own is None else own, currency))
-                or (gtin is not None and (gtin in ZERO_GTINS or not is_gtin(gtin)))
-                or (variant.attributes is not None and not _are_trimmed(variant.attributes))
-                or (checks and not self._pass(checks, variant))
+                or (gtin is not None and not (is_gtin(gtin) and (gtin > "1" or gtin not in ZERO_GTINS)))
+                or (attributes is not None and not _are_trimmed(attributes))
             ):
                 return False
-        return len(ids) == len(variants)
+            for name, check in checks:
+                value = getattr(variant, name)
+                if value is not None and (
+                    value != value.strip() or value in PLACEHOLDERS if check is None else not check(value)
+                ):
+                    return False
+        return len(keys) == len(variants) and keys.isdisjoint(PLACEHOLDERS)
 
 
 def _are_trimmed(attributes: dict[str, Any]) -> bool:

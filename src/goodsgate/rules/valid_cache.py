@@ -13,7 +13,6 @@ LENGTH_BITS = 8
 KEY_BYTES_MAX = (1 << LENGTH_BITS) - 1
 """Greatest offset at which a key is looked for in its document, and greatest length of such a key."""
 HASH_BYTES = 16
-NO_HASH = bytes(HASH_BYTES)
 KEY_OFFSETS = 1 << 2 * LENGTH_BITS
 """More than any key offset."""
 
@@ -21,56 +20,45 @@ KEY_OFFSETS = 1 << 2 * LENGTH_BITS
 class ValidCache:
     """A bounded set of valid documents, shared by the checkers of one process; not thread-safe.
 
-    A document takes eight bytes, in a slot that its fingerprint selects; a newer document replaces an older one. The
-    probability of taking one document for another is that of two equal random numbers of 64 bits. The hash of its
-    canonical form takes another 16 bytes, as soon as one document is not in it.
+    A document takes 24 bytes, in a slot that its fingerprint selects; a newer document replaces an older one. The
+    probability of taking one document for another is that of two equal random numbers of 64 bits.
     """
 
     def __init__(self, documents_max: int) -> None:
         """Make room for about so many documents, rounded up to a power of two; allocated with the first one."""
-        self._slots_count = 1 << max(documents_max - 1, 0).bit_length()
-        self._slots: array[int] | None = None
-        self._hashes: mmap.mmap | None = None
-        """Slot → hash of the canonical form, zeros if the document is in it; None while all are."""
-
-    @property
-    def slots(self) -> "array[int]":
-        """Slot → fingerprint XOR key offset, which fits into the bits of the fingerprint that select the slot."""
-        if self._slots is None:
-            self._slots = array("Q", bytes(8 * self._slots_count))
-        return self._slots
-
-    @property
-    def mask(self) -> int:
+        self.mask = (1 << max(documents_max - 1, 0).bit_length()) - 1
         """The bits of a fingerprint that select its slot."""
-        return self._slots_count - 1
+        self._has_offsets = self.mask >= KEY_OFFSETS - 1
+        self._slots = array("Q")
+        """Slot → fingerprint XOR key offset, which fits into the bits of the fingerprint that select the slot."""
+        self._hashes: bytearray | mmap.mmap = bytearray()
+        """Slot → hash of the canonical form of the document."""
+
+    def _allocate(self) -> None:
+        slots_count = self.mask + 1
+        self._slots = array("Q", bytes(8 * slots_count))
+        self._hashes = mmap.mmap(-1, HASH_BYTES * slots_count)  # takes memory as it is filled
 
     def find(self, fingerprints: Iterable[int]) -> list[int]:
         """Return the key offset of each cached document (0: none stored), or a number above `mask` for another one."""
-        slots, mask = self.slots, self.mask
+        if not self._slots:
+            self._allocate()
+        slots, mask = self._slots, self.mask
         return [fingerprint ^ slots[fingerprint & mask] for fingerprint in fingerprints]
 
-    def canonical_hashes(self, fingerprints: Iterable[int]) -> list[bytes] | None:
-        """Return the hash of the canonical form of each cached document, `NO_HASH` for one that is in it.
-
-        What is returned for other documents means nothing. Returns None if every cached document is in that form.
-        """
+    def canonical_hashes(self, fingerprints: Iterable[int]) -> list[bytes]:
+        """Return the hash of the canonical form of each cached document; what it returns for others means nothing."""
         hashes, mask = self._hashes, self.mask
-        if hashes is None:
-            return None
-        starts = [(fingerprint & mask) * HASH_BYTES for fingerprint in fingerprints]
-        return [hashes[start : start + HASH_BYTES] for start in starts]
+        return [
+            hashes[(start := (fingerprint & mask) * HASH_BYTES) : start + HASH_BYTES] for fingerprint in fingerprints
+        ]
 
-    def add(self, fingerprint: int, key_offset: int, canonical_hash: bytes = NO_HASH) -> None:
-        """Add a document and its key offset; the offset is dropped if the cache is too small for offsets."""
-        slots, mask = self.slots, self.mask
-        slot = fingerprint & mask
-        slots[slot] = fingerprint ^ key_offset if mask >= KEY_OFFSETS - 1 else fingerprint
-        if self._hashes is None:
-            if canonical_hash is NO_HASH:
-                return
-            self._hashes = mmap.mmap(-1, HASH_BYTES * self._slots_count)
-        self._hashes[slot * HASH_BYTES : (slot + 1) * HASH_BYTES] = canonical_hash
+    def add(self, fingerprint: int, key_offset: int, canonical_hash: bytes) -> None:
+        """Add a document that was not found, and its key offset, which is dropped if the cache is small."""
+        slot = fingerprint & self.mask
+        self._slots[slot] = fingerprint ^ key_offset if self._has_offsets else fingerprint
+        start = slot * HASH_BYTES
+        self._hashes[start : start + HASH_BYTES] = canonical_hash
 
 
 def key_offset_of(document: bytes, key: str) -> int:

@@ -55,9 +55,10 @@ class CollectionWrites(msgspec.Struct):
     def add(self, commit: ChunkCommit, batch: bytes, written_at: int) -> None:
         """Add the items of a chunk behind those of the chunks before it."""
         self.adds_variants = self.adds_variants or commit.has_variants
-        for write in commit.writes:
-            self.deletes.pop(write.key, None)
-            self.writes[write.key] = (write, batch, written_at)
+        if self.deletes:
+            for write in commit.writes:
+                self.deletes.pop(write.key, None)
+        self.writes.update((write.key, (write, batch, written_at)) for write in commit.writes)
         for delete in commit.deletes:
             self.writes.pop(delete.key, None)
             self.deletes[delete.key] = (delete, batch, written_at)
