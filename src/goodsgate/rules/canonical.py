@@ -6,7 +6,6 @@ so that two submissions that mean different things never look equal. A value wit
 that is not a field, stays byte for byte as it was received.
 """
 
-import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -70,20 +69,22 @@ class CanonicalForm:
         """
         start = document.find(b"{", 1)  # of the first object in the record
         if type(price) is Amount:
-            amount, currency = price.value, price.currency
-            received = f'"price":{{"value":"{amount}","currency":"{currency}"}}'.encode()
+            amount, code = price.value, price.currency
+            received = f'"price":{{"value":"{amount}","currency":"{code}"}}'.encode()
             start -= len('"price":')
         elif type(price) is str:
+            amount, _, code = price.partition(" ")
+            code = code or currency or self._context.currency
             received = f'"price":"{price}"'.encode()
             start = document.find(received, 1, start if start > 0 else len(document))
-            amount, _, code = price.partition(" ")
-            currency = code or currency or self._context.currency
         else:
             return None
-        if start < 1 or document[start - 1] not in b"{," or not document.startswith(received, start):
+        if type(amount) is not str or code is None or start < 1:
             return None
-        has_cents = amount[-3:-2] == "." and currency in EXACTLY_TWO_DECIMALS  # the commonest amount
-        canonical = f"{amount} {currency}" if has_cents else canonical_price(amount, currency)
+        if document[start - 1] not in b"{," or not document.startswith(received, start):
+            return None
+        has_cents = amount[-3:-2] == "." and code in EXACTLY_TWO_DECIMALS  # the commonest amount
+        canonical = f"{amount} {code}" if has_cents else canonical_price(amount, code)
         return document[:start] + f'"price":"{canonical}"'.encode() + document[start + len(received) :]
 
     def _context_of(self, members: Members) -> RuleContext:

@@ -21,7 +21,7 @@ from goodsgate.rules.currencies import DECIMALS, EXACTLY_TWO_DECIMALS
 from goodsgate.rules.placeholders import PLACEHOLDERS
 from goodsgate.rules.timestamps import canonical_span, canonical_time
 from goodsgate.rules.typed_decoder import MAIN_MEMBERS, MAIN_VARIANT_MEMBERS, Amount, TypedDecoder
-from goodsgate.rules.urls import ORIGIN, SCHEME_CHARACTERS, SEVERAL
+from goodsgate.rules.urls import ORIGIN, SEVERAL
 
 ValueCheck = Callable[[Any], bool] | None
 """Whether a value is valid; None stands for the commonest check: `is_plain_text`."""
@@ -105,7 +105,7 @@ class FastPath(ABC):
         """Set when a record has variants."""
         self._origins: set[str] = set()
         """Origins of URLs seen in this feed."""
-        self.frequent_origins: tuple[str, ...] = ()
+        self._frequent_origins: tuple[str, ...] = ()
         """The first few of them, each with its slash."""
         self.update_members()
 
@@ -213,9 +213,9 @@ class FastPath(ABC):
 
     def is_url(self, url: str) -> bool:
         """Return whether a URL has a valid origin, a path and no blank; the origins of a feed are remembered."""
-        if " " in url or (":" in url[SCHEME_CHARACTERS:] and SEVERAL.search(url)):
+        if " " in url or (url.count(":") > 1 and SEVERAL.search(url)):
             return False
-        if url.startswith(self.frequent_origins):
+        if url.startswith(self._frequent_origins):
             return True
         origin = url[: url.find("/", 8) + 1]
         if origin not in self._origins:
@@ -223,8 +223,8 @@ class FastPath(ABC):
                 return False
             if len(self._origins) < ORIGINS_MAX:
                 self._origins.add(origin)
-            if len(self.frequent_origins) < FREQUENT_ORIGINS_MAX:
-                self.frequent_origins = (*self.frequent_origins, origin)
+            if len(self._frequent_origins) < FREQUENT_ORIGINS_MAX:
+                self._frequent_origins = (*self._frequent_origins, origin)
         return True
 
     def is_price(self, price: Any, currency: str | None = None) -> bool:

@@ -86,21 +86,15 @@ class ProductFastPath(FastPath):
         )
 
     def _has_valid_urls(self, record: Any) -> bool:
-        is_url, origins = self.is_url, self.frequent_origins
-        link, image, more = record.link, record.image_link, record.additional_image_link
-        if link is not None and (" " in link or not (link.startswith(origins) or is_url(link))):
-            return False
-        if image is not None and (" " in image or not (image.startswith(origins) or is_url(image))):
+        is_url, link, image, more = self.is_url, record.link, record.image_link, record.additional_image_link
+        if (link is not None and not is_url(link)) or (image is not None and not is_url(image)):
             return False
         if more is None:
             return True
         if type(more) is str:
             self.deviations += 1
             return is_url(more)
-        for url in more:
-            if " " in url or not (url.startswith(origins) or is_url(url)):
-                return False
-        return True
+        return all(map(is_url, more))
 
     def _has_known_references(self, record: Any) -> bool:
         """Return whether brand, tax rule and HS code are known, or have no blank at an edge if any is."""

@@ -31,7 +31,7 @@ class ValidCache:
         self._has_offsets = self.mask >= KEY_OFFSETS - 1
         self._slots = array("Q")
         """Slot → fingerprint XOR key offset, which fits into the bits of the fingerprint that select the slot."""
-        self._hashes: bytearray | mmap.mmap = bytearray()
+        self._hashes = mmap.mmap(-1, HASH_BYTES)
         """Slot → hash of the canonical form of the document."""
 
     def _allocate(self) -> None:
