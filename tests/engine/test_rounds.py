@@ -256,7 +256,10 @@ def test_a_mapped_name_that_no_record_has_is_reported(shop: Shop, mapping: dict[
     records += [{"artnr": "Z", "text": "Cup", "late": "red", "meta": {"hint": "x"}}]
     for _ in range(2):
         batch = shop.run(records, mapping=mapping)
-        found = [each for finding in shop.findings(batch.id) if not finding.number for each in finding.issues]
+        found = [
+            each for finding in shop.findings(batch.id) if not finding.number
+            for each in finding.issues if each.code != "member_unrecognized"
+        ]
         assert [(each.code, each.value) for each in found] == [("map_column_missing", name) for name in missing]
         assert batch.outcome is (Outcome.PARTIAL if missing else Outcome.CLEAN)
     if missing == ["Late"]:

@@ -243,7 +243,7 @@ def test_what_is_rejected_is_rejected_once(scene: tuple[Shop, Between, Stock]) -
         [{"id": "A", "note": 1}, {"id": "B", "quantity": -1}], kind=Kind.STOCK, collection="stock", verb=Verb.UPDATE
     )
     assert (between.refreshes, batch.counts.updated, batch.counts.rejected) == (1, 1, 1)
-    assert shop.codes(batch.id) == {2: ["number_negative"]}
+    assert shop.codes(batch.id) == {0: ["member_unrecognized"], 2: ["number_negative"]}
     assert shop.items("stock", kind=Kind.STOCK) == {
         "A": {"id": "A", "quantity": 4, "note": 1}, "B": {"id": "B", "quantity": 5}
     }

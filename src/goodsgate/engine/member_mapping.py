@@ -3,6 +3,7 @@
 A record that has the gate's own names, or names that nobody knows, is not copied.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -38,10 +39,12 @@ from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, cell_text
-from goodsgate.profiles import GENERIC, Profile
+from goodsgate.profiles import GENERIC, Profile, load_profile
 
 NAMES_KNOWN_MAX = 10_000
 """Names of members whose meaning is remembered."""
+STANDARD_BYTES_MAX = 16 * 1024
+"""Records up to this size have names whose meaning is remembered for all batches."""
 NESTED_MAX = 100
 """Entries of a list inside a record that are looked at."""
 DIGITS_MAX = 30
@@ -49,6 +52,17 @@ DIGITS_MAX = 30
 EMPTY = (b"null", b'""')
 
 decode_variants = msgspec.json.Decoder(list[Members]).decode
+
+
+@functools.lru_cache(1_000)
+def unknown_among(names: tuple[str, ...], kind: Kind) -> tuple[str, ...]:
+    """Return the names that are neither fields nor other names for them."""
+    known = fields.FIELDS[kind]
+    policy, profile = Policy(), load_profile(GENERIC)
+    return tuple(
+        name for name in names
+        if name not in known and name not in RESERVED and find_source(name, kind, policy, profile) is None
+    )
 
 
 class MemberMapping(FieldMapping):
@@ -67,6 +81,8 @@ class MemberMapping(FieldMapping):
         """Names of a record → the names of its fields, in the same order; None if a record needs more than names."""
         self._renames_first = False
         """Whether records are renamed before they are checked, because the last ones had other names."""
+        self._has_standard_names = not policy.mapping and profile.name == GENERIC
+        """Whether names mean what they mean to everybody."""
         self._nested = [
             source for name in (*policy.mapping, *profile.columns) if "." in name
             if (source := find_source(name, kind, policy, profile)) is not None and source.columns
@@ -116,9 +132,11 @@ class MemberMapping(FieldMapping):
         found: list[str] = []
         for line in lines:
             try:
-                names = decode_members(line)
+                names = tuple(decode_members(line))
             except UNREADABLE_JSON:
                 continue
+            if self._has_standard_names and len(line) <= STANDARD_BYTES_MAX:
+                names = unknown_among(names, self.kind)
             for name in names:
                 if name not in self._unknown:
                     if len(self._unknown) >= NAMES_KNOWN_MAX:

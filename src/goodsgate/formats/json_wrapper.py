@@ -16,6 +16,7 @@ from goodsgate.formats.lines import ndjson
 from goodsgate.formats.payload_reader import PayloadReader, RecordRun
 from goodsgate.model.batch import Kind
 from goodsgate.model.fields import resolve
+from goodsgate.model.json_text import UNREADABLE_JSON
 
 SAMPLE_BYTES = 1024 * 1024
 LINE_SAMPLE_BYTES = 4096
@@ -39,6 +40,7 @@ _PRETTY = re.compile(rb'\s*\{\s*(?:"[^"\\\n]*"\s*:\s*[\[{]\s*\{?)?\s*$')
 """The first line of an object that is written over several lines."""
 
 Path = tuple[str, ...]
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class JsonScan(msgspec.Struct):
@@ -129,6 +131,8 @@ def lines_or_wrapped(pieces: Iterator[bytes], reader: PayloadReader, *, records_
     head, pieces = first_bytes(pieces, LINE_SAMPLE_BYTES)
     line, newline, rest = head.lstrip(BLANKS).partition(b"\n")
     if line.startswith(b"{"):
+        if not newline and len(head) < LINE_SAMPLE_BYTES and _is_record(line):
+            return ndjson(pieces, reader)
         is_alone = not rest.strip(BLANKS) and _OPENS_LIST.search(line) is not None
         if is_alone and not newline and len(head) >= LINE_SAMPLE_BYTES:
             sample, pieces = first_bytes(pieces, SAMPLE_BYTES)
@@ -136,6 +140,22 @@ def lines_or_wrapped(pieces: Iterator[bytes], reader: PayloadReader, *, records_
         if is_alone or (newline and _PRETTY.match(line)):
             return wrapped_records(pieces, reader, records_at=None)
     return ndjson(pieces, reader)
+
+
+def _is_record(line: bytes) -> bool:
+    """Return whether an object has a key, and no list in it can be one of records.
+
+    Only what takes little time is looked at: most small submissions are one such record.
+    """
+    try:
+        members = _decode_members(line)
+    except UNREADABLE_JSON:
+        return False
+    return (
+        any(resolve(name, Kind.PRODUCT) == "id" for name in members)
+        and LIST_NAMES.isdisjoint(map(str.lower, members))
+        and not any(_OPENS_LIST.search(value) for value in map(bytes, members.values()) if value[:1] == b"{")
+    )
 
 
 def _named_records(

@@ -44,26 +44,33 @@ Members = dict[str, Any]
 
 def with_products(runs: Iterator[RecordRun], reader: PayloadReader) -> Iterator[RecordRun]:
     """Yield the records, as rows of a table if the first one is a product of Shopify's API."""
-    first = next((run for run in runs if run.records or not run.size), None)
-    if first is None:
-        return
-    product = _product(first.records[0]) if first.records and 0 not in first.unreadable else None
-    if product is None:
-        yield from chain((first,), runs)
-        return
+    for run in runs:
+        if not run.records:
+            yield run  # with nothing but skipped bytes
+            continue
+        product = _product(run.records[0]) if 0 not in run.unreadable else None
+        if product is None:
+            yield run
+            yield from runs
+            return
+        reader.header = _header(product)
+        for products in chain((run,), runs):
+            yield _as_rows(products, reader.header)
+
+
+def _header(product: Members) -> list[str]:
+    """Return the columns of the rows, with those of the other members that the first product has."""
     others = [
         *(f"product.{name}" for name in product if name not in PRODUCT and name not in READ_OTHERWISE),
         *(f"variant.{name}" for name in product["variants"][0] if name not in VARIANT and name not in READ_OTHERWISE),
     ]
     options = [name for at in range(1, OPTIONS + 1) for name in (f"Option{at} Name", f"Option{at} Value")]
-    reader.header = [*PRODUCT.values(), *options, *VARIANT.values(), *IMAGE, "Variant Image", *others]
-    for run in chain((first,), runs):
-        yield _as_rows(run, reader.header)
+    return [*PRODUCT.values(), *options, *VARIANT.values(), *IMAGE, "Variant Image", *others]
 
 
 def _product(line: bytes) -> Members | None:
     """Return a record if it is a product of Shopify's API."""
-    if b'"variants"' not in line:
+    if b'"variants"' not in line or (b'"handle"' not in line and b'"body_html"' not in line):
         return None
     try:
         product = orjson.loads(line)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from email.message import Message
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import msgspec
@@ -250,10 +250,15 @@ def detect_format(request: ApiRequest, head: bytes) -> tuple[str, str]:
 
 def named_encoding(request: ApiRequest) -> str | None:
     """Return the charset that the query or the media type (RFC 9110, section 8.3.2) names. Raises parameter_invalid."""
-    media_type = Message()
-    media_type["content-type"] = request.http.headers.get("content-type", "")
-    name = request.query["encoding"] or media_type.get_content_charset()
+    name = request.query["encoding"] or _charset_of(request.http.headers.get("content-type", ""))
     return parse_encoding(name) if name else None
+
+
+@lru_cache(100)
+def _charset_of(content_type: str) -> str | None:
+    media_type = Message()
+    media_type["content-type"] = content_type
+    return media_type.get_content_charset()
 
 
 def parse_mapping(text: str) -> dict[str, list[str]]:
