@@ -168,6 +168,21 @@ def test_unknown_members_are_accepted(extra):
         assert not checked.issues
 
 
+@pytest.mark.parametrize("amount", ["0.0099999999999999999999", "19.990000000000000001", "1.0050000000000000000001"])
+@pytest.mark.parametrize("price", [
+    '"price":{0}', '"price":{{"value":{0},"currency":"EUR"}}', '"price":"50 EUR","sale_price":{0}',
+    '"price":"50 EUR","variants":[{{"id":"A-1","price":{0}}}]',
+])
+def test_a_number_with_more_digits_than_a_float_is_read_exactly(amount, price):
+    """A price is not valid because the nearest float is."""
+    policy = Policy(currency="EUR")
+    raw = f'{{"id":"A","title":"Cup",{price.format(amount)}}}'.encode()
+    rules = Checker(Kind.PRODUCT, policy, NOTHING)
+    for _ in range(3):  # the decoder learns the members
+        same_as_truth(rules, policy, NOTHING, [raw])
+    assert rules.check([raw]).issues
+
+
 def test_a_feed_with_a_new_member_in_every_record_is_checked():
     """Learning stops when it would cost more than it gains."""
     rules = Checker(Kind.STOCK, EUROS, NOTHING)

@@ -33,6 +33,10 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = write_json
 
 
+class UncanonicalError(ValueError):
+    """An amount has no canonical form, so it is not valid: its number has more digits than a float holds."""
+
+
 class CanonicalForm:
     """Canonical form of the records of one kind under one policy."""
 
@@ -43,7 +47,8 @@ class CanonicalForm:
     def of(self, document: bytes) -> tuple[bytes, bytes | None]:
         """Return the canonical form of a valid document, and it with its nulls if it has any.
 
-        A null clears a member of the item that the record is merged into (RFC 7396); no item holds one.
+        A null clears a member of the item that the record is merged into (RFC 7396); no item holds one. Raises
+        UncanonicalError.
         """
         members = decode_members(document)
         count = len(members)
@@ -139,7 +144,7 @@ def _canonicalize(members: Members, fields: Mapping[str, Canonicalizer], context
 def _money(value: object, context: RuleContext) -> object:
     price = read_price(value, "", context, [])
     if price is None:
-        return value
+        raise UncanonicalError
     canonical = canonical_price(price.plain, price.currency)
     if isinstance(value, dict):
         others = {name: inner for name, inner in value.items() if name not in MONEY_MEMBERS}

@@ -4,6 +4,7 @@ import logging
 import secrets
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import digest_of, item_key
 from goodsgate.model.issue import Issue, has_error, issue
 from goodsgate.model.versions import time_version
-from goodsgate.rules.canonical import CanonicalForm
+from goodsgate.rules.canonical import CanonicalForm, UncanonicalError
 from goodsgate.rules.context import rule_context
 from goodsgate.rules.document import Record, UnreadableError, decode_document
 from goodsgate.rules.fast_path import FastPath, PriceFastPath, StockFastPath, has_suspect_bytes
@@ -245,7 +246,8 @@ class Checker:
             key = key_of(record, self.kind)
             result.versions[at] = version_of(record)
             if verb is not Verb.DELETE and not has_error(issues):
-                self._add_canonical_form(document, at, result)
+                with suppress(UncanonicalError):
+                    self._add_canonical_form(document, at, result)
         except UnreadableError as error:
             issues = [error.issue]
         except Exception:
