@@ -100,6 +100,8 @@ class SqliteFile:
         if not writes and not self._checkpoints_on_close:
             # The last reader to close would otherwise copy the whole log before its process can end.
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        # A statement keeps its plan: SQLite would otherwise compile it again whenever other values are bound to it.
+        db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         if self._inode is None:
             self._inode = _inode_of(self.path)
         self._all.add(db)
