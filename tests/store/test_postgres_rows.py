@@ -22,6 +22,7 @@ from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 Database = psycopg.Connection[tuple[Any, ...]]
 
 OPEN_TO_ALL = {
+    "common_numbering": "the last number of each type, which is unique over all merchants",
     "host": "machines, which belong to no merchant",
     "migration": "what was done to the schema; the role may only read it",
     "secret": "the gate's own",

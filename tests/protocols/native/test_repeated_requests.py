@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from goodsgate.http.endpoints import load_openapi
+from goodsgate.http.trouble import OrderedTrouble
 from tests import factories
 from tests.http_gate import Client, HttpGate
 from tests.shop import ndjson
@@ -79,9 +80,15 @@ def _accept_suggestions(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/batches/{batch}/suggestions", body, body.replace(b"price_decimal_mark", b"price_thousands"))
 
 
+def _order_trouble(client: Client, gate: HttpGate) -> Case:
+    gate.application.context.trouble = OrderedTrouble()
+    return Case("/v1/trouble", b'{"kind":"fault"}', b'{"kind":"slow"}')
+
+
 CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
     "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm,
-    "add_merchant": _add_merchant, "add_key": _add_key, "accept_suggestions": _accept_suggestions,
+    "add_merchant": _add_merchant, "order_trouble": _order_trouble, "add_key": _add_key,
+    "accept_suggestions": _accept_suggestions,
 }
 
 
@@ -104,6 +111,7 @@ def _effects(client: Client, gate: HttpGate) -> Any:
         [(batch["id"], batch["rounds"], batch["state"]) for batch in batches],
         len(client.get(f"/v1/merchants/{client.merchant}/keys").json()["keys"]),
         len(gate.shop.store.merchants(limit=1000).rows),
+        client.get("/v1/trouble").json().get("trouble"),
     )
 
 

@@ -6,11 +6,16 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
+from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import ApiRequest, Handler
+from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
 from goodsgate.http.problems import refuse
 from goodsgate.http.trouble import OrderedTrouble, Trouble, TroubleKind
-from goodsgate.protocols.native.responses import json_response
+from goodsgate.protocols.native.idempotency import request_key
+from goodsgate.protocols.native.responses import JSON, json_response
+
+ANSWERS_MAX = 1_000
+"""Answers to orders with an idempotency key that are remembered."""
 
 
 class TroubleOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +32,8 @@ class TroubleHandlers:
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
+        self._answers: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        """Merchant and idempotency key → fingerprint and answer, in memory as the orders themselves."""
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -45,14 +52,25 @@ class TroubleHandlers:
     async def order(self, request: ApiRequest) -> Response:
         """Handle POST /v1/trouble."""
         ordered = self._ordered
-        body: TroubleOrder = await request.decode_body(TroubleOrder, self._context)
+        content = await request.read_body(self._context)
+        key = request_key(request, content)
+        if key is not None and (known := self._answers.get((key.merchant, key.key))) is not None:
+            if key.fingerprint != known[0]:
+                raise Refusal("key_reused")
+            return Response(known[1], status_code=201, media_type=JSON)
+        body: TroubleOrder = decode_json(content, TroubleOrder)
         if body.times is not None and body.seconds is not None:
             raise refuse("body_invalid", "Give either `times` or `seconds`.")
         times = 1 if body.times is None and body.seconds is None else body.times
         trouble = ordered.add(
             request.merchant, body.kind, times=times, seconds=body.seconds, delay_seconds=body.delay_seconds
         )
-        return json_response(_serialize(trouble), status=201)
+        answer = msgspec.json.encode(_serialize(trouble))
+        if key is not None:
+            self._answers[key.merchant, key.key] = (key.fingerprint, answer)
+            if len(self._answers) > ANSWERS_MAX:
+                del self._answers[next(iter(self._answers))]
+        return Response(answer, status_code=201, media_type=JSON)
 
     async def clear(self, request: ApiRequest) -> Response:
         """Handle DELETE /v1/trouble."""
