@@ -162,3 +162,5 @@ def test_decisions_are_short_and_numbered():
         if not re.match(rf"# {path.name[:4]} [A-Z]", text) or len(prose) > DECISION_LINES_MAX:
             violations.append(path.name)
     assert not violations
+    numbers = [path.name[:4] for path in (DOCS / "decisions").glob("*.md")]
+    assert len(numbers) == len({*numbers}), sorted(numbers)
