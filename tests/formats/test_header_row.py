@@ -5,7 +5,8 @@ import pytest
 
 from goodsgate.engine.reader import read_options
 from goodsgate.formats import write
-from goodsgate.formats.header_row import find_header, table_columns
+from goodsgate.formats.contract import ReadOptions
+from goodsgate.formats.header_row import NAMES_MAX, find_header, table_columns
 from goodsgate.model.batch import Kind, Policy
 from tests.formats.helpers import Read, read
 
@@ -94,3 +95,18 @@ def test_labels_above_the_names_of_a_system_are_no_header() -> None:
     rows = [["SKU", "Title", "Price"], ["a_sku", "a_title", "a_price"], RECORD]
     recognizing = msgspec.structs.replace(options, recognizes=lambda names: "a_sku" in names)
     assert (find_header(rows, recognizing), find_header(rows, options)) == (1, 0)
+
+
+def test_few_names_of_a_wide_row_are_looked_up() -> None:
+    """A table of many columns that nobody knows does not hold a worker; known ones among the first are found."""
+    looked_up: list[str] = []
+
+    def resolve(name: str) -> str | None:
+        looked_up.append(name)
+        return {"sku": "id", "name": "title"}.get(name)
+
+    rows = [[f"column {row} {at}" for at in range(50_000)] for row in range(3)]
+    options = ReadOptions(resolve=resolve)
+    assert find_header(rows, options) is None
+    assert len(looked_up) <= 3 * NAMES_MAX
+    assert find_header([*rows, [*rows[0][:100], "sku", "name", *rows[0]]], options) == 3

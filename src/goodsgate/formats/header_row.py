@@ -1,7 +1,7 @@
 """Find the header of a table among its first rows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from goodsgate.formats.contract import ReadOptions
@@ -9,6 +9,10 @@ from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.model.batch import HEADER_ROW_MAX
 
 KNOWN_COLUMNS_MIN = 2
+NAMES_MAX = 200
+"""Names of a row that are looked up; it takes 0.1 ms to find that nobody knows one."""
+COLUMNS_MAX = 2_000
+"""Cells of a row that are looked at."""
 LABEL_ROWS_MAX = 2
 """Rows of labels that may stand above the names of a system."""
 GAP_COLUMNS = 20
@@ -30,16 +34,25 @@ def find_header(rows: Sequence[Sequence[str]], options: ReadOptions) -> int | No
     for at, row in enumerate(rows[:HEADER_ROW_MAX]):
         if found is not None and at > found + LABEL_ROWS_MAX:
             break
-        names = [name for cell in row if (name := cell.strip())]
+        names = [name for cell in row[:COLUMNS_MAX] if (name := cell.strip())]
         if recognizes is not None and recognizes(names):
             return at
         if found is None and resolve is not None and len(names) >= widest and (
-            not any(map(_NUMBER.fullmatch, names))
-            and len({resolve(name) for name in names} - {None}) >= KNOWN_COLUMNS_MIN
+            not any(map(_NUMBER.fullmatch, names)) and _has_known_columns(names[:NAMES_MAX], resolve)
         ):
             found = at
         widest = max(widest, len(names))
     return found
+
+
+def _has_known_columns(names: Sequence[str], resolve: Callable[[str], str | None]) -> bool:
+    known: set[str] = set()
+    for name in names:
+        if (field := resolve(name)) is not None:
+            known.add(field)
+            if len(known) >= KNOWN_COLUMNS_MIN:
+                return True
+    return False
 
 
 def table_columns(header: Sequence[str]) -> tuple[int, int]:

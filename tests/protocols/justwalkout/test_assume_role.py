@@ -119,6 +119,8 @@ def test_requests_that_no_client_of_sts_sends(retailer: JustWalkOut) -> None:
     other_service = retailer.call(path, b"Action=AssumeRole")
     assert "scoped to correct service: 'sts'" in other_service.text
     assert retailer.get(path).json() == {"message": "Missing Authentication Token"}
+    damaged = retailer.post(f"{path}?%C3%28=1", data={"Action": "AssumeRole"})
+    assert (damaged.status_code, "<Code>ValidationError</Code>" in damaged.text) == (400, True)
 
 
 @ONE_STORE

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.endpoints import REQUEST_ID
-from goodsgate.http.problems import RETRY_AFTER_SECONDS, problem
+from goodsgate.http.problems import RETRY_AFTER_SECONDS, STATUSES, problem
 from goodsgate.protocols.justwalkout import sigv4, unpublished
 
 log = logging.getLogger(__name__)
@@ -88,13 +88,15 @@ def _service_error(refusal: Refusal) -> tuple[int, str, dict[str, Any]]:
             return 429, "TooManyRequestsException", {"errorMsg": unpublished.TOO_MANY_REQUESTS}
         case "store_busy" | "store_full" | "uploads_full" | "sessions_full" | "stopping":
             return 500, "InternalServerException", {"errorMsg": unpublished.RETRY_ADVISED}
+        case code if STATUSES.get(code, 500) < 500:
+            return 400, "BadRequestException", {"errorMsg": unpublished.BODY_WRONG}
         case _:
             return 500, "InternalServerException", {"errorMsg": unpublished.RETRY_NOT_ADVISED}
 
 
 def _storage_error(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """Return the error document with which S3 answers a presigned link."""
-    status, code = STORAGE.get(refusal.code, (500, "InternalError"))
+    status, code = STORAGE.get(refusal.code) or _other_error(refusal, "InvalidRequest", "InternalError")
     code = str(refusal.details.get("kind", code))
     message = "The specified key does not exist." if status == 404 else refusal.detail
     details: dict[str, str] = refusal.details.get("members", {})  # type: ignore[assignment]  # details are of any type
@@ -102,6 +104,11 @@ def _storage_error(refusal: Refusal, request_id: str) -> tuple[int, dict[str, st
     content = "".join(f"<{name}>{escape(str(text))}</{name}>" for name, text in members.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{content}</Error>'
     return status, {"content-type": "application/xml", "cache-control": "no-store"}, body.encode()
+
+
+def _other_error(refusal: Refusal, of_client: str, of_server: str) -> tuple[int, str]:
+    """Return the status and the error code of a refusal that is in no table, such as of a query that is not UTF-8."""
+    return (400, of_client) if STATUSES.get(refusal.code, 500) < 500 else (500, of_server)
 
 
 STS_ERRORS = {
@@ -119,7 +126,10 @@ STS_ERRORS = {
 def _token_error(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """Return the error document of STS."""
     kind = str(refusal.details.get("kind", ""))
-    status, code = STS_ERRORS.get(kind) or STS_ERRORS.get(refusal.code, (500, "InternalFailure"))
+    status, code = (
+        STS_ERRORS.get(kind) or STS_ERRORS.get(refusal.code)
+        or _other_error(refusal, "ValidationError", "InternalFailure")
+    )
     if refusal.code == "body_invalid":
         code = kind or code
     origin = "Receiver" if status >= 500 else "Sender"
