@@ -15,6 +15,8 @@ from tests.factories import product
 from tests.shop import Shop, ndjson
 
 KILLS = int(os.environ.get("GOODSGATE_TEST_KILLS", "4"))
+KILL_SECONDS_MAX = 3
+"""Time for a pause and a kill, on average."""
 """`make crash` sets a larger number."""
 
 
@@ -34,7 +36,7 @@ def workbook(records: list[dict[str, object]]) -> bytes:
     return b"".join(write(rows, format="xlsx", header=[*records[0]]))
 
 
-@pytest.mark.timeout(TEST_SECONDS_MAX)
+@pytest.mark.timeout(TEST_SECONDS_MAX + KILLS * KILL_SECONDS_MAX)
 def test_random_kills(tmp_path: Path, kind: str) -> None:
     """The catalogue, and every batch's counts and issues, equal those of a run in peace."""
     sent = bodies()
