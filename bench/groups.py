@@ -1,15 +1,10 @@
 """Records/s of a CSV whose rows belong together, to rows that become the same items alone: `python -m bench groups`."""
 
-import tempfile
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
+from bench.embedded import records_per_second
 from bench.figures import Figure
-from goodsgate.app import create_engine, create_worker, open_store
-from goodsgate.config import Config
-from goodsgate.model.batch import Kind, Policy, now
-from goodsgate.model.catalogue import Merchant
+from goodsgate.model.batch import Policy
 
 ROWS = 60_000
 GROUP = 4
@@ -89,29 +84,5 @@ def _woocommerce(count: int, *, has_parents: bool) -> bytes:
 
 
 def _rows_per_second(body: bytes, policy: Policy) -> float:
-    """Return the best of some fresh loads into an embedded store."""
-    best = 0.0
-    for _ in range(TURNS):
-        with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as folder:
-            config = Config(store=str(Path(folder) / "store"))
-            store = open_store(config)
-            store.migrate()
-            store.add_merchant(Merchant(id="bench", name="bench", created_at=now()))
-            engine, worker = create_engine(store, config), create_worker(store, config, "worker")
-            submission = engine.submit(
-                merchant="bench", kind=Kind.PRODUCT, collection="products", policy=policy, format="csv",
-                content_encoding="identity",
-            )
-            submission.write(body)
-            receipt = submission.finish()
-            assert receipt.batch is not None
-            begin = time.process_time()
-            while worker.step():
-                pass
-            seconds = time.process_time() - begin
-            counts = engine.batch("bench", receipt.batch.id).counts
-            assert counts.rejected == 0, counts
-            best = max(best, counts.accounted / seconds)
-            worker.close()
-            store.close()
-    return best
+    """Return the best of some fresh loads."""
+    return max(records_per_second(body, "csv", policy) for _ in range(TURNS))

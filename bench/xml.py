@@ -4,20 +4,16 @@
 """
 
 import argparse
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from xml.sax.saxutils import escape
 
 import orjson
 
+from bench.embedded import records_per_second
 from bench.figures import Figure, lines_of
 from bench.gate import Gate
-from goodsgate.app import create_engine, create_worker, open_store
-from goodsgate.config import Config
-from goodsgate.model.batch import Kind, Policy, now
-from goodsgate.model.catalogue import Merchant
+from goodsgate.model.batch import Policy
 
 RECORDS = 20_000
 RATIO_MIN = 0.25
@@ -37,7 +33,8 @@ def parts(short: bool) -> Iterator[Figure]:
     lines = b"".join(orjson.dumps(product) + b"\n" for product in products)
     document = (HEAD + "".join(map(_item, products)) + TAIL).encode()
     ratios = sorted(
-        _records_per_second(document, "xml") / _records_per_second(lines, "ndjson") for _ in range(TURNS)
+        records_per_second(document, "xml", Policy()) / records_per_second(lines, "ndjson", Policy())
+        for _ in range(TURNS)
     )
     yield Figure(
         "records/s of Google RSS, to the same as NDJSON", ratios[TURNS // 2], RATIO_MIN, least=True,
@@ -81,32 +78,6 @@ def _stream(size_mb: int) -> Iterator[bytes]:
         sent += len(piece)
         yield piece
     yield TAIL.encode()
-
-
-def _records_per_second(body: bytes, format: str) -> float:
-    """Work a batch in a fresh embedded store."""
-    with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as folder:
-        config = Config(store=str(Path(folder) / "store"))
-        store = open_store(config)
-        store.migrate()
-        store.add_merchant(Merchant(id="bench", name="bench", created_at=now()))
-        engine, worker = create_engine(store, config), create_worker(store, config, "worker")
-        submission = engine.submit(
-            merchant="bench", kind=Kind.PRODUCT, collection="products", policy=Policy(), format=format,
-            content_encoding="identity",
-        )
-        submission.write(body)
-        receipt = submission.finish()
-        assert receipt.batch is not None
-        begin = time.process_time()
-        while worker.step():
-            pass
-        seconds = time.process_time() - begin
-        counts = engine.batch("bench", receipt.batch.id).counts
-        assert counts.rejected == 0, counts
-        worker.close()
-        store.close()
-        return counts.accounted / seconds
 
 
 if __name__ == "__main__":
