@@ -7,11 +7,11 @@ import pytest
 
 from goodsgate.app import create_worker
 from goodsgate.engine.scheduling import REMOVED_KEYS
-from goodsgate.model.batch import Kind, Outcome, State
+from goodsgate.model.batch import Kind, Outcome, State, Verb
 from goodsgate.store.contract import BatchFilter, ChunkCommit, Claim, StoreFullError
 from tests.engine.conftest import Opens
 from tests.factories import product, products
-from tests.shop import Shop
+from tests.shop import Shop, ndjson
 
 
 class Failing:
@@ -98,6 +98,16 @@ def test_many_small_batches_are_committed_together(shop: Shop) -> None:
     assert all(batch.state is State.FINISHED for batch in batches)
     assert [batch.counts.created for batch in batches] == [2] + [1] * 29
     assert [batch.counts.unchanged for batch in batches] == [0] + [1] * 29
+
+
+@pytest.mark.parametrize("first", [Verb.UPSERT, Verb.CREATE, Verb.DELETE])
+def test_an_update_keeps_its_item_beside_batches_with_another_verb(shop: Shop, first: Verb) -> None:
+    """Those that are committed together need not have one policy: the documents are looked up for each."""
+    shop.run([{"id": "A", "title": "Cup", "price": "1.00 EUR"}])
+    shop.send(ndjson([{"id": "B", "title": "Bowl"}]), verb=first)
+    shop.send(ndjson([{"id": "A", "title": "Mug"}]), verb=Verb.UPDATE)
+    shop.work()
+    assert shop.items()["A"] == {"id": "A", "title": "Mug", "price": "1.00 EUR"}
 
 
 def test_other_merchants_are_served_between_two_groups(opens: Opens) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence, Set
 
 from goodsgate.engine.unknown_skus import UnknownSkus, find_unknown_skus
 from goodsgate.engine.validator import CheckedChunk, ChunkKeys
-from goodsgate.model.batch import Duplicates, RoundKind, Verb, duplicates_of
+from goodsgate.model.batch import Duplicates, RoundKind, duplicates_of
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes
 from goodsgate.model.versions import is_older
 from goodsgate.store.contract import ClaimedRound, Store
@@ -57,9 +57,7 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
     if len(chunks) > 1:
         keys = ChunkKeys([key for checked in chunks for key in checked.distinct_keys.distinct])
     distinct = keys.distinct
-    with_documents = False
-    for checked in chunks:
-        with_documents = with_documents or updates_items(round, checked)
+    with_documents = any(checked.has_updates for checked in chunks)
     items = store.current_items(round.merchant, round.kind, round.collection, distinct, documents=with_documents)
     new = [key for key in distinct if key not in items] if items else distinct
     changed = [] if with_documents else _find_changed(chunks, items)
@@ -123,11 +121,6 @@ def find_seen_keys(store: Store, round: ClaimedRound, keys: Sequence[str]) -> Se
         return frozenset()
     is_needed = duplicates_of(round.policy, round.kind) is not Duplicates.OFF
     return store.seen_keys(round, keys) if is_needed else frozenset()
-
-
-def updates_items(round: ClaimedRound, checked: CheckedChunk) -> bool:
-    """Return whether records are merged into current items, so that the items' documents are needed."""
-    return round.policy.verb is Verb.UPDATE or (checked.verbs is not None and Verb.UPDATE in checked.verbs)
 
 
 def with_variants_among(keys: Iterable[str], current: dict[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ import msgspec
 
 from goodsgate.engine.apply import CANCELLED, DELETED, ChunkChanges, apply
 from goodsgate.engine.apply_schema import apply_schema
-from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_view, updates_items
+from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_view
 from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
 from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
 from goodsgate.engine.reader import ChunkQueue, RoundReader
@@ -368,7 +368,7 @@ class PreparedAhead(Sequential):
             keys = checked.distinct_keys.distinct
             if (
                 isinstance(self._store, SupportsPrefetch) and not after.policy.schema
-                and not updates_items(after, checked)
+                and not checked.has_updates
             ):
                 # If each record has a key of its own, the store can compare the hashes where the items are.
                 is_unique = len(keys) == len(checked.keys)

@@ -143,6 +143,8 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a record may have a member `item_group_id`."""
     has_variants: bool = True
     """Whether a record may have a member `variants`."""
+    has_updates: bool = False
+    """Whether any record is an update, which needs the document of its item."""
     merges_upserts: bool = False
     """Whether any record may be an upsert that is merged into its item."""
     patches: dict[int, bytes] = {}
@@ -225,6 +227,7 @@ class Validator:
             merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
             has_groups=records.has_groups, has_variants=records.has_variants,
             duplicates=duplicates_of(policy, round.kind), sku_severity=_sku_severity(round.kind, policy),
+            has_updates=policy.verb is Verb.UPDATE or (records.verbs is not None and Verb.UPDATE in records.verbs),
             merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
 
