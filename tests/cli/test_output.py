@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from goodsgate.cli.batches import save_download
 from goodsgate.cli.output import examples_of, print_batch
 from goodsgate.model.batch import IssueGroup
+from goodsgate_client._sync.downloads import save_download
 
 
 def test_a_group_of_issues_is_a_sentence_an_example_and_what_to_do(capsys: pytest.CaptureFixture[str]):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 PACKAGE = TOP / "src" / "goodsgate"
+CLIENT = TOP / "clients" / "python" / "src" / "goodsgate_client"
 
 
 @functools.cache
@@ -24,6 +25,13 @@ def modules() -> dict[str, ast.Module]:
     """Return the syntax tree of every module, by its path below the package."""
     paths = sorted(PACKAGE.rglob("*.py"))
     return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}
+
+
+@functools.cache
+def client_modules() -> dict[str, ast.Module]:
+    """Return the syntax tree of every module of the client that is written by hand, by its path in the project."""
+    paths = sorted(path for path in CLIENT.rglob("*.py") if path.parent.name != "_sync")
+    return {path.relative_to(TOP).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}
 
 
 def package_of(path: str) -> str:

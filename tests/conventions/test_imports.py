@@ -41,7 +41,7 @@ STORE_CONTRACT = {"contract", "backup", "objects"}
 SQL_STATEMENTS = re.compile(
     r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX)|PRAGMA \w+)\b"
 )
-HTTP_MODULES = {"starlette", "uvicorn", "httpx", "h11", "http"}
+HTTP_MODULES = {"goodsgate_client", "starlette", "uvicorn", "httpx", "h11", "http"}
 HTTP_WORDS = re.compile(r"^(status_code|x-request-id|retry-after|content-disposition|text/html)$|^HTTP/", re.I)
 HTTP_PACKAGES = {"app", "http", "protocols", "console", "cli"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}

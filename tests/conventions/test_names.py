@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.conventions.source import modules, package_of
+from tests.conventions.source import client_modules, modules, package_of
 
 STORES = re.compile(r"^store/(sqlite|postgres)/")
 """Two implementations of one contract, whose classes may have the same names."""
@@ -24,8 +24,8 @@ METAPHORS = frozenset({"door", "desk", "shelf", "twins", "house", "hop", "pour",
 
 
 def _named_things() -> Iterator[tuple[str, str, str]]:
-    """Yield the kind, the place and the name of every module, class and function of the package."""
-    for path, tree in modules().items():
+    """Yield the kind, the place and the name of every module, class and function of the gate and its client."""
+    for path, tree in (modules() | client_modules()).items():
         yield "module", path, path.rsplit("/", 1)[-1].removesuffix(".py")
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
@@ -40,10 +40,10 @@ def _words(name: str) -> list[str]:
 
 
 def test_class_names_are_unique():
-    """Except for the classes by which the two stores implement one contract."""
+    """In the gate, except for the classes by which the two stores implement one contract."""
     places: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for kind, path, name in _named_things():
-        if kind == "class":
+        if kind == "class" and path in modules():
             implementation = STORES.match(path)
             places[name][implementation[1] if implementation else ""].append(path)
     violations = {}

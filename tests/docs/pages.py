@@ -14,6 +14,7 @@ BLOCK = re.compile(
     r"^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$",
     re.M | re.S,
 )
+SAVED_FILE = re.compile(r"<!-- saved as (?P<name>[\w.-]+) -->\n```[a-z]+\n(?P<text>.*?)^```$", re.M | re.S)
 EXIT = re.compile(r"\s+# exits (\d+).*$")
 
 
@@ -52,6 +53,11 @@ def steps(page: Path, *, store: str | None = None) -> list[Step]:
             elif line.strip():
                 found[-1].output.append(line)
     return found
+
+
+def saved_files(page: Path) -> dict[str, str]:
+    """Return name and text of the blocks that the commands of a page find as files."""
+    return {block["name"]: block["text"] for block in SAVED_FILE.finditer(page.read_text("utf-8"))}
 
 
 def shell_blocks(page: Path) -> list[tuple[str, str | None]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.gate import Gate
-from tests.docs.pages import PAGES, TOP, anchors, links, name_of, shell_blocks, steps
+from tests.docs.pages import PAGES, TOP, anchors, links, name_of, saved_files, shell_blocks, steps
 from tests.docs.session import Session
 
 
@@ -24,12 +24,14 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name_of)
 def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, page: Path, tmp_path: Path):
-    """They run in one shell session per page, in a folder with the demo and the samples, with a merchant's key."""
+    """They run in one shell session per page, in a folder with the demo, the samples and the files of the page."""
     merchant = re.sub(r"[^a-z0-9]", "-", name_of(page).lower())[-64:]
     scopes = [word for scope in ("submit", "read", "admin") for word in ("--scope", scope)]
     key = gate.run("merchant", "add", merchant, "--quiet", *scopes).stdout.strip()
     for folder in ("demo", "tests/profiles/samples"):
         shutil.copytree(TOP / folder, tmp_path / folder)
+    for name, text in saved_files(page).items():
+        (tmp_path / name).write_text(text, "utf-8")
     environment = gate.environment | {
         "GOODSGATE_URL": gate.url, "GOODSGATE_KEY": key, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,15 +1,15 @@
 """Commands for submitted batches: watch, report, retry, cancel, confirm, list."""
 
 import json
-import os
 import re
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.errors import CommandError, ExitCode, UnreachableError
 from goodsgate.cli.output import (
     Examples,
@@ -17,7 +17,6 @@ from goodsgate.cli.output import (
     create_console,
     examples_of,
     exit_code,
-    has_ended,
     json_option,
     mask_control,
     print_batch,
@@ -26,6 +25,8 @@ from goodsgate.cli.output import (
 
 if TYPE_CHECKING:
     import httpx
+
+    from goodsgate_client import Client
 
 EXAMPLE_RECORDS = 200
 """Records with issues among which examples are searched."""
@@ -46,24 +47,21 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print the batch as 
 WAIT = click.option("--wait/--no-wait", default=True, help="Wait until the batch has ended.")
 
 
-def follow_batch(client: GateClient, batch_id: str, *, progress: ProgressDisplay) -> Document:
+def follow_batch(client: "Client", batch_id: str, *, progress: ProgressDisplay) -> Document:
     """Show the progress of a batch until it has ended and return its last document."""
-    documents = client.follow(
-        f"/v1/batches/{batch_id}", on_retry=lambda reason: progress.note(f"{reason}; trying again")
+    batch = client.wait(
+        batch_id, on_progress=lambda batch: progress.show_batch(batch.raw),
+        on_retry=lambda reason: progress.note(f"{reason}; trying again"),
     )
-    for batch in documents:
-        progress.show_batch(batch)
-        if has_ended(batch):
-            return batch
-    raise AssertionError("a batch is followed until it has ended")
+    return batch.raw
 
 
-def print_result(client: GateClient, batch: Document, *, as_json: bool) -> None:
+def print_result(client: "Client", batch: Document, *, as_json: bool) -> None:
     """Print a batch, with the first row of each group of its issues."""
 
     def examples() -> Examples:
-        page = client.request("GET", f"/v1/batches/{batch['id']}/issues", params={"limit": EXAMPLE_RECORDS})
-        return examples_of((each["code"], each["path"], each["source_row"]) for each in page["issues"])
+        first = next(client.issues(batch["id"], page_records=EXAMPLE_RECORDS).pages())
+        return examples_of((issue.code, issue.path, issue.source_row) for issue in first.rows)
 
     print_batch(batch, as_json=as_json, examples=examples)
 
@@ -72,7 +70,7 @@ def print_result(client: GateClient, batch: Document, *, as_json: bool) -> None:
 @BATCH
 @JSON
 @with_client
-def watch(*, client: GateClient, batch_id: str, as_json: bool) -> None:
+def watch(*, client: "Client", batch_id: str, as_json: bool) -> None:
     """Follow a batch until it has ended.
 
     \b
@@ -93,7 +91,7 @@ def watch(*, client: GateClient, batch_id: str, as_json: bool) -> None:
 @click.option("--raw", is_flag=True, help="Write formulas as received, without an apostrophe before them.")
 @json_option
 @with_client
-def report(*, client: GateClient, batch_id: str, output: str | None, only: str, format: str | None, raw: bool,
+def report(*, client: "Client", batch_id: str, output: str | None, only: str, format: str | None, raw: bool,
            as_json: bool) -> None:
     """Download the records of a batch in your own columns, with the issues of each.
 
@@ -105,14 +103,12 @@ def report(*, client: GateClient, batch_id: str, output: str | None, only: str, 
       goodsgate report 019b2f0c64aa5e1f9c3b7d20448a91ce --format xlsx -o rejected.xlsx
       goodsgate report 019b2f0c64aa5e1f9c3b7d20448a91ce --only all --format ndjson -o - | head
     """
-    params = {"only": only} | ({"format": format} if format else {}) | ({"raw": "true"} if raw else {})
-    path = f"/v1/batches/{batch_id}/report"
     if output == "-":
-        client.download(path, print_download, params=params)
+        params = {"only": only} | ({"format": format} if format else {}) | ({"raw": "true"} if raw else {})
+        client.download(f"/v1/batches/{batch_id}/report", print_download, params=params)
         return
-    target = client.download(
-        path, lambda response: save_download(response, output, default=f"{batch_id}-{only}"), params=params
-    )
+    with file_errors(output):
+        target = client.save_report(batch_id, output, only=only, format=format, raw=raw or None)
     print_line(str(target), {"file": str(target)}, as_json=as_json)
 
 
@@ -127,28 +123,13 @@ def print_download(response: "httpx.Response") -> None:
         raise UnreachableError(f"the connection was lost, and the output is incomplete: {error}") from error
 
 
-def save_download(response: "httpx.Response", output: str | None, *, default: str) -> Path:
-    """Save a download as a whole or not at all, and return its path.
-
-    Devices and pipes, such as `/dev/null`, are written to and never replaced.
-    """
-    filename = re.search(r'filename="?([\w.-]+)"?', response.headers.get("Content-Disposition", ""))
-    target = Path(output or (filename.group(1) if filename else default))
-    is_replaced = target.is_file() or not target.exists()
-    end = target.resolve()  # a link stays a link
-    part = end.with_name(end.name + ".part") if is_replaced else end
+@contextmanager
+def file_errors(name: str | None) -> Iterator[None]:
+    """Report that a file cannot be written."""
     try:
-        with part.open("wb") as file:
-            for piece in response.iter_bytes():
-                file.write(piece)
-        if is_replaced:
-            os.replace(part, end)
+        yield
     except OSError as error:
-        raise CommandError(f"{target}: {error.strerror}") from error
-    finally:
-        if is_replaced:
-            part.unlink(missing_ok=True)
-    return target
+        raise CommandError(f"{name or error.filename}: {error.strerror}") from error
 
 
 @click.command()
@@ -157,7 +138,7 @@ def save_download(response: "httpx.Response", output: str | None, *, default: st
 @WAIT
 @JSON
 @with_client
-def suggestions(*, client: GateClient, batch_id: str, accept: str | None, wait: bool, as_json: bool) -> None:
+def suggestions(*, client: "Client", batch_id: str, accept: str | None, wait: bool, as_json: bool) -> None:
     """List suggestions for rejected records with the number of records that each changes, or apply one of them.
 
     \b
@@ -165,8 +146,7 @@ def suggestions(*, client: GateClient, batch_id: str, accept: str | None, wait: 
       goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce
       goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce --accept gtin_check_digit:/gtin
     """
-    path = f"/v1/batches/{batch_id}/suggestions"
-    listing = client.request("GET", path)
+    listing = client.request("GET", f"/v1/batches/{batch_id}/suggestions")
     if accept is None:
         _print_suggestions(listing, as_json=as_json)
         return
@@ -181,7 +161,7 @@ def suggestions(*, client: GateClient, batch_id: str, accept: str | None, wait: 
             "use one that `goodsgate suggestions` lists, as CODE:FIELD."
         )
     click.echo(f"{_count_of(groups[0], listing)} records are changed.", err=True)
-    client.request("POST", path, json={"code": code, "field": groups[0]["field"]})
+    client.accept_suggestions(batch_id, code=code, field=groups[0]["field"])
     _finish(client, batch_id, wait=wait, as_json=as_json)
 
 
@@ -205,14 +185,14 @@ def _count_of(group: Document, listing: Document) -> str:
 @WAIT
 @JSON
 @with_client
-def retry(*, client: GateClient, batch_id: str, wait: bool, as_json: bool) -> None:
+def retry(*, client: "Client", batch_id: str, wait: bool, as_json: bool) -> None:
     """Process the rejected records of a batch again, for example after loading missing reference data.
 
     \b
     Example:
       goodsgate retry 019b2f0c64aa5e1f9c3b7d20448a91ce
     """
-    client.request("POST", f"/v1/batches/{batch_id}/retry")
+    client.retry(batch_id)
     _finish(client, batch_id, wait=wait, as_json=as_json)
 
 
@@ -222,14 +202,14 @@ def retry(*, client: GateClient, batch_id: str, wait: bool, as_json: bool) -> No
 @WAIT
 @JSON
 @with_client
-def confirm(*, client: GateClient, batch_id: str, deletions: int, wait: bool, as_json: bool) -> None:
+def confirm(*, client: "Client", batch_id: str, deletions: int, wait: bool, as_json: bool) -> None:
     """Confirm the withheld deletions of a full feed.
 
     \b
     Example:
       goodsgate confirm 019b2f0c64aa5e1f9c3b7d20448a91ce --deletions 120
     """
-    client.request("POST", f"/v1/batches/{batch_id}/confirm", json={"deletions": deletions})
+    client.confirm(batch_id, deletions=deletions)
     _finish(client, batch_id, wait=wait, as_json=as_json)
 
 
@@ -238,7 +218,7 @@ def confirm(*, client: GateClient, batch_id: str, deletions: int, wait: bool, as
 @WAIT
 @JSON
 @with_client
-def cancel(*, client: GateClient, batch_id: str, wait: bool, as_json: bool) -> None:
+def cancel(*, client: "Client", batch_id: str, wait: bool, as_json: bool) -> None:
     """Cancel a batch. Changes already applied stay; the remaining records get the result `cancelled`.
 
     Exits with 5 if the batch was cancelled. If it had already ended, exits as `watch` does.
@@ -247,7 +227,7 @@ def cancel(*, client: GateClient, batch_id: str, wait: bool, as_json: bool) -> N
     Example:
       goodsgate cancel 019b2f0c64aa5e1f9c3b7d20448a91ce
     """
-    client.request("POST", f"/v1/batches/{batch_id}/cancel")
+    client.cancel(batch_id)
     _finish(client, batch_id, wait=wait, as_json=as_json)
 
 
@@ -260,7 +240,7 @@ def cancel(*, client: GateClient, batch_id: str, wait: bool, as_json: bool) -> N
               help="Maximum number of batches.")
 @click.option("--json", "as_json", is_flag=True, help="Print one batch per line as JSON.")
 @with_client
-def list_batches(*, client: GateClient, as_json: bool, **filters: Any) -> None:
+def list_batches(*, client: "Client", as_json: bool, **filters: Any) -> None:
     """List batches, newest first.
 
     \b
@@ -289,7 +269,7 @@ def list_batches(*, client: GateClient, as_json: bool, **filters: Any) -> None:
     create_console(sys.stdout).print(table)
 
 
-def _finish(client: GateClient, batch_id: str, *, wait: bool, as_json: bool) -> None:
+def _finish(client: "Client", batch_id: str, *, wait: bool, as_json: bool) -> None:
     """Print the batch, once it has ended if `wait`, and exit with the matching code."""
     if wait:
         with ProgressDisplay(silent=as_json) as progress:

@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from goodsgate.cli.batches import EXAMPLE_RECORDS
 from goodsgate.cli.client import Document
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.output import Examples, ProgressDisplay, examples_of, exit_code, print_batch
-from goodsgate.cli.source import PIECE_BYTES, FeedSource, format_of, ignore_progress
+from goodsgate.cli.source import feed_name, open_feed
 from goodsgate.cli.submit import parse_pairs, policy_options
 
 if TYPE_CHECKING:
     from goodsgate.engine import Engine, Worker
     from goodsgate.model.batch import Batch, Policy
+    from goodsgate_client.sources import Source
 
 MERCHANT = "check"
 """Merchant of the temporary store."""
@@ -55,7 +57,7 @@ def check(
     from goodsgate.model.batch import now
     from goodsgate.model.catalogue import Merchant
 
-    source = FeedSource(file)
+    source = open_feed(file)
     with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
         config = Config(store=folder)
         store = app.open_store(config)
@@ -77,7 +79,7 @@ def check(
             document = _document(batch, engine)
             examples = _examples(batch, engine)
         except (Refusal, UnknownFormatError) as error:
-            raise CommandError(f"{source.name}: {error}") from error
+            raise CommandError(f"{feed_name(file)}: {error}") from error
         finally:
             source.close()
             store.close()
@@ -110,26 +112,23 @@ def _load_reference(engine: "Engine", pair: str) -> None:
     kind, equals, name = pair.partition("=")
     if not equals:
         raise click.UsageError(f"--reference {pair!r} is not KIND=FILE.")
-    source = FeedSource(name)
-    try:
-        pieces = source.pieces(ignore_progress)
-        engine.load_reference(MERCHANT, kind, pieces, format=format_of(name) or "csv")
-    finally:
-        source.close()
+    with closing(open_feed(name)) as source:
+        engine.load_reference(MERCHANT, kind, source.pieces(), format=source.format or "csv")
 
 
 def _process(
-    engine: "Engine", worker: "Worker", source: FeedSource, *, kind: str, policy: "Policy", format: str | None,
+    engine: "Engine", worker: "Worker", source: "Source", *, kind: str, policy: "Policy", format: str | None,
     progress: ProgressDisplay,
 ) -> "Batch":
     """Submit the feed, process it in this process, and return the ended batch."""
     from goodsgate.formats import detect
     from goodsgate.model.batch import FINAL_STATES, Kind
 
-    pieces = source.pieces(progress.start_upload(source.name, source.bytes_total))
+    source.on_bytes = progress.start_upload(source.label or "standard input", source.bytes_total)
+    pieces = source.pieces()
     head = next(pieces, b"")
     format, content_encoding = detect(
-        content_type=None, content_encoding=None, filename=source.name, head=head[:PIECE_BYTES], format=format
+        content_type=None, content_encoding=None, filename=source.label, head=head, format=format
     )
     submission = engine.submit(
         merchant=MERCHANT, kind=Kind(kind), collection="products", policy=policy, format=format,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
+from goodsgate.cli.client import USER_AGENT
+from goodsgate.cli.errors import command_errors
 from goodsgate.cli.transcripts import (
     ExpectedResponse,
     ProtocolClient,
@@ -21,7 +23,6 @@ from goodsgate.cli.transcripts import (
     shorten,
     substitute,
 )
-from goodsgate.cli.transport import create_http_client
 
 if TYPE_CHECKING:
     import httpx
@@ -56,10 +57,13 @@ class Conversation:
     def __init__(self, client: ProtocolClient, base_url: str, variables: Mapping[str, Any], *, ca: str | None = None,
                  ) -> None:
         """Connect to nothing yet. Raises CommandError if the URL or the certificates cannot be used."""
+        from goodsgate_client.connection import create_http_client
+
         self.variables = dict(variables)
         self._client = client
         self._base_url = base_url.rstrip("/")
-        self._http = create_http_client(self._base_url, {}, ca=ca)
+        with command_errors():
+            self._http = create_http_client(self._base_url, {"User-Agent": USER_AGENT}, ca=ca)
         self._is_logged_in = not client.login
 
     def close(self) -> None:

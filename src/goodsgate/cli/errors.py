@@ -1,8 +1,14 @@
 """Exit codes that a script can rely on, and the errors that end a command with them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from goodsgate_client import GoodsgateError
 
 
 class ExitCode(IntEnum):
@@ -40,11 +46,33 @@ class UnreachableError(click.ClickException):
     exit_code = ExitCode.UNREACHABLE
 
 
-class RefusedError(click.ClickException):
-    """A refusal of the gate as one line; `code` is its machine-readable name."""
+class RefusalError(click.ClickException):
+    """A refusal of the gate as one line."""
 
     exit_code = ExitCode.REFUSED
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+
+@contextmanager
+def command_errors() -> Iterator[None]:
+    """Raise the errors of the client as those of commands, with exit codes and the names of options."""
+    from goodsgate_client import GoodsgateError
+
+    try:
+        yield
+    except GoodsgateError as error:
+        raise command_error(error) from error
+
+
+def command_error(error: "GoodsgateError") -> click.ClickException:
+    """Return the error with which a command ends."""
+    import goodsgate_client
+
+    if isinstance(error, goodsgate_client.UnauthorizedError):
+        return RefusalError(f"{error.message} Use --key or set GOODSGATE_KEY.")
+    if isinstance(error, goodsgate_client.RefusedError):
+        return RefusalError(error.message)
+    if isinstance(error, goodsgate_client.CertificateError):
+        return UnreachableError(error.message.replace("`ca`", "--ca"))
+    if isinstance(error, goodsgate_client.UnreachableError):
+        return UnreachableError(error.message)
+    return CommandError(error.message)

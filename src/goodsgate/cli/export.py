@@ -5,12 +5,14 @@ from urllib.parse import unquote
 
 import click
 
-from goodsgate.cli.batches import print_download, save_download
-from goodsgate.cli.client import GateClient, with_client
+from goodsgate.cli.batches import file_errors, print_download
+from goodsgate.cli.client import with_client
 from goodsgate.cli.output import json_option, mask_control, print_line
 
 if TYPE_CHECKING:
     import httpx
+
+    from goodsgate_client import Client
 
 FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "parquet", "google_rss"])
 
@@ -27,7 +29,7 @@ FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "parquet", "goog
 @json_option
 @with_client
 def export(
-    *, client: GateClient, collection: str, kind: str, format: str | None, profile: str | None, after: str | None,
+    *, client: "Client", collection: str, kind: str, format: str | None, profile: str | None, after: str | None,
     output: str | None, as_json: bool,
 ) -> None:
     """Download a collection as a file, to feed other systems. Submitted again, its records are unchanged.
@@ -42,13 +44,22 @@ def export(
     options = {"kind": kind, "format": format, "profile": profile, "after": after}
     params = {name: value for name, value in options.items() if value}
 
-    def save(response: "httpx.Response") -> str:
-        if left_out := response.headers.get("Goodsgate-Left-Out"):
-            click.echo(mask_control(f"Left out, because the file cannot hold it: {unquote(left_out)}"), err=True)
-        if output == "-":
-            print_download(response)
-            return ""
-        return str(save_download(response, output, default=f"{collection}-{kind}"))
+    path = f"/v1/collections/{collection}/export"
+    if output == "-":
+        client.download(path, _print_export, params=params)
+        return
+    with file_errors(output):
+        target = client.save(
+            path, output, params=params, default=f"{collection}-{kind}", on_response=_print_left_out
+        )
+    print_line(str(target), {"file": str(target)}, as_json=as_json)
 
-    if target := client.download(f"/v1/collections/{collection}/export", save, params=params):
-        print_line(target, {"file": target}, as_json=as_json)
+
+def _print_export(response: "httpx.Response") -> None:
+    _print_left_out(response)
+    print_download(response)
+
+
+def _print_left_out(response: "httpx.Response") -> None:
+    if left_out := response.headers.get("Goodsgate-Left-Out"):
+        click.echo(mask_control(f"Left out, because the file cannot hold it: {unquote(left_out)}"), err=True)

@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,12 +12,13 @@ from goodsgate.cli.check import MERCHANT, parse_policy
 from goodsgate.cli.client import Document
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.output import create_console, format_reading, mask_control, print_groups
-from goodsgate.cli.source import FeedSource, ignore_progress
+from goodsgate.cli.source import feed_name, open_feed
 from goodsgate.cli.submit import policy_options
 
 if TYPE_CHECKING:
     from goodsgate.engine.inspection import Inspection
     from goodsgate.model.batch import Policy
+    from goodsgate_client.sources import Source
 
 COLUMNS_MAX = 200
 """Columns that are printed; with --json all are."""
@@ -40,22 +42,19 @@ def inspect_command(
       goodsgate inspect products.csv
       goodsgate inspect --encoding Windows-1250 --map Zboží:title cenik.csv
     """
-    source = FeedSource(file)
-    try:
-        policy = parse_policy(maps, options)
+    policy = parse_policy(maps, options)
+    with closing(open_feed(file)) as source:
         inspection = inspect_source(source, kind=kind, policy=policy, format=format or source.format)
-    finally:
-        source.close()
     from goodsgate.engine.inspection import inspection_document
 
-    document = {"file": source.name, **inspection_document(inspection)}
+    document = {"file": feed_name(file), **inspection_document(inspection)}
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
         _print(document)
 
 
-def inspect_source(source: FeedSource, *, kind: str, policy: "Policy", format: str | None) -> "Inspection":
+def inspect_source(source: "Source", *, kind: str, policy: "Policy", format: str | None) -> "Inspection":
     """Inspect the first bytes of a file, with the rules of a gate that has no reference data."""
     from goodsgate import app
     from goodsgate.config import Config
@@ -70,10 +69,10 @@ def inspect_source(source: FeedSource, *, kind: str, policy: "Policy", format: s
         limits = app.read_limits(config)
         store = app.open_store(config)
         try:
-            pieces = source.pieces(ignore_progress)
+            pieces = source.pieces()
             head = next(pieces, b"")
             format, content_encoding = detect(
-                content_type=None, content_encoding=None, filename=source.name, head=head, format=format
+                content_type=None, content_encoding=None, filename=source.label, head=head, format=format
             )
             while len(head) < head_bytes(format, content_encoding, limits) and (piece := next(pieces, b"")):
                 head += piece
@@ -85,7 +84,7 @@ def inspect_source(source: FeedSource, *, kind: str, policy: "Policy", format: s
                 content_encoding=content_encoding,
             )
         except (Refusal, UnknownFormatError) as error:
-            raise CommandError(f"{source.name}: {error}") from error
+            raise CommandError(f"{source.label or 'standard input'}: {error}") from error
         finally:
             store.close()
 

@@ -6,13 +6,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.errors import CommandError, ExitCode
 from goodsgate.cli.output import json_option, print_line
+
+if TYPE_CHECKING:
+    from goodsgate_client import Client
 
 ORDERS_PER_REQUEST = 100
 PLACED_BEFORE = "placed_before"
@@ -50,7 +53,7 @@ def orders() -> None:
 @STEP_OPTION
 @json_option
 @with_client
-def place(*, client: GateClient, file: Path | None, sku: str | None, count: int | None, seed: int | None, first: int,
+def place(*, client: "Client", file: Path | None, sku: str | None, count: int | None, seed: int | None, first: int,
           rate: float | None, step_seconds: float, as_json: bool, **order: Any) -> None:
     """Place orders from the merchant's catalogue and print the id, marketplace id and fate of each.
 
@@ -111,7 +114,7 @@ def _requests(orders: list[Document], per_request: int) -> Iterator[Document]:
         yield {"orders": with_ids[start : start + per_request]}
 
 
-def _place(client: GateClient, bodies: Iterator[Document], rate: float | None, *, as_json: bool) -> bool:
+def _place(client: "Client", bodies: Iterator[Document], rate: float | None, *, as_json: bool) -> bool:
     """Send the requests, print each order, and return whether all were placed."""
     started, all_placed = time.monotonic(), True
     for number, body in enumerate(bodies):
@@ -134,7 +137,7 @@ def _place(client: GateClient, bodies: Iterator[Document], rate: float | None, *
 @click.option("--remark", default="", help="Remark for the order history.")
 @json_option
 @with_client
-def simulate(*, client: GateClient, order: str, event: str, items: tuple[str, ...], remark: str, as_json: bool) -> None:
+def simulate(*, client: "Client", order: str, event: str, items: tuple[str, ...], remark: str, as_json: bool) -> None:
     """Simulate an event for an order and print the order's id and new states.
 
     EVENT is something a customer, a courier or Konnect does: dp_assigned, bag_not_picked, handed_over_to_customer,
@@ -167,7 +170,7 @@ def webhook() -> None:
 @click.argument("address", metavar="URL")
 @json_option
 @with_client
-def add(*, client: GateClient, address: str, as_json: bool) -> None:
+def add(*, client: "Client", address: str, as_json: bool) -> None:
     """Send order events to a URL, and print its number and signing secret.
 
     The setting webhook_hosts must allow the host. Events are signed as specified by Standard Webhooks.
@@ -183,7 +186,7 @@ def add(*, client: GateClient, address: str, as_json: bool) -> None:
 @webhook.command("list")
 @json_option
 @with_client
-def list_webhooks(*, client: GateClient, as_json: bool) -> None:
+def list_webhooks(*, client: "Client", as_json: bool) -> None:
     """List the webhooks, one per line: number, URL, signing secret.
 
     \b
@@ -198,7 +201,7 @@ def list_webhooks(*, client: GateClient, as_json: bool) -> None:
 @click.argument("number", metavar="NUMBER", type=click.IntRange(min=1))
 @json_option
 @with_client
-def remove(*, client: GateClient, number: int, as_json: bool) -> None:
+def remove(*, client: "Client", number: int, as_json: bool) -> None:
     """Remove a webhook. DeliveryError events for it are discarded.
 
     \b

@@ -143,11 +143,6 @@ class ProgressDisplay:
             click.echo(mask_control(f"{name}: {share}{figures}"), err=True)
 
 
-def has_ended(batch: Document) -> bool:
-    """Return whether the batch has reached a final state."""
-    return batch["state"] in ("finished", "cancelled", "broken")
-
-
 def exit_code(batch: Document) -> ExitCode:
     """Return the exit code for a batch that has ended."""
     if batch["state"] in ("cancelled", "broken"):

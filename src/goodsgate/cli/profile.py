@@ -1,16 +1,20 @@
 """Saved profiles of a running gate."""
 
 import json
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from goodsgate.cli.check import parse_policy
-from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.inspect import inspect_source
 from goodsgate.cli.output import json_option, print_line
-from goodsgate.cli.source import FeedSource
+from goodsgate.cli.source import open_feed
 from goodsgate.cli.submit import parse_pairs
+
+if TYPE_CHECKING:
+    from goodsgate_client import Client
 
 
 @click.group()
@@ -37,7 +41,7 @@ def profile() -> None:
 @click.option("--derive-keys", is_flag=True, help="Make a SKU of product and options where a row has none.")
 @json_option
 @with_client
-def save(*, client: GateClient, name: str, maps: tuple[str, ...], source: str | None, as_json: bool, **options: Any,
+def save(*, client: "Client", name: str, maps: tuple[str, ...], source: str | None, as_json: bool, **options: Any,
          ) -> None:
     """Save a profile under a name. An existing one with that name is replaced.
 
@@ -73,11 +77,9 @@ def _profile_of(name: str, maps: tuple[str, ...], options: dict[str, Any]) -> Do
 
     from goodsgate.engine.inspection import profile_from
 
-    source = FeedSource(name)
-    try:
-        inspection = inspect_source(source, kind="product", policy=parse_policy(maps, options), format=source.format)
-    finally:
-        source.close()
+    policy = parse_policy(maps, options)
+    with closing(open_feed(name)) as source:
+        inspection = inspect_source(source, kind="product", policy=policy, format=source.format)
     document: Document = msgspec.to_builtins(profile_from(inspection))
     return document
 
@@ -85,7 +87,7 @@ def _profile_of(name: str, maps: tuple[str, ...], options: dict[str, Any]) -> Do
 @profile.command("list")
 @json_option
 @with_client
-def list_profiles(*, client: GateClient, as_json: bool) -> None:
+def list_profiles(*, client: "Client", as_json: bool) -> None:
     """List profiles, one per line: saved ones with their options as JSON, then those that come with Goodsgate.
 
     \b
@@ -104,7 +106,7 @@ def list_profiles(*, client: GateClient, as_json: bool) -> None:
 @click.argument("name", metavar="NAME")
 @json_option
 @with_client
-def show(*, client: GateClient, name: str, as_json: bool) -> None:
+def show(*, client: "Client", name: str, as_json: bool) -> None:
     """Print the options of a saved profile as JSON.
 
     \b
@@ -119,7 +121,7 @@ def show(*, client: GateClient, name: str, as_json: bool) -> None:
 @click.argument("name", metavar="NAME")
 @json_option
 @with_client
-def delete(*, client: GateClient, name: str, as_json: bool) -> None:
+def delete(*, client: "Client", name: str, as_json: bool) -> None:
     """Delete a saved profile. Batches that were submitted with it are not affected.
 
     \b

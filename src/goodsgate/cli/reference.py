@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.output import json_option, print_line
-from goodsgate.cli.source import FeedSource, ignore_progress
+from goodsgate.cli.source import open_feed
 from goodsgate.cli.submit import FORMAT_HELP, FORMATS
+
+if TYPE_CHECKING:
+    from goodsgate_client import Client
 
 KINDS = ("department", "category", "brand", "template", "attribute", "hs_code", "tax_rule", "location")
 ALL_KINDS = (*KINDS, "currency", "country", "unit")
@@ -35,7 +39,7 @@ def reference() -> None:
 @click.option("--format", "format", type=FORMATS, help=FORMAT_HELP)
 @json_option
 @with_client
-def load(*, client: GateClient, kind: str, file: str, replace: bool, format: str | None, as_json: bool) -> None:
+def load(*, client: "Client", kind: str, file: str, replace: bool, format: str | None, as_json: bool) -> None:
     """Load entries from a file, all or none. Columns: code, name, parent, and others that depend on the kind.
 
     \b
@@ -51,7 +55,7 @@ def load(*, client: GateClient, kind: str, file: str, replace: bool, format: str
 @click.option("--replace", is_flag=True, help="Remove entries of these kinds that are not in the files.")
 @json_option
 @with_client
-def starter(*, client: GateClient, folder: Path | None, replace: bool, as_json: bool) -> None:
+def starter(*, client: "Client", folder: Path | None, replace: bool, as_json: bool) -> None:
     """Load a complete set: departments, categories, brands, templates, attributes, codes, rules, locations.
 
     Without FOLDER, load the small set that comes with Goodsgate. A folder contains one file per kind, named after it:
@@ -66,7 +70,7 @@ def starter(*, client: GateClient, folder: Path | None, replace: bool, as_json: 
         _print_loaded(loaded, as_json=as_json)
 
 
-def load_folder(client: GateClient, folder: Path, *, replace: bool = False) -> Iterator[Document]:
+def load_folder(client: "Client", folder: Path, *, replace: bool = False) -> Iterator[Document]:
     """Load the files of a folder that are named after kinds; yield what the gate answers. Raises CommandError."""
     paths = [(kind, path) for kind in KINDS for path in sorted(folder.glob(f"{kind}.*")) if path.suffix != ".md"]
     if not paths:
@@ -75,18 +79,9 @@ def load_folder(client: GateClient, folder: Path, *, replace: bool = False) -> I
         yield _load(client, kind, str(path), replace=replace, format=None)
 
 
-def _load(client: GateClient, kind: str, file: str, *, replace: bool, format: str | None) -> Document:
-    source = FeedSource(file)
-    params: dict[str, Any] = {"replace": "true"} if replace else {}
-    if format or source.format:
-        params["format"] = format or source.format
-    try:
-        return client.request(
-            "PUT", f"/v1/reference/{kind}", params=params, headers={"Content-Type": "application/octet-stream"},
-            body=lambda: source.pieces(ignore_progress),
-        )
-    finally:
-        source.close()
+def _load(client: "Client", kind: str, file: str, *, replace: bool, format: str | None) -> Document:
+    with closing(open_feed(file)) as source:
+        return client.load_reference(kind, source, replace=replace or None, format=format)
 
 
 def _print_loaded(loaded: Document, *, as_json: bool) -> None:
@@ -101,7 +96,7 @@ def _print_loaded(loaded: Document, *, as_json: bool) -> None:
               help="Maximum number of entries.")
 @json_option
 @with_client
-def list_entries(*, client: GateClient, kind: str, q: str | None, limit: int, as_json: bool) -> None:
+def list_entries(*, client: "Client", kind: str, q: str | None, limit: int, as_json: bool) -> None:
     """List entries, one JSON object per line.
 
     \b
@@ -118,7 +113,7 @@ def list_entries(*, client: GateClient, kind: str, q: str | None, limit: int, as
 @click.option("-o", "--output", type=click.File("wb"), default="-", metavar="FILE",
               help="File to write. Default: standard output.")
 @with_client
-def export_entries(*, client: GateClient, kind: str, output: BinaryIO) -> None:
+def export_entries(*, client: "Client", kind: str, output: BinaryIO) -> None:
     """Print all entries, one JSON object per line, as `reference load` reads them again.
 
     \b

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from goodsgate.cli.client import GateClient
-from goodsgate.cli.errors import CommandError
+from goodsgate.cli.errors import CommandError, command_errors
 from goodsgate.cli.merchant import create_access_key, create_key, create_merchant
 from goodsgate.cli.transcripts import ProtocolClient, load_client, substitute
 
@@ -106,8 +105,9 @@ class StandIn:
 
     def _load_starter(self, address: str) -> None:
         from goodsgate.cli.reference import STARTER, load_folder
+        from goodsgate_client import Client
 
-        with closing(GateClient(address, self._keys["admin_key"], retry_seconds=10.0)) as gate:
+        with command_errors(), Client(address, self._keys["admin_key"], retry_seconds=10.0) as gate:
             for _ in load_folder(gate, STARTER):
                 pass
 

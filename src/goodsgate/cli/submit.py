@@ -1,17 +1,21 @@
 """`submit` and `fix`: send a feed, or the corrected records of one."""
 
 import sys
-import uuid
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from goodsgate.cli.batches import BATCH_ID, follow_batch, print_result
-from goodsgate.cli.client import Document, GateClient, with_client
-from goodsgate.cli.errors import ExitCode, RefusedError
+from goodsgate.cli.client import Document, with_client
+from goodsgate.cli.errors import ExitCode, command_error
 from goodsgate.cli.output import ProgressDisplay, exit_code
-from goodsgate.cli.source import FeedSource, ignore_progress
+from goodsgate.cli.source import feed_name, open_feed
+
+if TYPE_CHECKING:
+    from goodsgate_client import Client, FixMatch
+    from goodsgate_client.sources import Source
 
 FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "xml"])
 FORMAT_HELP = "File format. Default: detected from the file name, else from the content."
@@ -75,7 +79,7 @@ def policy_options(command: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, one line per file, without progress.")
 @with_client
 def submit(
-    *, client: GateClient, files: tuple[str, ...], maps: tuple[str, ...], idempotency_key: str | None, wait: bool,
+    *, client: "Client", files: tuple[str, ...], maps: tuple[str, ...], idempotency_key: str | None, wait: bool,
     as_json: bool, format: str | None, derive_keys: bool, **policy: Any,
 ) -> None:
     """Submit files and report what happened to every record.
@@ -90,25 +94,21 @@ def submit(
       goodsgate submit --map Artikelnummer:sku --map Bezeichnung:title katalog.xlsx
       mysql --batch -e 'SELECT …' | goodsgate submit --format tsv --json -
     """
+    from goodsgate_client import RefusedError
+
     if idempotency_key and len(files) > 1:
         raise click.UsageError("--idempotency-key accepts only one file.")
     policy |= {"key": "derived" if derive_keys else None}
-    params = {name: value for name, value in policy.items() if value is not None} | _map_params(maps)
+    options: dict[str, Any] = {**policy, "map": _mapping(maps), "format": format}
     codes: list[ExitCode] = []
     accepted: list[Document] = []
     with ProgressDisplay(silent=as_json) as progress:
         for name in files:
-            source = FeedSource(name)
-            file_params = params | _without_empty(label=source.label, format=format)
             try:
-                accepted.append(
-                    upload(client, "/v1/batches", source, file_params, progress=progress, key=idempotency_key)
-                )
+                accepted.append(_submit_file(client, name, options, key=idempotency_key, progress=progress))
             except RefusedError as refused:
                 codes.append(ExitCode.REFUSED)
-                click.echo(f"Error: {source.name}: {refused.message}", err=True)
-            finally:
-                source.close()
+                click.echo(f"Error: {feed_name(name)}: {command_error(refused).message}", err=True)
         batches = [follow_batch(client, batch["id"], progress=progress) for batch in accepted] if wait else accepted
     for batch in batches:
         print_result(client, batch, as_json=as_json)
@@ -126,7 +126,7 @@ def submit(
 @click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, without progress.")
 @with_client
 def fix(
-    *, client: GateClient, file: str, batch_id: str | None, format: str | None, encoding: str | None,
+    *, client: "Client", file: str, batch_id: str | None, format: str | None, encoding: str | None,
     new_records: bool, wait: bool, as_json: bool,
 ) -> None:
     """Send a corrected report back to its batch.
@@ -144,61 +144,46 @@ def fix(
     if not batch_id and not id_in_name:
         raise click.UsageError(f"No batch id in the file name {file!r}. Use --batch.")
     target = batch_id or (id_in_name.group() if id_in_name else "")
-    source = FeedSource(file)
-    try:
-        with ProgressDisplay(silent=as_json) as progress:
-            params = _without_empty(format=format or source.format, encoding=encoding)
-            path = f"/v1/batches/{target}/fix"
-            if not as_json:
-                progress.note(f"{source.name}: {_describe_match(preview_fix(client, path, source, params))}")
-            new = _without_empty(new_records="true" if new_records else "")
-            batch = upload(client, path, source, params | new, progress=progress)
-            batch = follow_batch(client, batch["id"], progress=progress) if wait else batch
-    finally:
-        source.close()
+    with ProgressDisplay(silent=as_json) as progress, closing(open_feed(file)) as source:
+        if not as_json:
+            match = client.preview_fix(target, source, format=format, encoding=encoding)
+            progress.note(f"{feed_name(file)}: {_describe_match(match)}")
+        accepted = client.fix_file(
+            target, source, format=format, encoding=encoding, new_records=new_records or None,
+            **_upload_progress(progress, file, source),
+        )
+        progress.note(f"{feed_name(file)}: accepted as {accepted.id}")
+        batch = follow_batch(client, accepted.id, progress=progress) if wait else accepted.raw
     print_result(client, batch, as_json=as_json)
     sys.exit(exit_code(batch) if wait else ExitCode.CLEAN)
 
 
-def preview_fix(client: GateClient, path: str, source: FeedSource, params: dict[str, str]) -> Document:
-    """Return what a fix will replace."""
-    headers = {"Content-Type": "application/octet-stream"}
-    return client.request(
-        "POST", f"{path}/preview", params=params, headers=headers, body=lambda: source.pieces(ignore_progress)
-    )
-
-
-def _describe_match(match: Document) -> str:
-    text = f"{match['replacing']:,} of {match['records']:,} records replace rejected records of the batch"
-    if match["unmatched"]:
-        text += f"; {match['unmatched']:,} name no rejected record and will be rejected"
-    if match["without_row"]:
-        text += f"; {match['without_row']:,} have no _row"
-    return text
-
-
-def upload(
-    client: GateClient, path: str, source: FeedSource, params: dict[str, str], *, progress: ProgressDisplay,
-    key: str | None = None,
+def _submit_file(
+    client: "Client", name: str, options: dict[str, Any], *, key: str | None, progress: ProgressDisplay
 ) -> Document:
-    """Send a feed until it is accepted; the idempotency key makes several attempts one submission."""
-    on_bytes = progress.start_upload(source.name, source.bytes_total)
+    with closing(open_feed(name)) as source:
+        given = {name: value for name, value in options.items() if value is not None}
+        batch = client.submit_file(source, idempotency_key=key, **_upload_progress(progress, name, source), **given)
+    progress.note(f"{feed_name(name)}: accepted as {batch.id}")
+    return batch.raw
+
+
+def _upload_progress(progress: ProgressDisplay, name: str, source: "Source") -> dict[str, Any]:
+    """Start the display of an upload; return what the client calls."""
 
     def on_retry(reason: str) -> None:
-        progress.note(f"{source.name}: {reason}; retrying with the same idempotency key")
+        progress.note(f"{feed_name(name)}: {reason}; retrying with the same idempotency key")
 
-    headers = {"Idempotency-Key": f'"{key or uuid.uuid4()}"', "Content-Type": "application/octet-stream"}
-    if source.bytes_total is not None:
-        headers["Content-Length"] = str(source.bytes_total)
-    document = client.request(
-        "POST", path, params=params, headers=headers, body=lambda: source.pieces(on_bytes), on_retry=on_retry,
-    )
-    progress.note(f"{source.name}: accepted as {document['id']}")
-    return document
+    return {"on_bytes": progress.start_upload(feed_name(name), source.bytes_total), "on_retry": on_retry}
 
 
-def _without_empty(**params: str | None) -> dict[str, str]:
-    return {name: value for name, value in params.items() if value}
+def _describe_match(match: "FixMatch") -> str:
+    text = f"{match.replacing:,} of {match.records:,} records replace rejected records of the batch"
+    if match.unmatched:
+        text += f"; {match.unmatched:,} name no rejected record and will be rejected"
+    if match.without_row:
+        text += f"; {match.without_row:,} have no _row"
+    return text
 
 
 def parse_pairs(maps: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -209,8 +194,12 @@ def parse_pairs(maps: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(column.strip(), field.strip()) for column, _, field in (pair.rpartition(":") for pair in maps)]
 
 
-def _map_params(maps: tuple[str, ...]) -> dict[str, str]:
-    pairs = parse_pairs(maps)
-    if any("," in column + field for column, field in pairs):
-        raise click.UsageError("--map cannot map a column with a comma in its name. Use `goodsgate profile save`.")
-    return _without_empty(map=",".join(f"{column}:{field}" for column, field in pairs))
+def _mapping(maps: tuple[str, ...]) -> dict[str, list[str]] | None:
+    mapping: dict[str, list[str]] = {}
+    for column, field in parse_pairs(maps):
+        if "," in column + field:
+            raise click.UsageError(
+                "--map cannot map a column with a comma in its name. Use `goodsgate profile save`."
+            )
+        mapping.setdefault(column, []).append(field)
+    return mapping or None

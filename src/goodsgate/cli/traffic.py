@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.output import json_option, mask_control
+
+if TYPE_CHECKING:
+    from goodsgate_client import Client
 
 WAIT_SECONDS = 20
 PAGE_EXCHANGES = 100
@@ -20,7 +23,7 @@ PAGE_EXCHANGES = 100
 @click.option("--brief", is_flag=True, help="Print one line for each exchange.")
 @json_option
 @with_client
-def traffic(*, client: GateClient, follow: bool, limit: int, brief: bool, as_json: bool) -> None:
+def traffic(*, client: "Client", follow: bool, limit: int, brief: bool, as_json: bool) -> None:
     """Print requests and responses of clients as they were, with secrets masked. Needs an admin key.
 
     The gate must record them (setting traffic_bytes_max); `stand-in` does. With --json, each is a line.
@@ -37,7 +40,7 @@ def traffic(*, client: GateClient, follow: bool, limit: int, brief: bool, as_jso
             _print(exchange, brief=brief)
 
 
-def _exchanges(client: GateClient, *, follow: bool, limit: int) -> Iterator[Document]:
+def _exchanges(client: "Client", *, follow: bool, limit: int) -> Iterator[Document]:
     page = client.request("GET", "/v1/traffic", params={"limit": limit})
     yield from page["exchanges"]
     while follow:

@@ -1,11 +1,14 @@
 """`trouble`: order failures for the next submissions of a merchant, to test its client."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.output import json_option, print_line
+
+if TYPE_CHECKING:
+    from goodsgate_client import Client
 
 KINDS = ("slow", "rejected", "partly_rejected", "broken", "too_many_requests", "fault", "cut_off", "duplicated")
 
@@ -26,7 +29,7 @@ def trouble() -> None:
               metavar="SECONDS", help="Delay of a slow response.")
 @json_option
 @with_client
-def order(*, client: GateClient, kind: str, as_json: bool, **options: Any) -> None:
+def order(*, client: "Client", kind: str, as_json: bool, **options: Any) -> None:
     """Order one kind of failure. Several orders are met one after the other.
 
     \b
@@ -53,7 +56,7 @@ def order(*, client: GateClient, kind: str, as_json: bool, **options: Any) -> No
 @trouble.command("list")
 @json_option
 @with_client
-def list_trouble(*, client: GateClient, as_json: bool) -> None:
+def list_trouble(*, client: "Client", as_json: bool) -> None:
     """List what is ordered, one per line.
 
     \b
@@ -67,7 +70,7 @@ def list_trouble(*, client: GateClient, as_json: bool) -> None:
 @trouble.command()
 @json_option
 @with_client
-def clear(*, client: GateClient, as_json: bool) -> None:
+def clear(*, client: "Client", as_json: bool) -> None:
     """Remove everything that is ordered.
 
     \b

@@ -1,4 +1,4 @@
-"""The command line's client against servers and proxies that misbehave: what is tried again, and what is final."""
+"""The client against servers and proxies that misbehave: what is tried again, and what is final."""
 
 import datetime
 import ipaddress
@@ -8,18 +8,23 @@ import time
 from email.utils import format_datetime
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from goodsgate.cli import client as client_module
-from goodsgate.cli import main, transport
-from goodsgate.cli.client import GateClient
-from goodsgate.cli.errors import CommandError, RefusedError, UnreachableError
-from tests.cli.scripted_server import ScriptedServer, Step, answer, events, reset, silence
+from goodsgate_client import (
+    CertificateError,
+    Client,
+    ConfigurationError,
+    GoodsgateError,
+    RefusedError,
+    UnreachableError,
+    retrying,
+)
+from goodsgate_client._sync import session
+from goodsgate_client.sources import file_source
+from tests.client.scripted_server import ScriptedServer, Step, answer, events, reset, silence
 
 DONE = {"id": "b", "state": "finished"}
 WORKING = {"id": "b", "state": "working"}
@@ -31,15 +36,15 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.lower(), raising=False)
-    monkeypatch.setattr(transport, "PAUSE_SECONDS_MIN", 0.001)
-    monkeypatch.setattr(transport, "PAUSE_SECONDS_MAX", 0.01)
-    monkeypatch.setattr(client_module, "POLL_SECONDS_MIN", 0.001)
-    monkeypatch.setattr(client_module, "POLL_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS_MIN", 0.001)
+    monkeypatch.setattr(retrying, "PAUSE_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(session, "POLL_SECONDS_MIN", 0.001)
+    monkeypatch.setattr(session, "POLL_SECONDS_MAX", 0.01)
 
 
-def client(server: ScriptedServer, *, retry_seconds: float = 30.0, ca: str | None = None) -> GateClient:
+def client(server: ScriptedServer, *, retry_seconds: float = 30.0, ca: str | None = None) -> Client:
     """Return a client of the server."""
-    return GateClient(server.url, "key", retry_seconds=retry_seconds, ca=ca)
+    return Client(server.url, "key", retry_seconds=retry_seconds, ca=ca)
 
 
 def problem(status: int, code: str, **headers: str) -> bytes:
@@ -50,7 +55,7 @@ def problem(status: int, code: str, **headers: str) -> bytes:
 TEMPORARY: dict[str, Step] = {
     "reset": reset, "closed without an answer": b"", "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
     "half a body": b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"id":', "no HTTP": b"hello\r\n\r\n",
-    **{f"{status} of a proxy": answer(status) for status in (408, 425, 429, 500, 502, 503, 504)},
+    **{f"{status} of a proxy": answer(status) for status in (408, 425, 429, 500, 502, 503, 504, 507, 520)},
     "sessions_full": problem(503, "sessions_full", Retry_After="0"), "queue_full": problem(429, "queue_full"),
     "store_busy": problem(503, "store_busy"), "internal_fault": problem(500, "internal_fault"),
     "key_in_use": problem(409, "key_in_use"), "retry at a date": answer(503, Retry_After=format_datetime(
@@ -64,7 +69,7 @@ def test_a_temporary_failure_is_tried_again(name: str) -> None:
     reasons: list[str] = []
     with ScriptedServer(TEMPORARY[name], TEMPORARY[name], OK) as server:
         document = client(server).request(
-            "POST", "/v1/batches", body=lambda: iter([b"ab", b"c"]), on_retry=reasons.append
+            "POST", "/v1/batches", body=file_source(b"abc"), on_retry=reasons.append
         )
     assert document == DONE
     assert len(server.requests) == 3
@@ -76,7 +81,7 @@ def test_a_temporary_failure_is_tried_again(name: str) -> None:
 
 
 FINAL: dict[str, tuple[bytes, str]] = {
-    "unauthorized": (problem(401, "unauthorized"), "GOODSGATE_KEY"),
+    "unauthorized": (problem(401, "unauthorized"), "unauthorized"),
     "forbidden": (problem(403, "forbidden"), "forbidden"),
     "another batch is open": (problem(409, "batch_open"), "batch_open"),
     "too large for a proxy": (answer(413), "status 413"),
@@ -88,7 +93,7 @@ FINAL: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", FINAL)
-def test_a_final_refusal_ends_the_command(name: str) -> None:
+def test_a_final_refusal_is_raised(name: str) -> None:
     """It is sent once, and the message says why."""
     response, message = FINAL[name]
     with ScriptedServer(response) as server, pytest.raises(RefusedError) as refused:
@@ -100,7 +105,7 @@ def test_a_final_refusal_ends_the_command(name: str) -> None:
 @pytest.mark.parametrize(("step", "error"), [
     (answer(502), RefusedError), (reset, UnreachableError), (answer(503, Retry_After="3600"), RefusedError),
 ])
-def test_retries_end_after_their_time(step: Step, error: type[click.ClickException]) -> None:
+def test_retries_end_after_their_time(step: Step, error: type[GoodsgateError]) -> None:
     """A pause that would be longer is not begun."""
     began = time.monotonic()
     with ScriptedServer(step) as server, pytest.raises(error):
@@ -116,7 +121,7 @@ def test_a_request_that_takes_no_key_is_repeated_only_if_it_had_no_effect(step: 
     with ScriptedServer(step, OK) as server:
         try:
             client(server).request("POST", "/oms/admin/webhooks", is_repeatable=False)
-        except click.ClickException:
+        except GoodsgateError:
             assert sent == 1
     assert len(server.requests) == sent
 
@@ -135,7 +140,7 @@ def test_a_download_starts_again(tmp_path: Path) -> None:
 def followed(server: ScriptedServer) -> tuple[list[str], list[str]]:
     """Follow a batch until it has ended; return its states and the paths of the requests."""
     states = []
-    for document in client(server).follow("/v1/batches/b"):
+    for document in client(server).watch("/v1/batches/b"):
         states.append(document["state"])
         if document["state"] == "finished":
             break
@@ -164,7 +169,7 @@ def test_a_batch_is_polled_where_its_event_stream_fails(steps: list[Step], paths
 
 def test_a_batch_is_polled_where_a_proxy_buffers_its_event_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a stream is open and silent."""
-    monkeypatch.setattr(client_module, "STREAM_SILENCE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(session, "STREAM_SILENCE_SECONDS_MAX", 0.2)
     with ScriptedServer(silence, answer(200, WORKING), OK) as server:
         assert followed(server) == (["working", "finished"], [STREAM, POLL, POLL])
 
@@ -207,7 +212,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContex
 def test_a_ca_of_ones_own_is_trusted(
     certificate: tuple[ssl.SSLContext, str], source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is named by --ca or SSL_CERT_FILE."""
+    """It is named by `ca` or SSL_CERT_FILE."""
     context, file = certificate
     if source == "variable":
         monkeypatch.setenv("SSL_CERT_FILE", file)
@@ -216,20 +221,20 @@ def test_a_ca_of_ones_own_is_trusted(
 
 
 def test_a_certificate_that_is_not_trusted_is_final(certificate: tuple[ssl.SSLContext, str]) -> None:
-    """No later attempt can succeed; the message names the option."""
+    """No later attempt can succeed; the message says what to set."""
     context, _ = certificate
     reasons: list[str] = []
-    with ScriptedServer(OK, tls=context) as server, pytest.raises(UnreachableError) as error:
+    with ScriptedServer(OK, tls=context) as server, pytest.raises(CertificateError) as error:
         client(server).request("GET", "/", on_retry=reasons.append)
     assert f"the certificate of {server.url} is not trusted: " in error.value.message
-    assert "--ca or SSL_CERT_FILE" in error.value.message
+    assert "`ca` or SSL_CERT_FILE" in error.value.message
     assert not reasons
 
 
 def test_a_server_without_tls_is_final() -> None:
     """The message asks for the right scheme."""
     with ScriptedServer(answer(400)) as server, pytest.raises(UnreachableError, match=r"does not speak TLS; .*http://"):
-        GateClient(server.url.replace("http:", "https:"), None, retry_seconds=30).request("GET", "/")
+        Client(server.url.replace("http:", "https:"), None, retry_seconds=30).request("GET", "/")
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -238,20 +243,20 @@ def test_a_ca_file_that_cannot_be_used_is_named(content: str | None, tmp_path: P
     file = tmp_path / "ca.pem"
     if content:
         file.write_text(content)
-    with pytest.raises(CommandError, match=r"ca\.pem is not a file of CA certificates"):
-        GateClient("https://gate.example", None, retry_seconds=1, ca=str(file))
+    with pytest.raises(ConfigurationError, match=r"ca\.pem is not a file of CA certificates"):
+        Client("https://gate.example", None, retry_seconds=1, ca=str(file))
 
 
 def test_a_proxy_is_used_except_for_hosts_of_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """And never for this machine."""
     with ScriptedServer(OK) as proxy, ScriptedServer(OK) as gate:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        assert GateClient("http://gate.example", None, retry_seconds=1).request("GET", "/x") == DONE
+        assert Client("http://gate.example", None, retry_seconds=1).request("GET", "/x") == DONE
         assert proxy.requests[0].startswith(b"GET http://gate.example/x HTTP/1.1")
         assert client(gate).request("GET", "/x") == DONE
         monkeypatch.setenv("NO_PROXY", ".example")
         with pytest.raises(UnreachableError):
-            GateClient("http://gate.example", None, retry_seconds=0).request("GET", "/x")
+            Client("http://gate.example", None, retry_seconds=0).request("GET", "/x")
     assert (len(proxy.requests), len(gate.requests)) == (1, 1)
 
 
@@ -260,13 +265,12 @@ def test_a_proxy_that_refuses_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(answer(407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(UnreachableError, match=r"proxy refuses to connect .* HTTPS_PROXY and NO_PROXY"):
-            GateClient("https://gate.example", None, retry_seconds=30).request("GET", "/x")
+            Client("https://gate.example", None, retry_seconds=30).request("GET", "/x")
     assert len(proxy.requests) == 1
 
 
-def test_a_proxy_of_an_unknown_kind_gives_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With exit code 2."""
+def test_a_proxy_of_an_unknown_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is sent."""
     monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy.example")
-    done = CliRunner().invoke(main, ["list", "--url", "https://gate.example"])
-    assert done.exit_code == 2
-    assert done.output.startswith("Error: the proxy of HTTPS_PROXY")
+    with pytest.raises(ConfigurationError, match="the proxy of HTTPS_PROXY"):
+        Client("https://gate.example")

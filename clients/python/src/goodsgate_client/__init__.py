@@ -1,0 +1,61 @@
+"""Client of Goodsgate: submits feeds, waits for them, and reads what happened to each record.
+
+    from goodsgate_client import Client
+
+    with Client("https://gate.example", key) as client:
+        batch = client.wait(client.submit_file("products.csv"))
+        for issue in client.issues(batch):
+            print(issue.source_row, issue.code, issue.message)
+
+`AsyncClient` has the same methods for asyncio.
+"""
+
+from goodsgate_client._async.client import AsyncClient
+from goodsgate_client._async.pages import AsyncPages
+from goodsgate_client._sync.client import Client
+from goodsgate_client._sync.pages import Pages
+from goodsgate_client.codes import IssueCode, RefusalCode
+from goodsgate_client.errors import (
+    CertificateError,
+    ConfigurationError,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    GoodsgateError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+    ResponseError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from goodsgate_client.models import (
+    Batch,
+    Counts,
+    FixMatch,
+    Issue,
+    IssueGroup,
+    Item,
+    Page,
+    Progress,
+    ReadingDecision,
+    RecordResult,
+    SuggestionGroup,
+    Suggestions,
+    Withheld,
+)
+from goodsgate_client.options import SubmitOptions
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncClient", "AsyncPages", "Batch", "CertificateError", "Client", "ConfigurationError", "ConflictError", "Counts",
+    "FixMatch", "ForbiddenError", "GoneError", "GoodsgateError", "InvalidRequestError", "Issue", "IssueCode",
+    "IssueGroup", "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError", "ReadingDecision",
+    "RecordResult", "RefusalCode", "RefusedError", "ResponseError", "SubmitOptions", "SuggestionGroup", "Suggestions",
+    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError", "WaitTimeoutError", "Withheld",
+]

@@ -1,0 +1,280 @@
+"""The client of a gate."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, closing
+from pathlib import Path
+from typing import IO, Any, Unpack
+from urllib.parse import quote
+
+import httpx
+
+from goodsgate_client._async.downloads import read_records, save_download, spool_download
+from goodsgate_client._async.pages import AsyncPages
+from goodsgate_client._async.session import AsyncSession, OnRetry
+from goodsgate_client.models import Batch, Document, FixMatch, Issue, Item, RecordResult, Suggestions
+from goodsgate_client.options import Kind, SubmitOptions, query_of
+from goodsgate_client.sources import FileInput, Record, Source, open_source, record_source
+
+OnBytes = Callable[[int], None]
+"""Called while a file is sent, with the number of its bytes that were read."""
+
+
+class AsyncClient(AsyncSession):
+    """Client of a gate with the key of one merchant.
+
+    Methods that take a batch accept a `Batch` or its id. What has no method is called by `request`.
+    """
+
+    # -- submissions --------------------------------------------------------------------------------------------------
+
+    async def submit_file(
+        self, file: FileInput, *, idempotency_key: str | None = None, on_bytes: OnBytes | None = None,
+        on_retry: OnRetry | None = None, **options: Unpack[SubmitOptions],
+    ) -> Batch:
+        """Submit a file of any length and return the accepted batch. Raises RefusedError, UnreachableError.
+
+        The file is streamed. If the connection is lost, it is sent again with the same idempotency key, so that it is
+        applied once. Give a key of your own to repeat a whole run of your program.
+        """
+        with open_source(file) as source:
+            sent = {"label": source.label or None, **options}
+            return await self._upload(
+                "/v1/batches", source, sent, idempotency_key=idempotency_key, on_bytes=on_bytes, on_retry=on_retry
+            )
+
+    async def submit_records(
+        self, records: Iterable[Record] | AsyncIterable[Record], *, idempotency_key: str | None = None,
+        on_bytes: OnBytes | None = None, on_retry: OnRetry | None = None, **options: Unpack[SubmitOptions],
+    ) -> Batch:
+        """Submit records of an iterable of any length and return the accepted batch.
+
+        They are encoded while they are sent, and kept in a temporary file until the gate has accepted them. If the
+        iterable raises an exception, nothing is submitted, and the exception is raised.
+        """
+        with closing(record_source(records)) as source:
+            return await self._upload(
+                "/v1/batches", source, {**options, "format": "ndjson"}, idempotency_key=idempotency_key,
+                on_bytes=on_bytes, on_retry=on_retry,
+            )
+
+    async def inspect_file(self, file: FileInput, **options: Unpack[SubmitOptions]) -> Document:
+        """Return how a file would be read and what its first records would become. Nothing is stored."""
+        with open_source(file) as source:
+            params = query_of({"label": source.label or None, **options})
+            return await self.request("POST", "/v1/inspect", body=source, params=params)
+
+    async def _upload(
+        self, path: str, source: Source, options: dict[str, Any], *, idempotency_key: str | None,
+        on_bytes: OnBytes | None = None, on_retry: OnRetry | None,
+    ) -> Batch:
+        source.on_bytes = on_bytes
+        document = await self.request(
+            "POST", path, body=source, params=query_of(options), idempotency_key=idempotency_key, on_retry=on_retry
+        )
+        return Batch.from_document(document)
+
+    # -- batches ------------------------------------------------------------------------------------------------------
+
+    async def batch(self, batch: Batch | str) -> Batch:
+        """Return the current state of a batch. Raises NotFoundError."""
+        return Batch.from_document(await self.request("GET", _path(batch)))
+
+    def batches(
+        self, *, state: str | None = None, outcome: str | None = None, kind: Kind | None = None,
+        collection: str | None = None, search: str | None = None, page_rows: int | None = None,
+    ) -> AsyncPages[Batch]:
+        """Return the batches, newest first; `search` is text in the label or the start of the id."""
+        params = query_of({
+            "state": state, "outcome": outcome, "kind": kind, "collection": collection, "q": search,
+            "limit": page_rows,
+        })
+        return AsyncPages(self, "/v1/batches", params, name="batches", model=Batch)
+
+    async def follow(
+        self, batch: Batch | str, *, timeout_seconds: float | None = None, on_retry: OnRetry | None = None
+    ) -> AsyncGenerator[Batch, None]:
+        """Yield the batch whenever it has changed, until it has ended. Raises WaitTimeoutError."""
+        watching = self.watch(_path(batch), timeout_seconds=timeout_seconds, on_retry=on_retry)
+        async with aclosing(watching) as documents:
+            async for document in documents:
+                current = Batch.from_document(document)
+                yield current
+                if current.has_ended:
+                    return
+
+    async def wait(
+        self, batch: Batch | str, *, timeout_seconds: float | None = None,
+        on_progress: Callable[[Batch], None] | None = None, on_retry: OnRetry | None = None,
+    ) -> Batch:
+        """Wait until a batch has ended and return it. Raises WaitTimeoutError.
+
+        The gate's events are read as long as they arrive; otherwise the batch is polled.
+        """
+        following = self.follow(batch, timeout_seconds=timeout_seconds, on_retry=on_retry)
+        async with aclosing(following) as states:
+            async for current in states:
+                if on_progress:
+                    on_progress(current)
+        return current
+
+    def issues(
+        self, batch: Batch | str, *, code: str | None = None, severity: str | None = None,
+        after_record: int | None = None, page_records: int | None = None,
+    ) -> AsyncPages[Issue]:
+        """Return the issues of a batch in the order of its records."""
+        params = query_of({"code": code, "severity": severity, "after": after_record, "limit": page_records})
+        return AsyncPages(self, f"{_path(batch)}/issues", params, name="issues", model=Issue)
+
+    def results(
+        self, batch: Batch | str, *, result: str | None = None, after_record: int | None = None,
+        page_records: int | None = None,
+    ) -> AsyncPages[RecordResult]:
+        """Return what became of each record, in the order of the records."""
+        params = query_of({"result": result, "after": after_record, "limit": page_records})
+        return AsyncPages(self, f"{_path(batch)}/results", params, name="results", model=RecordResult)
+
+    # -- corrections --------------------------------------------------------------------------------------------------
+
+    async def save_report(
+        self, batch: Batch | str, file: str | Path | None = None, *, only: str = "rejected", format: str | None = None,
+        raw: bool | None = None,
+    ) -> Path:
+        """Save the rejected records, or `all`, in the submitter's own columns with their issues; return the path.
+
+        By default the file is named by the gate and has the format of the submission. It is saved whole or not at all.
+        """
+        params = query_of({"only": only, "format": format, "raw": raw})
+        return await self.save(f"{_path(batch)}/report", file, params=params, default=f"{_id(batch)}-{only}")
+
+    async def report_records(self, batch: Batch | str, *, only: str = "rejected") -> AsyncIterator[Document]:
+        """Yield the rejected records, or `all`, as they were submitted, with `_row`, `_codes` and `_messages`."""
+        with await self._report(batch, only) as report:
+            for record in read_records(report):
+                yield record
+
+    async def _report(self, batch: Batch | str, only: str) -> IO[bytes]:
+        params = {"only": only, "format": "ndjson"}
+        return await self.download(f"{_path(batch)}/report", spool_download, params=params)
+
+    async def preview_fix(
+        self, batch: Batch | str, file: FileInput, *, format: str | None = None, encoding: str | None = None
+    ) -> FixMatch:
+        """Return how many rejected records a corrected report would replace. Nothing is stored."""
+        with open_source(file) as source:
+            params = query_of({"format": format or source.format, "encoding": encoding})
+            document = await self.request("POST", f"{_path(batch)}/fix/preview", body=source, params=params)
+        return FixMatch.from_document(document)
+
+    async def fix_file(
+        self, batch: Batch | str, file: FileInput, *, format: str | None = None, encoding: str | None = None,
+        new_records: bool | None = None, idempotency_key: str | None = None, on_bytes: OnBytes | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> Batch:
+        """Send a corrected report back to its batch and return the batch, which is processed again."""
+        with open_source(file) as source:
+            sent = {"format": format or source.format, "encoding": encoding, "new_records": new_records}
+            return await self._upload(
+                f"{_path(batch)}/fix", source, sent, idempotency_key=idempotency_key, on_bytes=on_bytes,
+                on_retry=on_retry,
+            )
+
+    async def fix_records(
+        self, batch: Batch | str, records: Iterable[Record] | AsyncIterable[Record], *,
+        idempotency_key: str | None = None, on_retry: OnRetry | None = None,
+    ) -> Batch:
+        """Send corrected records, each with the `_row` of the record that it replaces, and return the batch."""
+        with closing(record_source(records)) as source:
+            return await self._upload(
+                f"{_path(batch)}/fix", source, {"format": "ndjson"}, idempotency_key=idempotency_key, on_retry=on_retry
+            )
+
+    async def correct(
+        self, batch: Batch | str, correct: Callable[[Document], Record | None], *, on_retry: OnRetry | None = None
+    ) -> Batch:
+        """Pass each rejected record to `correct`, send back what it returns, and return the batch.
+
+        A record has the members of the submission and `_row`, `_codes` and `_messages`; numbers with a fraction are
+        `Decimal`. `correct` returns it corrected, with its `_row`, or None to leave it rejected.
+        """
+        with await self._report(batch, "rejected") as report:
+            corrected = (record for each in read_records(report) if (record := correct(each)) is not None)
+            return await self.fix_records(batch, corrected, on_retry=on_retry)
+
+    async def suggestions(self, batch: Batch | str) -> Suggestions:
+        """Return the suggestions for rejected records by issue code and field."""
+        return Suggestions.from_document(await self.request("GET", f"{_path(batch)}/suggestions"))
+
+    async def accept_suggestions(self, batch: Batch | str, *, code: str, field: str) -> Batch:
+        """Put the suggestions of an issue code and field in place of the rejected values; return the batch."""
+        document = await self.request("POST", f"{_path(batch)}/suggestions", json={"code": code, "field": field})
+        return Batch.from_document(document)
+
+    async def retry(self, batch: Batch | str) -> Batch:
+        """Process the rejected records again, for example after reference data was loaded; return the batch."""
+        return Batch.from_document(await self.request("POST", f"{_path(batch)}/retry"))
+
+    async def cancel(self, batch: Batch | str) -> Batch:
+        """Cancel a batch. Changes already applied stay."""
+        return Batch.from_document(await self.request("POST", f"{_path(batch)}/cancel"))
+
+    async def confirm(self, batch: Batch | str, *, deletions: int) -> Batch:
+        """Confirm the withheld deletions of a full feed, whose number must still be right; return the batch."""
+        return Batch.from_document(
+            await self.request("POST", f"{_path(batch)}/confirm", json={"deletions": deletions})
+        )
+
+    # -- catalogue and reference data ---------------------------------------------------------------------------------
+
+    def items(
+        self, collection: str = "products", *, kind: Kind | None = None, prefix: str | None = None,
+        item_group_id: str | None = None, page_rows: int | None = None,
+    ) -> AsyncPages[Item]:
+        """Return the items of a collection, ordered by key."""
+        params = query_of({"kind": kind, "prefix": prefix, "item_group_id": item_group_id, "limit": page_rows})
+        return AsyncPages(self, f"/v1/collections/{quote(collection, '')}/items", params, name="items", model=Item)
+
+    async def item(self, key: str, collection: str = "products", *, kind: Kind | None = None) -> Item:
+        """Return an item. Raises NotFoundError."""
+        path = f"/v1/collections/{quote(collection, '')}/items/{quote(key, '')}"
+        return Item.from_document(await self.request("GET", path, params=query_of({"kind": kind})))
+
+    async def save_export(
+        self, file: str | Path | None = None, collection: str = "products", *, kind: Kind | None = None,
+        format: str | None = None, profile: str | None = None, after: str | None = None,
+    ) -> Path:
+        """Save a collection as a file and return the path; `profile` writes the columns of another system."""
+        params = query_of({"kind": kind, "format": format, "profile": profile, "after": after})
+        path = f"/v1/collections/{quote(collection, '')}/export"
+        return await self.save(path, file, params=params, default=f"{collection}-{kind or 'product'}")
+
+    async def load_reference(
+        self, kind: str, file: FileInput, *, replace: bool | None = None, format: str | None = None
+    ) -> Document:
+        """Load entries of a kind of reference data from a file, all or none."""
+        with open_source(file) as source:
+            params = query_of({"replace": replace, "format": format or source.format})
+            return await self.request("PUT", f"/v1/reference/{quote(kind, '')}", body=source, params=params)
+
+    async def save(
+        self, path: str, file: str | Path | None, *, params: dict[str, str], default: str,
+        on_response: Callable[[httpx.Response], None] | None = None,
+    ) -> Path:
+        """Save what the gate sends for a path as a whole or not at all, and return the path of the file.
+
+        Without `file`, the gate names it, or it is named `default`.
+        """
+
+        async def consume(response: httpx.Response) -> Path:
+            if on_response:
+                on_response(response)
+            return await save_download(response, file, default=default)
+
+        return await self.download(path, consume, params=params)
+
+
+def _id(batch: Batch | str) -> str:
+    return batch.id if isinstance(batch, Batch) else batch
+
+
+def _path(batch: Batch | str) -> str:
+    return f"/v1/batches/{quote(_id(batch), '')}"

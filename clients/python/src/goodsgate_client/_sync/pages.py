@@ -1,0 +1,34 @@
+# Generated from _async/pages.py by clients/python/generate.py.
+"""Lists that a gate returns in pages."""
+
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+from goodsgate_client._sync.session import Session
+from goodsgate_client.models import Model, Page
+
+M = TypeVar("M", bound=Model)
+
+
+class Pages(Generic[M]):
+    """The rows of a list, which are fetched page by page while they are read."""
+
+    def __init__(self, session: Session, path: str, params: dict[str, Any], *, name: str, model: type[M]) -> None:
+        """Send nothing yet; `name` is the member of the answer that holds the rows."""
+        self._session, self._path, self._params = session, path, params
+        self._name, self._model = name, model
+
+    def __iter__(self) -> Iterator[M]:
+        for page in self.pages():
+            for row in page.rows:
+                yield row
+
+    def pages(self) -> Iterator[Page[M]]:
+        """Yield the pages."""
+        path: str | None = self._path
+        params: dict[str, Any] | None = self._params
+        while path:
+            document = self._session.request("GET", path, params=params)
+            rows = [self._model.from_document(row) for row in document[self._name]]
+            yield Page(rows=rows, next=document["next"])
+            path, params = document["next"], None  # the link holds the parameters

@@ -1,0 +1,221 @@
+"""What a gate answers. Members that a model does not name are ignored, so that a newer gate can add some."""
+
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar
+
+import msgspec
+
+Document = dict[str, Any]
+"""A JSON object as it was received."""
+T = TypeVar("T")
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON object with typed members."""
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Return the model of a document. Raises msgspec.ValidationError."""
+        return msgspec.convert(document, cls)
+
+
+class Counts(Model, frozen=True, kw_only=True):
+    """How many records have which result; when the batch has ended, `total` is `accounted`."""
+
+    total: int | None = None
+    """None until the submission was read to its end."""
+    accounted: int = 0
+    warned: int = 0
+    """Records that were not rejected and have issues."""
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    superseded: int = 0
+    merged: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+
+
+class Progress(Model, frozen=True, kw_only=True):
+    """How much of a batch was processed."""
+
+    share: float
+    """From 0 to 1."""
+    records: int
+    bytes_done: int
+    bytes_total: int
+
+
+class ReadingDecision(Model, frozen=True, kw_only=True):
+    """What was inferred or given about how the content is read: encoding, delimiter and so on."""
+
+    what: str
+    value: str
+    how: str
+    """`given`, `saved`, `detected` or `default`."""
+    confidence: float | None = None
+
+
+class Withheld(Model, frozen=True, kw_only=True):
+    """Deletions of a full feed that wait for `confirm`."""
+
+    deletions: int
+    items: int
+    reason: str = ""
+
+
+class ValueCount(Model, frozen=True, kw_only=True):
+    """A value that was received, and how often."""
+
+    value: str
+    count: int
+
+
+class IssueGroup(Model, frozen=True, kw_only=True):
+    """Issues of one code and field."""
+
+    code: str
+    severity: str
+    field: str
+    count: int
+    message: str
+    remedy: str = ""
+    """What to do about it."""
+    top: list[ValueCount] = []
+    """The most frequent values."""
+    docs: str = ""
+
+
+class Batch(Model, frozen=True, kw_only=True):
+    """A submission: its state, its counts, and the groups of its issues."""
+
+    id: str
+    kind: str
+    collection: str
+    label: str
+    state: str
+    """`receiving`, `queued`, `working`, `held`, `finished`, `cancelled` or `broken`."""
+    outcome: str | None
+    """`clean`, `partial` or `rejected`; None until the batch has ended."""
+    counts: Counts
+    progress: Progress
+    position: int | None = None
+    """Batches ahead of it in the queue."""
+    rounds: int = 1
+    format: str | None = None
+    withheld: Withheld | None = None
+    reading: list[ReadingDecision] = []
+    received_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    records_per_second: float | None = None
+    issues: list[IssueGroup] = []
+    """Most frequent first; empty in a list of batches."""
+    raw: Document = {}
+    """The whole document, also with members that this version of the client does not know."""
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Return a batch that has its document. Raises msgspec.ValidationError."""
+        return msgspec.convert({**document, "raw": document}, cls)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it, unless it is fixed, retried or confirmed."""
+        return self.state in ENDED_STATES
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every record was accepted and no deletion waits."""
+        return self.state == "finished" and self.outcome == "clean" and self.withheld is None
+
+
+ENDED_STATES = frozenset({"finished", "cancelled", "broken"})
+
+
+class Issue(Model, frozen=True, kw_only=True):
+    """What is wrong with one field of one record, or with the file."""
+
+    record: int
+    """Number of the record; 0 is the file as a whole."""
+    source_row: int = 0
+    """Line or row in the file; 0 for none."""
+    key: str | None = None
+    result: str | None = None
+    code: str
+    """An `IssueCode`, or one of a newer gate."""
+    severity: str
+    path: str
+    column: str | None = None
+    """The submitter's own column, if it differs from the path."""
+    value: str | None = None
+    expected: str | None = None
+    suggestion: str | None = None
+    message: str
+    docs: str = ""
+
+
+class RecordResult(Model, frozen=True, kw_only=True):
+    """What became of one record: `created`, `updated`, `unchanged`, `rejected` and so on."""
+
+    record: int
+    key: str | None
+    result: str
+
+
+class Item(Model, frozen=True, kw_only=True):
+    """An item of the catalogue."""
+
+    key: str
+    sku: str
+    location: str | None = None
+    kind: str
+    collection: str
+    version: int | None = None
+    batch: str
+    """The batch that last wrote it."""
+    written_at: datetime
+    record: Document
+
+
+class FixMatch(Model, frozen=True, kw_only=True):
+    """How the records of a fix match the rejected records of a batch."""
+
+    records: int
+    replacing: int
+    unmatched: int
+    without_row: int
+
+
+class SuggestionExample(Model, frozen=True, kw_only=True):
+    """A value and what is suggested instead."""
+
+    value: str | None
+    suggestion: str
+
+
+class SuggestionGroup(Model, frozen=True, kw_only=True):
+    """Suggestions of one issue code and field."""
+
+    code: str
+    field: str
+    records: int
+    """Rejected records that accepting would change."""
+    examples: list[SuggestionExample]
+
+
+class Suggestions(Model, frozen=True, kw_only=True):
+    """All suggestions of a batch."""
+
+    suggestions: list[SuggestionGroup]
+    complete: bool
+    """Whether all rejected records were read; if not, the numbers are lower bounds."""
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A page of a list."""
+
+    rows: list[T]
+    next: str | None
+    """Path of the next page; None on the last one."""
