@@ -2,7 +2,7 @@
 
 import pytest
 
-from goodsgate.engine.record_merge import merge
+from goodsgate.engine.field_merge import merge
 from goodsgate.model.batch import Duplicates, Kind, Outcome, Result, State, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.versions import plain_version

@@ -12,11 +12,13 @@ from typing import TypeVar
 import msgspec
 
 from goodsgate.engine.catalogue_view import CatalogueView
-from goodsgate.engine.record_merge import MergedRecord, RecordMerger, decode_members, version_issue, versions_of
+from goodsgate.engine.field_merge import decode_members
+from goodsgate.engine.record_merge import MergedRecord, RecordMerger, version_issue, versions_of
 from goodsgate.engine.unknown_skus import report_unknown_skus
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Verb
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, display_key
+from goodsgate.model.field_state import NO_LOCKS, field_state
 from goodsgate.model.issue import Issue, Severity, has_error, issue
 from goodsgate.model.versions import is_older, is_time, version_text
 
@@ -222,19 +224,22 @@ class _Application:
             document, digest, versions = merged.document, merged.digest, merged.versions
             if self._adds_error(at, merged):
                 return REJECTED
+            if merged.lock_issues:
+                add_issues(self.issues, at, *merged.lock_issues)
         else:
             versions = versions_of(item, version, document, replaces=replaces)
         result = CREATED if not exists else UPDATED
-        if exists and item is not None and item.hash == digest:
+        if exists and item is not None and (item.hash == digest or (merged is not None and document == item.document)):
             result = SUPERSEDED if merged is not None and (merged.is_superseded or merged.older_fields) else UNCHANGED
-            if (item.version, item.group_versions) == versions:
+            if item.hash == digest and (item.version, item.group_versions) == versions:
                 return result
         elif merged is not None and merged.older_fields and version is not None:
             expected = ", ".join(merged.older_fields)
             add_issues(self.issues, at, version_issue("fields_newer", version, expected=expected))
         if not exists and key in view.case_variants:
             self._report_case_variant(at, key)
-        write = Write(key, digest, document, versions[0], group_versions=versions[1])
+        state = field_state(versions[1], merged.locks if merged is not None else NO_LOCKS)
+        write = Write(key, digest, document, versions[0], field_state=state)
         view.items[key] = view.writes[key] = write
         view.deletes.pop(key, None)
         if merged is not None:
@@ -244,7 +249,7 @@ class _Application:
     def _merge(self, at: int, item: CurrentItem | Write, *, is_stale: bool, replaces: bool) -> MergedRecord | None:
         """Merge a record into its item; None if the record replaces the item as a whole, or has the same content."""
         if replaces:
-            return self._merger.replace(at, item) if is_stale else None
+            return self._merger.replace(at, item) if is_stale or item.locks else None
         is_same = item.hash == self._checked.hashes[at]
         is_simple = self._checked.versions[at] is None or (item.group_versions is None and not is_stale)
         return None if is_same and is_simple else self._merger.merge(at, item)

@@ -88,11 +88,11 @@ def _find_changed(chunks: Sequence[CheckedChunk], items: dict[str, CurrentItem])
                 key for key, digest in zip(checked.keys, checked.hashes, strict=True) if key is not None
                 and (item := items.get(key)) is not None and item.hash is not None and item.hash != digest
             ))
-        elif any(item.version is not None for item in items.values()):
+        elif any(item.version is not None or item.field_state is not None for item in items.values()):
             changed.update(dict.fromkeys(
                 key for key, digest, version in zip(checked.keys, checked.hashes, checked.versions, strict=True)
                 if key is not None and (item := items.get(key)) is not None and item.hash not in (None, digest)
-                and item.version is not None and (version is None or is_older(version, item.version))
+                and (item.locks or (item.version is not None and (version is None or is_older(version, item.version))))
             ))
     return [*changed]
 

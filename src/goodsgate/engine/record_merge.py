@@ -7,16 +7,23 @@ from typing import NamedTuple
 
 import msgspec
 
+from goodsgate.engine.field_merge import (
+    Combined,
+    Members,
+    Versions,
+    combine,
+    combine_beneath_locks,
+    decode_members,
+    edit_fields,
+)
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import Policy, Verb
-from goodsgate.model.catalogue import CurrentItem, Write, digest_of
+from goodsgate.model.catalogue import CurrentItem, Write, item_digest
+from goodsgate.model.field_state import Locks
 from goodsgate.model.issue import Issue, has_error, issue, truncate_value
 from goodsgate.model.versions import (
     EVERY_GROUP,
-    GROUPS,
-    group_of,
     groups_of,
-    is_older,
     is_time,
     read_group_versions,
     version_text,
@@ -27,12 +34,6 @@ MERGED_RECORDS = 256
 """Records that are merged into items and checked at once."""
 MERGED_BYTES = 1024 * 1024
 """Size of the documents from which fewer are."""
-
-Members = dict[str, msgspec.Raw]
-decode_members = msgspec.json.Decoder(Members).decode
-
-Versions = tuple[int | None, str | None]
-"""Version and group versions of an item, as they are stored."""
 
 
 class MergedRecord(NamedTuple):
@@ -49,6 +50,10 @@ class MergedRecord(NamedTuple):
     """Fields of the record that were left out: the item has newer values, and other ones."""
     is_superseded: bool
     """Every field of the record was left out."""
+    locks: Locks
+    """Locks of the item after the record."""
+    lock_issues: list[Issue]
+    """What became of the edited fields of the item that the record names."""
 
 
 class RecordMerger:
@@ -118,15 +123,13 @@ class RecordMerger:
         combined = []
         for at, item in updates:
             record = decode_members(checked.documents[at] if replaces else checked.patch(at))
-            combined.append(
-                _combine(item, self._members_of(at, item), record, checked.versions[at], replaces=replaces)
-            )
+            combined.append(self._combine(item, self._members_of(at, item), record, checked.versions[at], replaces))
         members = [each.members for each in combined]
         documents, digests = [], []
         for (_, item), each in zip(updates, combined, strict=True):
             is_kept = each.is_superseded and not replaces
             documents.append(item.document or b"" if is_kept else msgspec.json.encode(each.members))
-            digests.append(item.hash or b"" if is_kept else digest_of(documents[-1]))
+            digests.append(item.hash or b"" if is_kept else item_digest(documents[-1], each.locks))
         # What is held is not checked again, nor is a record that has everything that its item has.
         changed = [
             n for n, (at, item) in enumerate(updates)
@@ -136,14 +139,24 @@ class RecordMerger:
         issues = {changed[n]: found for n, found in result.issues.items()}
         for n, document in result.canonical.items():
             at = changed[n]
-            documents[at], members[at], digests[at] = document, decode_members(document), digest_of(document)
+            documents[at], members[at] = document, decode_members(document)
+            digests[at] = item_digest(document, combined[at].locks)
         return [
             MergedRecord(
                 item, members[n], documents[n], digests[n], issues.get(n, []), each.versions, each.older_fields,
-                each.is_superseded,
+                each.is_superseded, each.locks, each.lock_issues,
             )
             for n, ((_, item), each) in enumerate(zip(updates, combined, strict=True))
         ]
+
+    def _combine(self, item: CurrentItem | Write, members: Members, record: Members, version: int | None,
+                 replaces: bool) -> Combined:
+        """Merge a record into the members of its item, or replace them; an edit may lock and unlock fields."""
+        if self._policy.edit is not None:
+            return edit_fields(item, members, record, unlocks=self._policy.edit == "unlock")
+        if item.field_state is None or not item.locks:
+            return combine(item, members, record, version, replaces=replaces)
+        return combine_beneath_locks(item, members, record, version, replaces=replaces)
 
     def _members_of(self, at: int, item: CurrentItem | Write) -> Members:
         if self._last is not None and self._last[0] is item:
@@ -152,56 +165,6 @@ class RecordMerger:
             return decode_members(item.document)
         # The document of an item that equals the record is not looked up.
         return decode_members(self._checked.documents[at] if item.hash == self._checked.hashes[at] else b"{}")
-
-
-class _Combined(NamedTuple):
-    """Members and versions of an item after a record; see MergedRecord."""
-
-    members: Members
-    versions: Versions
-    older_fields: list[str]
-    is_superseded: bool = False
-
-
-def _combine(item: CurrentItem | Write, members: Members, patch: Members, version: int | None, *,
-             replaces: bool) -> _Combined:
-    """Merge a record into the members of its item, or replace them, group by group."""
-    is_stale = version is not None and item.version is not None and is_older(version, item.version)
-    if not is_stale and not replaces:
-        merged = merge_members(members, patch)
-        if version is None and item.version is None:
-            return _Combined(merged, (None, None), [])
-        if version is not None and item.group_versions is None and merged.keys() == patch.keys():
-            return _Combined(merged, (version, None), [])  # the record has every field that the item has
-    before = read_group_versions(item.version, item.group_versions, held=groups_of(members))
-    groups = groups_of(patch)
-    covered = GROUPS if replaces else groups
-    older = set[str]()
-    if is_stale and version is not None:
-        older = {group for group in covered if (held := before[group]) is not None and is_older(version, held)}
-        if not replaces and groups <= older:
-            return _Combined(members, (item.version, item.group_versions), [], is_superseded=True)
-    newer = {name: raw for name, raw in patch.items() if group_of(name) not in older} if older else patch
-    if replaces:
-        merged = {name: raw for name, raw in members.items() if name in newer or group_of(name) in older} | newer
-    else:
-        merged = merge_members(members, newer)
-    after = before
-    if version is not None:
-        after = {**before, **{group: version for group in covered if group not in older}}
-    left_out = {name: raw for name, raw in patch.items() if name not in newer} if older else {}
-    return _Combined(
-        merged, write_group_versions(after, held=groups_of(merged)), _differing(members, left_out),
-        is_stale and groups <= older,
-    )
-
-
-def _differing(members: Members, patch: Members) -> list[str]:
-    """Return the names of the members that would change if a patch were merged into them."""
-    if not patch:
-        return []
-    merged = merge_members(members, patch)
-    return [name for name in patch if bytes(merged.get(name, b"")) != bytes(members.get(name, b""))]
 
 
 def versions_of(item: CurrentItem | Write | None, version: int | None, document: bytes, *, replaces: bool) -> Versions:
@@ -228,23 +191,3 @@ def version_issue(code: str, version: int, *, expected: str) -> Issue:
     """Return an issue of the member that gives a record its version."""
     name = "observed_at" if is_time(version) else "version_number"
     return issue(code, f"/{name}", value=version_text(version), expected=truncate_value(expected))
-
-
-def merge(document: bytes, patch: bytes) -> bytes:
-    """Return a document after a JSON Merge Patch (RFC 7396); members that the patch does not name stay as they are."""
-    return msgspec.json.encode(merge_members(decode_members(document), decode_members(patch)))
-
-
-def merge_members(document: Members, patch: Members) -> Members:
-    """Return the members of a document after a JSON Merge Patch."""
-    members = document.copy()
-    for name, value in patch.items():
-        raw = bytes(value)
-        if raw == b"null":
-            members.pop(name, None)
-        elif raw[:1] == b"{":
-            target = bytes(members[name]) if name in members else b"{}"
-            members[name] = msgspec.Raw(merge(target if target[:1] == b"{" else b"{}", raw))
-        else:
-            members[name] = value
-    return members

@@ -11,9 +11,10 @@ from enum import StrEnum
 import msgspec
 
 from goodsgate.engine.document_merge import decode
-from goodsgate.engine.record_merge import merge
+from goodsgate.engine.field_merge import merge
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.catalogue import digest_of, display_key
+from goodsgate.model.catalogue import digest_of, display_key, item_digest
+from goodsgate.model.field_state import locks_in
 from goodsgate.rules.quantities import whole_value
 from goodsgate.store.contract import StockChange, StockLevels, Store
 
@@ -149,7 +150,10 @@ def _apply_movement(movement: StockMovement, stock: StockLevels, state: OrderSta
         if level.stock is not None and level.stock != before[key].stock
     }
     return StockChange(
-        documents={key: (document, digest_of(document)) for key, document in documents.items()},
+        documents={
+            key: (document, item_digest(document, locks_in(stock.field_states.get(key))))
+            for key, document in documents.items()
+        },
         reserved={key: level.reserved for key, level in after.items() if level.reserved != before[key].reserved},
         order_state=msgspec.json.encode(state), order_closed=_is_closed(state),
     ), after

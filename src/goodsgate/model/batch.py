@@ -165,6 +165,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Records with a schema are those of a protocol: they are JSON, and so UTF-8 whatever they look like (RFC 8259).
     """
+    edit: Literal["lock", "unlock"] | None = None
+    """Whether the records are edits of a person: their fields are locked, or given back the values of the supplier."""
     update_creates: bool = False
     """Whether an update of a record with a schema creates a missing item."""
     start: Literal["now", "held"] = "now"

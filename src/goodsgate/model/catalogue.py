@@ -12,6 +12,7 @@ import xxhash
 from msgspec import Meta
 
 from goodsgate.model.batch import Kind
+from goodsgate.model.field_state import Locks, group_versions_in, lock_bytes, locks_in
 
 MerchantId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
 OneLine = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
@@ -40,6 +41,12 @@ def display_key(key: str | None, /) -> str | None:
 digest_of: Callable[[bytes], bytes] = xxhash.xxh3_128_digest
 """16 bytes by which a document is recognized as the current one; no defence against a merchant who forges its own."""
 
+
+def item_digest(document: bytes, locks: Locks) -> bytes:
+    """Return the hash of an item; with locks it is that of no record, so that every record looks at the locks."""
+    return digest_of(document + lock_bytes(locks)) if locks else digest_of(document)
+
+
 IndexEntry = tuple[str, str]
 """A name and a value by which items of a collection can be found: ``("slug", "trail-runner")``."""
 
@@ -53,10 +60,20 @@ class CurrentItem(msgspec.Struct, frozen=True):
     """See `versions`."""
     document: bytes | None = None
     """Set only if documents were requested."""
-    group_versions: str | None = None
-    """See `versions.read_group_versions`; None for nearly all items."""
+    field_state: str | None = None
+    """See `model.field_state`; None for nearly all items."""
     index_entries: tuple[IndexEntry, ...] = ()
     """Set only if documents were requested; sorted."""
+
+    @property
+    def group_versions(self) -> str | None:
+        """See `versions.read_group_versions`."""
+        return group_versions_in(self.field_state)
+
+    @property
+    def locks(self) -> Locks:
+        """Locks of the fields that a person has edited."""
+        return locks_in(self.field_state)
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,13 +85,23 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
     """JSON with Goodsgate's field names; unknown members byte for byte as received."""
     version: int | None
-    group_versions: str | None = None
-    """See `versions.read_group_versions`."""
+    field_state: str | None = None
+    """See `model.field_state`."""
     batch: str
     """The batch that last wrote it."""
     written_at: datetime
     index_entries: tuple[IndexEntry, ...] = ()
     """Set only if a single item was requested."""
+
+    @property
+    def group_versions(self) -> str | None:
+        """See `versions.read_group_versions`."""
+        return group_versions_in(self.field_state)
+
+    @property
+    def locks(self) -> Locks:
+        """Locks of the fields that a person has edited."""
+        return locks_in(self.field_state)
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -86,8 +113,18 @@ class Write(msgspec.Struct, frozen=True):
     version: int | None
     index_entries: tuple[IndexEntry, ...] = ()
     """All index entries of the item after the write."""
-    group_versions: str | None = None
-    """Only with a version."""
+    field_state: str | None = None
+    """See `model.field_state`; group versions only with a version."""
+
+    @property
+    def group_versions(self) -> str | None:
+        """See `versions.read_group_versions`."""
+        return group_versions_in(self.field_state)
+
+    @property
+    def locks(self) -> Locks:
+        """Locks of the fields that a person has edited."""
+        return locks_in(self.field_state)
 
 
 class Writes(Sequence[Write]):

@@ -312,6 +312,8 @@ CODES: dict[str, Code] = {
         "Applied in part: {field} {value} is older than what the item has of these fields, which stay as they are: "
         "{expected}."
     ),
+    "field_kept": _warning("{field} was edited and stays as it is, {expected}; the record still has {value}."),
+    "edit_replaced": _warning("{field} is new, {value}; it replaces the edited value, {expected}."),
     "version_kind_differs": _error(
         '{field} "{value}" cannot be compared with the version that the item has: {expected}.'
     ),

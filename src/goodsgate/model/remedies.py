@@ -199,6 +199,8 @@ REMEDIES: dict[str, str] = {
     "duplicate_in_batch": "Send each key once, or say with the option `duplicates` what becomes of later records.",
     "item_newer": "Check the item: it holds what came later. Submit the record in a new batch if it is still wanted.",
     "fields_newer": "Check the item: it holds what is newer. Submit these fields with a newer version if need be.",
+    "field_kept": "Nothing, if the edit is meant. Otherwise unlock the field, or submit a new value.",
+    "edit_replaced": "Nothing, if the new value is right. Otherwise edit the field again.",
     "version_kind_differs": (
         "Send the kind of version that the item has. To change the kind, submit complete records with `--replace`, or "
         "`?replace=true` over HTTP."

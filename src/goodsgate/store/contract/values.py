@@ -225,6 +225,8 @@ class StockLevels(msgspec.Struct, frozen=True, kw_only=True):
 
     documents: dict[str, bytes] = {}
     """Key → document, of the keys that have an item."""
+    field_states: dict[str, str] = {}
+    """Key → field state, of the items that have one; see `model.field_state`."""
     reserved: dict[str, int] = {}
     """Key → amount that all orders together have reserved, if any; the item may be deleted."""
     order_state: bytes | None = None

@@ -267,7 +267,7 @@ class _CommitWriter:
         """Write items, results and findings; a cached lookup has all items of its keys."""
         db = self._db
         new: list[ItemRows] = []
-        changed, with_groups = list[ItemRows](), list[ItemRows]()
+        changed, with_state = list[ItemRows](), list[ItemRows]()
         for name, collection in self._collections.items():
             keys = collection.keys
             if not keys:
@@ -281,16 +281,16 @@ class _CommitWriter:
             else:
                 named = {"merchant": self._number, "collection": collection.number, "keys": sorted_keys(keys)}
                 live = dict(db.rows("live_keys", named))
-            self._sort_items(collection, live, new, changed, with_groups)
+            self._sort_items(collection, live, new, changed, with_state)
         if new or changed or self._findings.rows:
             db.cursor.execute("SET LOCAL ROLE NONE")
             if new:
                 copy_rows(db, "copy_items", new)
             self._findings.copy(db)
             db.cursor.execute(f"SET LOCAL ROLE {ROLE}")
-        if changed or with_groups:
+        if changed or with_state:
             db.change("create_staged_items")
-            for statement, rows in (("copy_staged_items", changed), ("copy_staged_items_with_groups", with_groups)):
+            for statement, rows in (("copy_staged_items", changed), ("copy_staged_items_with_state", with_state)):
                 if rows:
                     copy_rows(db, statement, rows)
             db.change("write_items", {"merchant": self._number})
@@ -304,7 +304,7 @@ class _CommitWriter:
         self._findings.merge_counts(db)
 
     def _sort_items(self, collection: CollectionWrites, live: dict[str, bool], new: list[ItemRows],
-                    changed: list[ItemRows], with_groups: list[ItemRows]) -> None:
+                    changed: list[ItemRows], with_state: list[ItemRows]) -> None:
         """Sort the writes of a collection into new, changed and other rows, delete items, and count them.
 
         `live` are the existing rows by key, and whether each is live or a tombstone.
@@ -324,17 +324,17 @@ class _CommitWriter:
         lost = sum(live.get(key, False) for key in collection.deletes)
         replaced = sum(map(live.__getitem__, live.keys() & collection.writes.keys()))
         change = len(collection.writes) - replaced - lost
-        grouped = {key for key, write in collection.writes.items() if write.group_versions is not None}
+        stateful = {key for key, write in collection.writes.items() if write.field_state is not None}
         # In the order of the index: neighbours share pages.
-        keys = sorted(written.keys() - grouped) if grouped else sorted(written)
+        keys = sorted(written.keys() - stateful) if stateful else sorted(written)
         for rows, own in (
             (new, [key for key in keys if key not in live] if live else keys),
             (changed, [key for key in keys if key in live] if live else []),
-            (with_groups, sorted(grouped)),
+            (with_state, sorted(stateful)),
         ):
             if own:
                 items, stamps = [written[key] for key in own], collection.stamps_of(own)
-                rows.append(rows_of(head, items, stamps, with_groups=rows is with_groups))
+                rows.append(rows_of(head, items, stamps, with_state=rows is with_state))
         tombstone_at = collection.tombstone_at if len(written) > len(collection.writes) else None
         if deleted:
             self._db.change("delete_items", {**named, "keys": sorted_keys(deleted)})

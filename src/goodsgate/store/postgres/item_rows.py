@@ -18,9 +18,9 @@ EIGHT = b"\0\0\0\x08"
 SIXTEEN = b"\0\0\0\x10"
 """Each column follows its length in four bytes."""
 COLUMNS = 8
-"""One more with group versions."""
+"""One more with a field state."""
 PARTS = 8
-"""The number of byte strings that a row is joined from; two more with group versions."""
+"""The number of byte strings that a row is joined from; two more with a field state."""
 LENGTHS = tuple(length.to_bytes(4, "big") for length in range(4_096))
 """The most frequent ones; a lookup is faster than a conversion."""
 
@@ -38,25 +38,25 @@ class ItemRows(NamedTuple):
     documents: Sequence[bytes | None]
     stamps: Sequence[bytes]
     """See `stamp`."""
-    group_versions: Sequence[bytes] | None = None
+    field_states: Sequence[bytes] | None = None
     """None for rows without that column."""
 
     def part(self, low: int, high: int) -> "ItemRows":
         """Return only the rows `low` to `high` (not included)."""
         versions = self.versions[low:high] if self.versions is not None else None
-        group_versions = self.group_versions[low:high] if self.group_versions is not None else None
+        field_states = self.field_states[low:high] if self.field_states is not None else None
         keys, hashes, documents = self.keys[low:high], self.hashes[low:high], self.documents[low:high]
-        return ItemRows(self.head, keys, hashes, versions, documents, self.stamps[low:high], group_versions)
+        return ItemRows(self.head, keys, hashes, versions, documents, self.stamps[low:high], field_states)
 
 
-def rows_of(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes], *, with_groups: bool = False,
+def rows_of(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes], *, with_state: bool = False,
             ) -> ItemRows:
-    """Return the rows of writes, and of deletes that leave a tombstone; `with_groups` adds the group versions."""
+    """Return the rows of writes, and of deletes that leave a tombstone; `with_state` adds the field states."""
     writes = [item if type(item) is Write else None for item in items]
     return ItemRows(
         head, [item.key for item in items], [write.hash if write is not None else None for write in writes],
         [item.version for item in items], [write.document if write is not None else None for write in writes], stamps,
-        [(write.group_versions or "").encode() for write in writes if write is not None] if with_groups else None,
+        [(write.field_state or "").encode() for write in writes if write is not None] if with_state else None,
     )
 
 
@@ -84,7 +84,7 @@ def _joined(rows: ItemRows) -> bytes:
     """Join rows column by column, which is far faster than row by row."""
     count = len(rows.keys)
     names = [*map(str.encode, rows.keys)]
-    columns, step = (COLUMNS, PARTS) if rows.group_versions is None else (COLUMNS + 1, PARTS + 2)
+    columns, step = (COLUMNS, PARTS) if rows.field_states is None else (COLUMNS + 1, PARTS + 2)
     parts = [b""] * (step * count)
     parts[0::step] = [columns.to_bytes(2, "big") + rows.head] * count
     parts[1::step] = _lengths(names)
@@ -96,9 +96,9 @@ def _joined(rows: ItemRows) -> bytes:
     parts[5::step] = rows.stamps
     parts[6::step] = _lengths(rows.documents)
     parts[7::step] = [document or b"" for document in rows.documents]
-    if rows.group_versions is not None:
-        parts[8::step] = _lengths(rows.group_versions)
-        parts[9::step] = rows.group_versions
+    if rows.field_states is not None:
+        parts[8::step] = _lengths(rows.field_states)
+        parts[9::step] = rows.field_states
     return b"".join(parts)
 
 

@@ -750,10 +750,10 @@ UPDATE collection SET has_variants = true WHERE merchant = :merchant AND id = :c
 -- Includes case variants, which the client tells apart. OFFSET 0 keeps the planner from turning the lookups around:
 -- without statistics, as after a first load, it would read the whole collection for each. With row-level security an
 -- index is used only where no function sees a row before the policy, so that `folded` is a column.
-SELECT i.key, i.hash, i.version, i.group_versions, i.batch, NULL
+SELECT i.key, i.hash, i.version, i.field_state, i.batch, NULL
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
 CROSS JOIN LATERAL (
-    SELECT key, hash, version, group_versions, batch FROM item
+    SELECT key, hash, version, field_state, batch FROM item
     WHERE merchant = :merchant AND collection = :collection AND folded = w.folded OFFSET 0
 ) i
 
@@ -767,16 +767,16 @@ SELECT count(*) FROM (
 
 -- name: current_items_between
 -- Differs because a server reads thousands of neighbours at once much faster than one by one.
-SELECT key, hash, version, group_versions, batch, NULL FROM item
+SELECT key, hash, version, field_state, batch, NULL FROM item
 WHERE merchant = :merchant AND collection = :collection AND folded BETWEEN :least AND :most ORDER BY folded
 
 -- name: changed_items_between
 -- Differs because unchanged items are not sent by the server; all other neighbours are, and each key without an item. A
 -- FULL JOIN is never done key by key, with or without statistics. The hashes are concatenated: to send an array of them
 -- costs the client more than to read the rows.
-SELECT w.value, i.key, i.hash, i.version, i.group_versions, i.batch, NULL
+SELECT w.value, i.key, i.hash, i.version, i.field_state, i.batch, NULL
 FROM (
-    SELECT key, hash, version, group_versions, batch FROM item
+    SELECT key, hash, version, field_state, batch FROM item
     WHERE merchant = :merchant AND collection = :collection AND folded BETWEEN :least AND :most OFFSET 0
 ) i FULL JOIN (
     SELECT value, substring(:hashes::bytea, 16 * ordinality::integer - 15, 16) AS hash
@@ -785,10 +785,10 @@ FROM (
 WHERE (uuid_send(i.hash) = w.hash AND i.version IS NULL AND i.batch <> :batch::uuid) IS NOT TRUE
 
 -- name: current_documents
-SELECT i.key, i.hash, i.version, i.group_versions, i.batch, i.document
+SELECT i.key, i.hash, i.version, i.field_state, i.batch, i.document
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
 CROSS JOIN LATERAL (
-    SELECT key, hash, version, group_versions, batch, document FROM item
+    SELECT key, hash, version, field_state, batch, document FROM item
     WHERE merchant = :merchant AND collection = :collection AND folded = w.folded OFFSET 0
 ) i
 
@@ -803,20 +803,20 @@ CROSS JOIN LATERAL (
 ) i
 
 -- name: items
-SELECT key, document, version, group_versions, batch, written_at FROM item
+SELECT key, document, version, field_state, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection
   AND (folded, key) > (lower(:from::text COLLATE "C"), :after::text COLLATE "C") AND hash IS NOT NULL
 ORDER BY folded, key LIMIT :limit
 
 -- name: items_by_prefix
-SELECT key, document, version, group_versions, batch, written_at FROM item
+SELECT key, document, version, field_state, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection
   AND (folded, key) > (lower(:from::text COLLATE "C"), :after::text COLLATE "C")
   AND folded < lower(:prefix::text COLLATE "C") || chr(1114111) AND starts_with(key, :prefix) AND hash IS NOT NULL
 ORDER BY folded, key LIMIT :limit
 
 -- name: item
-SELECT key, document, version, group_versions, batch, written_at FROM item
+SELECT key, document, version, field_state, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection AND folded = lower(:key::text COLLATE "C")
   AND key = :key::text COLLATE "C" AND hash IS NOT NULL
 
@@ -840,7 +840,7 @@ COPY item (merchant, collection, key, hash, version, batch, written_at, document
 -- Differs because changed rows come by a temporary table.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged (
     merchant bigint, collection bigint, key text COLLATE "C", hash uuid, version bigint, batch uuid, written_at bigint,
-    document json, group_versions text
+    document json, field_state text
 ) ON COMMIT DELETE ROWS
 
 -- name: copy_staged_items
@@ -848,21 +848,21 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged (
 -- Differs because changed rows come by a temporary table.
 COPY pg_temp.staged (merchant, collection, key, hash, version, batch, written_at, document) FROM STDIN (FORMAT binary)
 
--- name: copy_staged_items_with_groups
+-- name: copy_staged_items_with_state
 -- Every merchant: each row of COPY names its merchant.
--- Differs because changed rows come by a temporary table. Items whose groups of fields have different versions: few, so
--- that the others need not have the column.
-COPY pg_temp.staged (merchant, collection, key, hash, version, batch, written_at, document, group_versions)
+-- Differs because changed rows come by a temporary table. Items with versions of groups or with locks: few, so that
+-- the others need not have the column.
+COPY pg_temp.staged (merchant, collection, key, hash, version, batch, written_at, document, field_state)
 FROM STDIN (FORMAT binary)
 
 -- name: write_items
 -- Differs because changed rows come by a temporary table. The conflict finds each row by the index, whatever the plan.
-INSERT INTO item (merchant, collection, key, hash, version, batch, written_at, document, group_versions)
-SELECT merchant, collection, key, hash, version, batch, written_at, document, group_versions FROM pg_temp.staged
+INSERT INTO item (merchant, collection, key, hash, version, batch, written_at, document, field_state)
+SELECT merchant, collection, key, hash, version, batch, written_at, document, field_state FROM pg_temp.staged
 WHERE merchant = :merchant
 ON CONFLICT (merchant, collection, folded, key) DO UPDATE
 SET hash = excluded.hash, version = excluded.version, batch = excluded.batch, written_at = excluded.written_at,
-    document = excluded.document, group_versions = excluded.group_versions
+    document = excluded.document, field_state = excluded.field_state
 
 -- name: clear_staged_items
 -- Every merchant: a table of this transaction only.
@@ -1005,10 +1005,10 @@ CROSS JOIN LATERAL (
 ) r
 
 -- name: stock_levels
-SELECT w.value, i.document, r.amount
+SELECT w.value, i.document, i.field_state, r.amount
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
 LEFT JOIN LATERAL (
-    SELECT document FROM item
+    SELECT document, field_state FROM item
     WHERE merchant = :merchant AND collection = :collection AND folded = w.folded
           AND key = w.value COLLATE "C" OFFSET 0
 ) i ON true

@@ -71,8 +71,9 @@ def stock_has_changed(db: PostgresStatements, number: int, hashes: StockHashes) 
 def _levels(db: PostgresStatements, values: Mapping[str, object], *, order_state: bytes | None = None) -> StockLevels:
     rows = db.rows("stock_levels", values)
     return StockLevels(
-        documents={key: bytes(document) for key, document, _ in rows if document is not None},
-        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=order_state,
+        documents={key: bytes(document) for key, document, *_ in rows if document is not None},
+        reserved={key: amount for key, *_, amount in rows if amount is not None}, order_state=order_state,
+        field_states={key: state for key, _, state, _ in rows if state is not None},
     )
 
 

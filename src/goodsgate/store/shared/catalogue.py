@@ -76,8 +76,8 @@ class SqlCatalogue:
 
 
 def _item(kind: Kind, collection: str, row: Row, index_entries: tuple[IndexEntry, ...] = ()) -> Item:
-    key, document, version, group_versions, batch, written_at = row
+    key, document, version, field_state, batch, written_at = row
     return Item(
-        kind=kind, collection=collection, key=key, document=document, version=version, group_versions=group_versions,
+        kind=kind, collection=collection, key=key, document=document, version=version, field_state=field_state,
         batch=batch.hex(), written_at=timestamp(written_at), index_entries=index_entries,
     )

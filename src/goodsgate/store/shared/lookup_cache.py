@@ -30,7 +30,7 @@ class Lookup(msgspec.Struct, frozen=True):
     collection: int
     keys: set[str]
     rows: list[Row]
-    """As the statement returns them: key asked for, key of the item, hash, version, group versions, batch, document."""
+    """As the statement returns them: key asked for, key of the item, hash, version, field state, batch, document."""
     folded_keys: set[str] = set()
     """The keys without their case; used by `LookupCache`."""
     same: dict[str, bytes] = {}
@@ -59,8 +59,8 @@ class Lookup(msgspec.Struct, frozen=True):
         items = dict(zip(self.same, map(CurrentItem, self.same.values(), repeat(None)), strict=False))
         rows = [row for row in self.rows if row[0] == row[1]]
         if rows:
-            keys, _, hashes, versions, group_versions, _, documents = zip(*rows, strict=True)
-            items.update(zip(keys, map(CurrentItem, hashes, versions, documents, group_versions), strict=True))
+            keys, _, hashes, versions, field_states, _, documents = zip(*rows, strict=True)
+            items.update(zip(keys, map(CurrentItem, hashes, versions, documents, field_states), strict=True))
         return items
 
     def live_keys(self) -> dict[str, bool]:

@@ -220,11 +220,11 @@ class _CommitWriter:
         writes = sorted(collection.writes.items())
         rows = [
             (key, write.hash, write.version, write.document, batch, written_at)
-            for key, (write, batch, written_at) in writes if write.group_versions is None
+            for key, (write, batch, written_at) in writes if write.field_state is None
         ]
-        rows_with_groups = [
-            (key, write.hash, write.version, write.document, batch, written_at, write.group_versions)
-            for key, (write, batch, written_at) in writes if write.group_versions is not None
+        rows_with_state = [
+            (key, write.hash, write.version, write.document, batch, written_at, write.field_state)
+            for key, (write, batch, written_at) in writes if write.field_state is not None
         ] if len(rows) < len(writes) else []
         revived = 0
         if writes and db.value("has_tombstones", named):
@@ -234,7 +234,7 @@ class _CommitWriter:
             deleted = db.value("count_live_items", (*named, sorted_keys([*collection.deletes])))
         before = db.value("last_item") if writes else 0
         db.insert_rows("write_items", named, rows)
-        db.insert_rows("write_items_with_groups", named, rows_with_groups)
+        db.insert_rows("write_items_with_state", named, rows_with_state)
         # A new row gets the number behind the last, so the last number has grown by the number of new rows.
         created = db.value("last_item") - before if writes else 0
         db.insert_rows("write_items", named, [

@@ -659,30 +659,30 @@ UPDATE catalogue_identity SET last_merchant = max(last_merchant, :last) + 1 RETU
 -- name: current_items
 -- Includes case variants. CROSS JOIN pins the order: the planner would otherwise read the whole collection and run
 -- json_each inside.
-SELECT j.value, i.key, i.hash, i.version, i.group_versions, i.batch, NULL
+SELECT j.value, i.key, i.hash, i.version, i.field_state, i.batch, NULL
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: current_documents
-SELECT j.value, i.key, i.hash, i.version, i.group_versions, i.batch, i.document
+SELECT j.value, i.key, i.hash, i.version, i.field_state, i.batch, i.document
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: items
-SELECT key, document, version, group_versions, batch, written_at FROM item INDEXED BY item_key
+SELECT key, document, version, field_state, batch, written_at FROM item INDEXED BY item_key
 WHERE merchant = :merchant AND collection = :collection AND (key COLLATE NOCASE, key) > (:from, :after)
   AND hash IS NOT NULL
 ORDER BY key COLLATE NOCASE, key LIMIT :limit
 
 -- name: items_by_prefix
-SELECT key, document, version, group_versions, batch, written_at FROM item INDEXED BY item_key
+SELECT key, document, version, field_state, batch, written_at FROM item INDEXED BY item_key
 WHERE merchant = :merchant AND collection = :collection AND (key COLLATE NOCASE, key) > (:from, :after)
   AND key COLLATE NOCASE < :prefix || char(0x10FFFF) AND substr(key, 1, length(:prefix)) = :prefix
   AND hash IS NOT NULL
 ORDER BY key COLLATE NOCASE, key LIMIT :limit
 
 -- name: item
-SELECT key, document, version, group_versions, batch, written_at FROM item
+SELECT key, document, version, field_state, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection AND key = :key COLLATE NOCASE AND key = :key
   AND hash IS NOT NULL
 
@@ -721,16 +721,16 @@ ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE AND 
 -- Differs because one statement writes new and existing rows.
 INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at) VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
-    hash = excluded.hash, version = excluded.version, group_versions = NULL, document = excluded.document,
+    hash = excluded.hash, version = excluded.version, field_state = NULL, document = excluded.document,
     batch = excluded.batch, written_at = excluded.written_at
 
--- name: write_items_with_groups
--- Differs because one statement writes new and existing rows: those whose groups of fields have different versions.
--- They are few, so that the others do without the column.
-INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at, group_versions)
+-- name: write_items_with_state
+-- Differs because one statement writes new and existing rows: those with versions of groups or with locks. They are
+-- few, so that the others do without the column.
+INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at, field_state)
 VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
-    hash = excluded.hash, version = excluded.version, group_versions = excluded.group_versions,
+    hash = excluded.hash, version = excluded.version, field_state = excluded.field_state,
     document = excluded.document, batch = excluded.batch, written_at = excluded.written_at
 
 -- name: delete_item
@@ -827,7 +827,7 @@ SELECT i.key, i.hash FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
 
 -- name: stock_levels
-SELECT j.value, i.document, r.amount FROM json_each(?3) j
+SELECT j.value, i.document, i.field_state, r.amount FROM json_each(?3) j
 LEFT JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
 LEFT JOIN reserved r ON r.merchant = ?1 AND r.collection = ?2 AND r.key = j.value

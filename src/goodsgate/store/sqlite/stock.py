@@ -72,6 +72,7 @@ def _levels(db: SqliteStatements, number: int, collection: int, keys: Sequence[s
             order_state: bytes | None = None) -> StockLevels:
     rows = db.rows("stock_levels", (number, collection, sorted_keys(keys)))
     return StockLevels(
-        documents={key: document for key, document, _ in rows if document is not None},
-        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=order_state,
+        documents={key: document for key, document, *_ in rows if document is not None},
+        reserved={key: amount for key, *_, amount in rows if amount is not None}, order_state=order_state,
+        field_states={key: state for key, _, state, _ in rows if state is not None},
     )

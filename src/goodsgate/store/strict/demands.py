@@ -68,7 +68,10 @@ def check_commit(commit: ChunkCommit) -> None:
     require(len(set(keys)) == len(keys), "each key is written or deleted once")
     require(all(key and "\0" not in key for key in keys), "keys are not empty and have no NUL", keys)
     require(all(len(write.hash) == 16 and write.document for write in commit.writes), "writes have hash and document")
-    groups_are_versioned = all(write.version is not None for write in commit.writes if write.group_versions is not None)
+    groups_are_versioned = all(
+        write.version is not None for write in commit.writes
+        if write.field_state is not None and write.group_versions is not None
+    )
     require(groups_are_versioned, "the newest of the group versions is that of the item")
     by_number = {(commit.first or 0) + at: RESULTS[byte] for at, byte in enumerate(results)}
     by_number.update({number: result for number, (result, _) in commit.amended_results.items()})

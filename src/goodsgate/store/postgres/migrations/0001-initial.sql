@@ -187,7 +187,7 @@ CREATE TABLE item (
     key text COLLATE "C" NOT NULL,
     hash uuid,                                      -- NULL: a tombstone
     version bigint,                                 -- the newest of its groups of fields
-    group_versions text,                            -- JSON, only where the versions of groups differ
+    field_state text,                               -- JSON, only where versions of groups differ or fields are locked
     batch uuid NOT NULL,
     written_at bigint NOT NULL,                     -- of the chunk
     document json,

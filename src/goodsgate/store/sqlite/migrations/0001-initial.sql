@@ -263,7 +263,7 @@ CREATE TABLE item (
     key TEXT NOT NULL,
     hash BLOB,                                -- NULL: a tombstone
     version INTEGER,                          -- the newest of its groups of fields
-    group_versions TEXT,                      -- JSON, only where the versions of groups differ
+    field_state TEXT,                         -- JSON, only where versions of groups differ or fields are locked
     batch BLOB NOT NULL,
     written_at INTEGER NOT NULL,              -- of the chunk; strictly growing
     document BLOB

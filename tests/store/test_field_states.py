@@ -1,8 +1,9 @@
-"""Versions of groups of fields at the store: kept with an item as they are written."""
+"""Field states at the store, versions of groups and locks: kept with an item as they are written."""
 
 import msgspec
 
 from goodsgate.model.batch import Kind, Result, State
+from goodsgate.model.field_state import field_state, lock_of
 from goodsgate.store.contract import ChunkCommit, ClaimedRound
 from tests.store.scene import Record, Scene, advanced, chunk_commit
 
@@ -19,7 +20,7 @@ def test_versions_of_groups_are_kept_where_they_differ(scene: Scene) -> None:
 
     def written(work: ClaimedRound, *keys: str, groups: dict[str, str], **more: object) -> ChunkCommit:
         committed = chunk_commit(work, *(Record(key, version=5) for key in keys), **more)
-        writes = [msgspec.structs.replace(each, group_versions=groups.get(each.key)) for each in committed.writes]
+        writes = [msgspec.structs.replace(each, field_state=groups.get(each.key)) for each in committed.writes]
         return msgspec.structs.replace(committed, writes=writes)
 
     def stored(*keys: str, documents: bool) -> dict[str, tuple[int | None, str | None]]:
@@ -49,3 +50,31 @@ def test_versions_of_groups_are_kept_where_they_differ(scene: Scene) -> None:
     scene.run([Record("E", version=8)])
     assert stored("E", documents=False) == {"E": (8, None)}
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 6)]
+
+
+def test_locks_are_kept_with_and_without_versions(scene: Scene) -> None:
+    """Beside other items; what was written last counts, and a deletion leaves none."""
+    scene.seal()
+    claim = scene.claimed()
+    work = claim.rounds[0]
+    state = field_state('{"price":3}', {"title": lock_of(msgspec.Raw(b'"Cup"')), "brand": lock_of(None)})
+    alone = field_state(None, {"title": lock_of(msgspec.Raw(b'"\\u0000 \xc3\xa9"'))})
+
+    def written(work: ClaimedRound, states: dict[str, str | None], **more: object) -> ChunkCommit:
+        committed = chunk_commit(work, *(Record(key, version=5 if key == "A" else None) for key in "ABC"), **more)
+        writes = [msgspec.structs.replace(each, field_state=states.get(each.key)) for each in committed.writes]
+        return msgspec.structs.replace(committed, writes=writes)
+
+    one = written(work, {"A": state, "B": alone})
+    scene.store.commit(claim, [one])
+    for documents in (False, True):
+        items = scene.store.current_items("acme", Kind.PRODUCT, "products", [*"ABC"], documents=documents)
+        assert {key: item.field_state for key, item in items.items()} == {"A": state, "B": alone, "C": None}
+    assert (items["A"].group_versions, sorted(items["A"].locks)) == ('{"price":3}', ["brand", "title"])
+    assert items["A"].locks["title"].supplied == msgspec.Raw(b'"Cup"')
+    assert (items["B"].group_versions, *items["B"].locks) == (None, "title")
+    two = written(advanced(work, one), {"C": alone})
+    deleted = chunk_commit(advanced(advanced(work, one), two), Record("C", DELETED), ends=State.FINISHED)
+    scene.store.commit(claim, [two, deleted])
+    items = scene.store.current_items("acme", Kind.PRODUCT, "products", [*"ABC"], documents=True)
+    assert {key: item.field_state for key, item in items.items()} == {"A": None, "B": None}
