@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parents[2]
 PAGES = [TOP / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
-PAGES += sorted((TOP / "docs").rglob("*.md"))
+PAGES += sorted((TOP / "clients").glob("*/README.md")) + sorted((TOP / "docs").rglob("*.md"))
 
 BLOCK = re.compile(
     r"(?:<!-- (?:not run by the tests: (?P<reason>[^>]+)"

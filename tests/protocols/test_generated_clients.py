@@ -17,6 +17,8 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from tests.cli.proxy import CuttingProxy
+from tests.conventions.source import TOP
 from tests.http_gate import HttpGate
 from tests.protocols.generated import CONTRACTS, GeneratedClient, generate_client, package_name
 from tests.protocols.justwalkout.client import JustWalkOut, item
@@ -25,9 +27,11 @@ from tests.protocols.mircate.client import Mircate
 from tests.protocols.productsup.client import Productsup
 from tests.shop import Shop
 
-CALLS, GENERATE = (Path(__file__).with_name(name) for name in ("generated.ts", "generated.mjs"))
+CALLS, GENERATE, WRAPPER = (Path(__file__).with_name(n) for n in ("generated.ts", "generated.mjs", "wrapper.mjs"))
 NODE_PACKAGES = ("openapi-fetch@0.15.0", "openapi-typescript@7.13.0", "typescript@5.9.3")
 NODE_MIN = 18
+WRAPPER_NODE_MIN = 20
+"""Node 20 opens a file as a Blob, which can be sent again."""
 CLOSING_BRACKET = re.compile(r"( *)[\]}]")
 PROTOCOLS = pytest.mark.parametrize("protocol", [*CONTRACTS])
 
@@ -170,28 +174,66 @@ def _skip(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def _need_node(version: int, folder: Path) -> None:
+    if int(_run("node", "--version", folder=folder).stdout.lstrip("v").partition(".")[0]) < version:
+        _skip(f"node is older than {version}")
+
+
 def _run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "npm_config_cache": str(folder / "cache"), "npm_config_update_notifier": "false"}
     return subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=240)
 
 
-def test_a_generator_makes_typescript_clients(gate: HttpGate, documents: dict[str, Path], tmp_path: Path) -> None:
-    """A script that calls every protocol is checked against the types and works."""
+@pytest.fixture(scope="module")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the packages for Node in a folder, or skip."""
+    folder = tmp_path_factory.mktemp("node")
     if missing := [name for name in ("node", "npm") if shutil.which(name) is None]:
         _skip(f"this machine has no {' and no '.join(missing)}")
-    if int(_run("node", "--version", folder=tmp_path).stdout.lstrip("v").partition(".")[0]) < NODE_MIN:
-        _skip(f"node is older than {NODE_MIN}")
-    (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
+    _need_node(NODE_MIN, folder)
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
     options = ("--silent", "--no-audit", "--no-fund", "--fetch-retries=0", "--fetch-timeout=30000")
-    if _run("npm", "install", *options, *NODE_PACKAGES, folder=tmp_path).returncode:
+    if _run("npm", "install", *options, *NODE_PACKAGES, folder=folder).returncode:
         _skip(f"the packages {', '.join(NODE_PACKAGES)} cannot be had here")
-    shutil.copy(CALLS, tmp_path / "calls.ts")
-    shutil.copy(GENERATE, tmp_path)
+    return folder
+
+
+def test_a_generator_makes_typescript_clients(gate: HttpGate, documents: dict[str, Path], node_folder: Path) -> None:
+    """A script that calls every protocol is checked against the types and works."""
+    shutil.copy(CALLS, node_folder / "calls.ts")
+    shutil.copy(GENERATE, node_folder)
     with closing(Konnect(gate, gate.merchant())) as konnect:
         merchant = gate.merchant()
         keys = [gate.secret(merchant) for _ in range(3)]
         arguments = (gate.url, keys[0], str(konnect.headers["x-access-token"]), *keys[1:], merchant)
-        called = _run("node", GENERATE.name, *map(str, documents.values()), "--", *arguments, folder=tmp_path)
+        called = _run("node", GENERATE.name, *map(str, documents.values()), "--", *arguments, folder=node_folder)
     assert called.returncode == 0, called.stderr
     result: dict[str, Any] = json.loads(called.stdout)
     assert result == {"stock": 1, "batch": 1, "departments": 1, "stream": "By TypeScript", "upload": 403}
+
+
+def test_the_typescript_client_works(gate: HttpGate, documents: dict[str, Path], node_folder: Path) -> None:
+    """It is built as its package says; it submits through lost connections, waits, reads pages, and fixes."""
+    _need_node(WRAPPER_NODE_MIN, node_folder)
+    project = node_folder / "client"
+    shutil.copytree(TOP / "clients/typescript", project, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    package = json.loads((project / "package.json").read_text("utf-8"))
+    needed = package["dependencies"] | package["devDependencies"]
+    assert {f"{name}@{version}" for name, version in needed.items()} == {*NODE_PACKAGES}
+    programs = node_folder / "node_modules/.bin"
+    schema = ("-o", str(project / "src/schema.ts"))
+    made = _run(str(programs / "openapi-typescript"), str(documents["native"]), *schema, folder=node_folder)
+    assert made.returncode == 0, made.stderr
+    built = _run(str(programs / "tsc"), "-p", str(project), folder=node_folder)
+    assert built.returncode == 0, built.stdout
+    shutil.copy(WRAPPER, project / "calls.mjs")
+    proxy = CuttingProxy(gate.address[1], after_bytes=100_000)
+    with closing(proxy):
+        called = _run("node", str(project / "calls.mjs"), proxy.url, gate.secret(gate.merchant()), folder=node_folder)
+    assert called.returncode == 0, called.stderr
+    assert json.loads(called.stdout) == {
+        "records": {"state": "finished", "created": 2000, "label": "from node"}, "items": 2000, "batches": 1,
+        "file": {"outcome": "partial", "rejected": 1}, "issues": ["price_unreadable"], "fixed": "clean",
+        "refused": {"name": "RefusedError", "status": 404, "code": "batch_unknown"},
+        "collections": ["file", "products"],
+    }
