@@ -9,6 +9,8 @@ REFUSALS: dict[str, str] = {
     "profile_unknown": "Profile not found.",
     "batch_unknown": "Batch not found.",
     "item_unknown": "Item not found.",
+    "item_not_editable": "The item cannot be edited: only the protocol that has written it changes it.",
+    "edit_invalid": "Invalid edit.",
     "reference_kind_unknown": "Unknown kind of reference data.",
     "reference_invalid": "Some entries of the reference data are invalid; nothing was stored.",
     "reference_read_only": "This reference data is built in and cannot be changed.",

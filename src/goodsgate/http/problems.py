@@ -42,6 +42,8 @@ STATUSES: dict[str, int] = {
     "profile_unknown": 404,
     "batch_unknown": 404,
     "item_unknown": 404,
+    "item_not_editable": 409,
+    "edit_invalid": 422,
     "reference_kind_unknown": 404,
     "reference_invalid": 422,
     "reference_read_only": 409,

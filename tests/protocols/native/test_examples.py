@@ -65,6 +65,7 @@ REQUESTS = [
     ("inspect", "POST", "/v1/inspect", 200),
     ("fix", "POST", "/v1/batches/{batch}/fix", 202),
     ("preview_fix", "POST", "/v1/batches/{batch}/fix/preview", 200),
+    ("edit_item", "PATCH", "/v1/collections/products/items/B", 202),
     ("load_reference", "PUT", "/v1/reference/category", 200),
     ("put_profile", "PUT", "/v1/profiles/warehouse-export", 200),
     ("add_merchant", "POST", "/v1/merchants", 201),
@@ -84,7 +85,7 @@ def test_a_gate_accepts_the_example_requests(gate, name, method, path, status):
     for media, node in CONTRACT.resolved(operation["requestBody"])["content"].items():
         if "example" not in node:
             continue
-        batch = client.submit(b'{"sku": "A"}\n')["id"]
+        batch = client.submit(b'{"sku": "A"}\n{"sku": "B", "title": "Mug"}\n')["id"]
         body = node["example"] if isinstance(node["example"], str) else json.dumps(node["example"])
         answer = client.request(
             method, path.format(batch=batch, merchant=client.merchant), content=body.encode(),

@@ -6,6 +6,7 @@ from goodsgate.protocols.native.access import AccessHandlers
 from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
+from goodsgate.protocols.native.edits import EditHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
 from goodsgate.protocols.native.traffic import TrafficHandlers
 from goodsgate.protocols.native.trouble import TroubleHandlers
@@ -21,7 +22,8 @@ def protocol(context: ServerContext) -> WireProtocol:
         openapi=openapi,
         handlers={
             **BatchHandlers(context).handlers(), **queries.handlers(), **CatalogueHandlers(context).handlers(),
-            **AccessHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
+            **EditHandlers(context).handlers(), **AccessHandlers(context).handlers(),
+            **ServiceHandlers(context, openapi).handlers(),
             **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,

@@ -171,10 +171,10 @@ class BatchHandlers:
         receipt = await self._context.stream_body(request.body(limits.body_bytes_max, limits.body_idle_seconds), begin)
         if receipt.replay is not None:
             assert receipt.replay.batch is not None
-            return _accepted(receipt.replay.body, receipt.replay.batch)
+            return batch_accepted(receipt.replay.body, receipt.replay.batch)
         assert receipt.batch is not None
         batch, match = receipt.batch, receipt.match
-        return _accepted(encode_batch(batch) if match is None else encode_fixed_batch(batch, match), batch.id)
+        return batch_accepted(encode_batch(batch) if match is None else encode_fixed_batch(batch, match), batch.id)
 
     def _policy(self, request: ApiRequest) -> Policy:
         query = request.query
@@ -222,10 +222,11 @@ class BatchHandlers:
             idempotency = key.answered_by(answer) if key is not None else None
             return answer(change(merchant, batch, idempotency=idempotency))
 
-        return _accepted(await self._context.run_in_thread(self._engine.answer_once, key, act), batch)
+        return batch_accepted(await self._context.run_in_thread(self._engine.answer_once, key, act), batch)
 
 
-def _accepted(body: bytes, batch: str) -> Response:
+def batch_accepted(body: bytes, batch: str) -> Response:
+    """Return the response to a submission: its batch as JSON, and where that can be read."""
     return Response(body, status_code=202, media_type=JSON, headers={"location": f"/v1/batches/{batch}"})
 
 
@@ -324,7 +325,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
             "delimiter": policy.delimiter, "records_at": policy.records_at,
             "profile": policy.saved_profile or policy.profile, "group": policy.group, "key": policy.key,
             "empty_words": policy.empty_words,
-            "map": policy.mapping,
+            "map": policy.mapping, "edit": policy.edit,
         },
         "columns": batch.columns,
         "withheld": None if withheld is None else {

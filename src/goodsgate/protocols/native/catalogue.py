@@ -14,9 +14,11 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, display_key, item_key, split_key
+from goodsgate.model.field_state import FieldLock
 from goodsgate.model.versions import plain_group_versions, plain_version
 from goodsgate.profiles import profile_names
 from goodsgate.protocols.native.batches import detect_format, named_encoding
+from goodsgate.protocols.native.edits import named_item
 from goodsgate.protocols.native.responses import json_response, page_response
 from goodsgate.store.contract import Page
 
@@ -77,12 +79,9 @@ class CatalogueHandlers:
 
     async def item(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/items/{key}."""
-        kind, key = Kind(request.query["kind"]), request.path["key"]
-        if kind is not Kind.PRODUCT:
-            sku, separator, location = key.rpartition("@")
-            key = item_key(sku, location) if separator else key
+        name = named_item(request)
         item = await self._context.run_in_thread(
-            self._engine.item, request.merchant, kind, request.path["collection"], key
+            self._engine.item, name.merchant, name.kind, name.collection, name.key
         )
         return json_response(_serialize_item(item))
 
@@ -183,7 +182,7 @@ def _check_mapping(mapping: dict[str, list[str]]) -> None:
 def _serialize_item(item: Item) -> dict[str, Any]:
     """Return one item; its record is inserted as the stored bytes."""
     sku, location = split_key(item.key)
-    versions = plain_group_versions(item.version, item.group_versions)
+    versions, locks = plain_group_versions(item.version, item.group_versions), item.locks
     return {
         "key": display_key(item.key),
         "sku": sku,
@@ -192,7 +191,12 @@ def _serialize_item(item: Item) -> dict[str, Any]:
         "collection": item.collection,
         "version": plain_version(item.version) if item.version is not None else None,
         **({"versions": versions} if versions is not None else {}),
+        **({"locked": {field: _serialize_lock(lock) for field, lock in locks.items()}} if locks else {}),
         "batch": item.batch,
         "written_at": item.written_at,
         "record": msgspec.Raw(item.document),
     }
+
+
+def _serialize_lock(lock: FieldLock) -> dict[str, Any]:
+    return {"supplied": lock.supplied} if lock.supplied is not msgspec.UNSET else {}
