@@ -59,12 +59,14 @@ def open_store(config: Config) -> Store:
         from goodsgate.store.postgres import PostgresStore
 
         return PostgresStore(
-            config.store, connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes
+            config.store, connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes,
+            journal=config.journal_days > 0,
         )
     from goodsgate.store.sqlite import SqliteStore
 
     return SqliteStore(
-        Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
+        Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes,
+        journal=config.journal_days > 0,
     )
 
 
@@ -168,7 +170,8 @@ def retention(config: Config) -> Retention:
     return Retention(
         payload_seconds=int(config.payload_days * day), report_seconds=int(config.report_days * day),
         batch_seconds=int(config.batch_days * day), answer_seconds=int(config.idempotency_hours * 3_600),
-        tombstone_seconds=int(config.tombstone_days * day), message_seconds=int(config.message_days * day),
+        tombstone_seconds=int(max(config.tombstone_days, config.journal_days) * day),
+        journal_seconds=int(config.journal_days * day), message_seconds=int(config.message_days * day),
         stock_order_seconds=int(config.stock_order_days * day),
     )
 

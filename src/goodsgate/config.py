@@ -204,6 +204,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     order_days: Days = 400.0
     """Orders and invoice numbers, after the last event."""
     tombstone_days: Days = 30.0
+    """What is known of deleted items; at least `journal_days`."""
+    journal_days: Annotated[float, Meta(ge=0, le=3650)] = 30.0
+    """Changes of the catalogue, by which consumers follow it and batches are reverted; 0: no journal is written."""
     stock_order_days: Days = 400.0
     """Stock movements of an order, after the last one and while nothing is reserved."""
     message_days: Days = 30.0

@@ -40,7 +40,7 @@ def test_versions_of_groups_are_kept_where_they_differ(scene: Scene) -> None:
     )
     scene.store.commit(claim, [two, deleted])
     assert stored(*"ABCDEFG", documents=True) == {
-        "A": (5, None), "B": (5, "{}"), "C": (5, '{"price":1}'), "E": (7, None), "F": (5, "{}"),
+        "A": (5, None), "B": (5, "{}"), "C": (5, '{"price":1}'), "D": (None, None), "E": (7, None), "F": (5, "{}"),
         "G": (5, '{"content":2}'),
     }
     item = scene.store.item("acme", Kind.PRODUCT, "products", "G")
@@ -77,4 +77,4 @@ def test_locks_are_kept_with_and_without_versions(scene: Scene) -> None:
     deleted = chunk_commit(advanced(advanced(work, one), two), Record("C", DELETED), ends=State.FINISHED)
     scene.store.commit(claim, [two, deleted])
     items = scene.store.current_items("acme", Kind.PRODUCT, "products", [*"ABC"], documents=True)
-    assert {key: item.field_state for key, item in items.items()} == {"A": None, "B": None}
+    assert {key: item.field_state for key, item in items.items()} == {"A": None, "B": None, "C": None}

@@ -28,7 +28,7 @@ WASTED_MAX = 3 * HELD
 """Rows that may be looked at in vain: a pass over the shelf or two, not one for each key."""
 REJECTED = 10
 """One in so many records."""
-BY_KEY = ("current_items", "current_documents", "live_keys", "unknown_skus", "delete_items")
+BY_KEY = ("current_items", "current_documents", "live_keys", "unknown_skus", "stored_items")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ OPEN_TO_ALL = {
 """Tables without a merchant, and why strangers may see them."""
 DISPATCHING = {
     "merchant", "credential", "idempotency_key", "batch", "round", "upload", "lane", "collection", "total_count",
-    "token", "resource", "message", "stock_order",
+    "token", "resource", "message", "stock_order", "journal_head",
 }
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
 

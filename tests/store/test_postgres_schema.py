@@ -33,7 +33,7 @@ UNBOUND_KEYS = {
     ("common_numbering", "type"): "numbers that are unique over all merchants",
 }
 """Table and first column of unique keys that do not lead with the merchant, and why."""
-LARGE = {"item", "finding", "chunk", "payload", "index_entry", "item_index_entries"}
+LARGE = {"item", "finding", "journal", "chunk", "payload", "index_entry", "item_index_entries"}
 """What grows with the records that are submitted."""
 
 

@@ -46,7 +46,7 @@ def test_a_row_of_the_view_has_the_columns_that_are_read(tmp_path: Path) -> None
     assert read == ["batch", *Progress.__struct_fields__]
 
 
-@pytest.mark.parametrize("name", ["current_items", "current_documents", "count_tombstones", "count_live_items"])
+@pytest.mark.parametrize("name", ["current_items", "current_documents", "stored_items"])
 def test_lookups_never_scan_the_collection(tmp_path: Path, name: str) -> None:
     """A plan that reads all items and runs json_each inside takes minutes where this takes a second."""
     store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import repeat
 
 import msgspec
 
-from goodsgate.engine.apply import REJECTED, ChunkChanges
+from goodsgate.engine.apply import CREATED, DELETED, MERGED, REJECTED, UPDATED, ChunkChanges
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.group_index import with_group_entries
 from goodsgate.engine.reader import raw_record
@@ -15,9 +16,13 @@ from goodsgate.engine.unknown_skus import have_variants
 from goodsgate.formats import Chunk
 from goodsgate.model import crash
 from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State
+from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import Issue
 from goodsgate.model.roles import count_roles
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StockChangedError, Store
+
+CHANGED = bytes([CREATED, UPDATED, DELETED, MERGED])
+"""Results of records that change an item."""
 
 
 def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mapping: FieldMapping | None, *,
@@ -45,6 +50,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
                 issues=changes.issues[at], raw=raw_record(chunk, at) if is_rejected else None,
                 role=roles[at] if roles and is_rejected else 0,
             ))
+    origins = _origins(changes, numbers, chunk.source_rows) if changes.writes or changes.deletes else {}
     if chunk.replaces is not None:
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
     # The mapping is stored with the first chunk of the submission, and again if a fix has more columns.
@@ -58,7 +64,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
     return ChunkCommit(
         round=round, number=round.chunks, records=chunk.records_read, first=first if results else None, keys=keys,
         results=results, amended_results=replaced, writes=with_group_entries(changes.writes, round),
-        deletes=changes.deletes, has_variants=have_variants(changes.writes, round), findings=findings,
+        deletes=changes.deletes, origins=origins, has_variants=have_variants(changes.writes, round), findings=findings,
         file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
         columns=mapping.columns if mapping is not None and has_mapping else None,
@@ -68,17 +74,29 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
     )
 
 
+def _origins(changes: ChunkChanges, numbers: Sequence[int], rows: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """Return, by key, number and row of the last record that changed the item."""
+    places = zip(numbers, rows or repeat(0, len(numbers)), strict=True)
+    return {
+        key: place for key, result, place in zip(changes.keys, changes.results, places, strict=True)
+        if key is not None and result in CHANGED
+    }
+
+
 def end_state_of(round: ClaimedRound, chunk: Chunk) -> State:
     """Return the state in which the last chunk of a round leaves the batch."""
     is_broken = chunk.stopped is not None and round.round_kind is RoundKind.SUBMISSION
     return State.BROKEN if is_broken else State.FINISHED
 
 
-def empty_commit(round: ClaimedRound, end_state: State | None, *, keys: Sequence[str] = (), result: int = 0,
+def empty_commit(round: ClaimedRound, end_state: State | None, *, deleted_keys: Sequence[str] = (),
                  file_issues: Sequence[Issue] = ()) -> ChunkCommit:
-    """Return a commit without records of the round's source: its end, or items that all get one result."""
+    """Return a commit without records of the round's source: its end, or deletions of items."""
     chunk = Chunk(lines=[], rows=[], source_rows=[], bytes_done=round.bytes_total, file_issues=[*file_issues])
-    changes = ChunkChanges(results=bytes([result]) * len(keys), keys=[*keys], issues={})
+    changes = ChunkChanges(
+        results=bytes([DELETED]) * len(deleted_keys), keys=[*deleted_keys], issues={},
+        deletes=[Delete(key, None) for key in deleted_keys],
+    )
     return build_commit(round, chunk, changes, None, end_state=end_state)
 
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from goodsgate.engine.apply import CANCELLED, DELETED, ChunkChanges, apply
+from goodsgate.engine.apply import CANCELLED, ChunkChanges, apply
 from goodsgate.engine.apply_schema import apply_schema
 from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_view
 from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
@@ -26,7 +26,6 @@ from goodsgate.engine.reader import ChunkQueue, RoundReader
 from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk, Limits
 from goodsgate.model.batch import Kind, RoundKind, State, Verb, Withheld, new_id
-from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import has_error, is_unsound, issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
 
@@ -119,8 +118,7 @@ class Schedule(ABC):
                     )
                     return True
             confirmed = True  # decided by the first page
-            commit = empty_commit(round, None, keys=keys, result=DELETED)
-            self._commit(claim, msgspec.structs.replace(commit, deletes=[Delete(key, None) for key in keys]))
+            self._commit(claim, empty_commit(round, None, deleted_keys=keys))
             last = keys[-1]
             goes_on = self._goes_on(claim)
             if not goes_on:

@@ -6,6 +6,7 @@ from goodsgate.store.contract import (
     CommitStore,
     IndexStore,
     IntakeStore,
+    JournalStore,
     LookupStore,
     MaintenanceStore,
     MerchantStore,
@@ -23,11 +24,11 @@ class ComposedStore:
 
     def __init__(self, *, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                  outbox: OutboxStore, intake: IntakeStore, queue: QueueStore, lookups: LookupStore,
-                 committer: CommitStore, catalogue: CatalogueStore, index: IndexStore, stock: StockStore,
-                 batches: BatchStore, reports: ReportStore, maintenance: MaintenanceStore) -> None:
+                 committer: CommitStore, catalogue: CatalogueStore, journal: JournalStore, index: IndexStore,
+                 stock: StockStore, batches: BatchStore, reports: ReportStore, maintenance: MaintenanceStore) -> None:
         self._add_administration(merchants, reference, resources, outbox, maintenance)
         self._add_processing(intake, queue, lookups, committer, stock)
-        self._add_reading(catalogue, index, batches, reports)
+        self._add_reading(catalogue, journal, index, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                             outbox: OutboxStore, maintenance: MaintenanceStore) -> None:
@@ -102,11 +103,17 @@ class ComposedStore:
         self.change_stock = stock.change_stock
         self.stock_levels = stock.stock_levels
 
-    def _add_reading(self, catalogue: CatalogueStore, index: IndexStore, batches: BatchStore, reports: ReportStore,
-                     ) -> None:
+    def _add_reading(self, catalogue: CatalogueStore, journal: JournalStore, index: IndexStore, batches: BatchStore,
+                     reports: ReportStore) -> None:
         self.items = catalogue.items
         self.item = catalogue.item
         self.collections = catalogue.collections
+
+        self.journal_position = journal.journal_position
+        self.changes = journal.changes
+        self.batch_changes = journal.batch_changes
+        self.batch_journal = journal.batch_journal
+        self.item_history = journal.item_history
 
         self.find_by_index = index.find_by_index
         self.list_index = index.list_index

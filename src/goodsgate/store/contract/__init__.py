@@ -14,6 +14,7 @@ from goodsgate.store.contract.concerns import BatchStore as BatchStore
 from goodsgate.store.contract.concerns import CatalogueStore as CatalogueStore
 from goodsgate.store.contract.concerns import IndexStore as IndexStore
 from goodsgate.store.contract.concerns import IntakeStore as IntakeStore
+from goodsgate.store.contract.concerns import JournalStore as JournalStore
 from goodsgate.store.contract.concerns import MaintenanceStore as MaintenanceStore
 from goodsgate.store.contract.concerns import MerchantStore as MerchantStore
 from goodsgate.store.contract.concerns import OutboxStore as OutboxStore
@@ -23,6 +24,7 @@ from goodsgate.store.contract.concerns import ReportStore as ReportStore
 from goodsgate.store.contract.concerns import ResourceStore as ResourceStore
 from goodsgate.store.contract.concerns import StockStore as StockStore
 from goodsgate.store.contract.concerns import Store as Store
+from goodsgate.store.contract.errors import JournalPositionError as JournalPositionError
 from goodsgate.store.contract.errors import KeyInUseError as KeyInUseError
 from goodsgate.store.contract.errors import LeaseLostError as LeaseLostError
 from goodsgate.store.contract.errors import NameTakenError as NameTakenError

@@ -15,6 +15,7 @@ from goodsgate.model.catalogue import (
     Resource,
     Token,
 )
+from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition
 from goodsgate.model.message import DeliveryState, Message, NewMessage
 from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.processing import CommitStore, LookupStore
@@ -265,6 +266,36 @@ class CatalogueStore(Protocol):
         """Return kind, name and number of items of each collection that is not empty."""
 
 
+class JournalStore(Protocol):
+    """The journal: what has changed in the catalogue, written in the transaction that changes it.
+
+    An item whose document stays the same has not changed, whatever its version.
+    """
+
+    def journal_position(self, merchant: str) -> JournalPosition:
+        """Return the position behind the last change of the merchant."""
+
+    def changes(self, merchant: str, *, after: JournalPosition, kind: Kind | None = None,
+                collection: str | None = None, limit: int = 1000) -> JournalPage:
+        """Return changes behind a position, in order, perhaps fewer than `limit` though there are more.
+
+        What is returned is durable. Raises JournalPositionError.
+        """
+
+    def batch_changes(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[ItemChange]:
+        """Return the changes of a batch whose numbers are greater than `after`, in order."""
+
+    def batch_journal(self, merchant: str, batch: str) -> BatchJournal:
+        """Return which part of the journal is about a batch."""
+
+    def item_history(self, merchant: str, kind: Kind, collection: str, key: str, *, at: int | None = None,
+                     limit: int = 50) -> ItemHistory:
+        """Return the last changes of an item, the newest first; `at` is the `next` of the page before.
+
+        Of an item whose tombstone was removed nothing is known.
+        """
+
+
 class IndexStore(Protocol):
     """The secondary index of items."""
 
@@ -382,6 +413,6 @@ class MaintenanceStore(Protocol):
 
 class Store(
     MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, CommitStore,
-    CatalogueStore, IndexStore, StockStore, BatchStore, ReportStore, MaintenanceStore, Protocol,
+    CatalogueStore, JournalStore, IndexStore, StockStore, BatchStore, ReportStore, MaintenanceStore, Protocol,
 ):
     """Everything that a store does."""

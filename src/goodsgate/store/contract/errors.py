@@ -1,5 +1,7 @@
 """Errors that a store raises on purpose."""
 
+from typing import Literal
+
 
 class StoreError(Exception):
     """Base of all errors that a store raises on purpose."""
@@ -35,6 +37,15 @@ class QueueFullError(StoreError):
 
 class RoundOpenError(StoreError):
     """The batch has a round that has not ended; another one cannot be queued."""
+
+
+class JournalPositionError(StoreError):
+    """A position from which the journal cannot be read; the caller has to begin with the items as they are."""
+
+    def __init__(self, reason: Literal["expired", "unknown"]) -> None:
+        """`expired`: changes behind it were removed. `unknown`: it is not one of this journal, or a backup's."""
+        super().__init__(f"the position of the journal is {reason}")
+        self.reason = reason
 
 
 class NameTakenError(StoreError):

@@ -1,6 +1,6 @@
 """Values that the methods of the contract take and return."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -127,6 +127,8 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Record number → new result and key, of records that an earlier round rejected."""
     writes: Sequence[Write] = []
     deletes: list[Delete] = []
+    origins: Mapping[str, tuple[int, int]] = {}
+    """Key → number and source row of the record that writes or deletes the item, for the journal; 0 if unknown."""
     has_variants: bool = False
     """Whether a product among `writes` has variants; the store remembers it of the collection."""
     findings: list[Finding] = []
@@ -258,6 +260,8 @@ class SweepCounts(msgspec.Struct, frozen=True, kw_only=True):
     resources: int = 0
     messages: int = 0
     stock_orders: int = 0
+    changes: int = 0
+    """Segments of the journal."""
     orphans: int = 0
 
 
@@ -270,6 +274,8 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     batch_seconds: int
     answer_seconds: int
     tombstone_seconds: int
+    """At least as long as `journal_seconds`: the history of an item begins at its tombstone."""
+    journal_seconds: int = 30 * 86_400
     message_seconds: int = 30 * 86_400
     """After a message was sent or given up."""
     stock_order_seconds: int = 400 * 86_400

@@ -20,6 +20,7 @@ from goodsgate.store.postgres.queue import PostgresQueue
 from goodsgate.store.postgres.stock import PostgresStock
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.item_index import SqlIndex
+from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
 from goodsgate.store.shared.reference import SqlReference
@@ -33,11 +34,12 @@ class PostgresStore(ComposedStore):
     """A store in a PostgreSQL database; see the contract for what each method does."""
 
     def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
-                 now: Callable[[], datetime] | None = None) -> None:
+                 journal: bool = True, now: Callable[[], datetime] | None = None) -> None:
         """Connect to nothing yet. Raises StoreError if the address is invalid.
 
         This process opens at most `connections_max` connections, and one to listen. Payloads up to
-        `small_payload_bytes` are sent once, with their batch. `now` replaces the server's clock.
+        `small_payload_bytes` are sent once, with their batch. `journal` is whether changes are written to the journal.
+        `now` replaces the server's clock.
         """
         database = PostgresDatabase(
             address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now
@@ -47,8 +49,9 @@ class PostgresStore(ComposedStore):
             merchants=SqlMerchants(database), reference=PostgresReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=PostgresIntake(database, batches),
             queue=PostgresQueue(database, batches, lookups), lookups=lookups,
-            committer=PostgresCommitter(database, lookups), catalogue=SqlCatalogue(database), index=SqlIndex(database),
-            stock=PostgresStock(database), batches=batches, reports=SqlReports(database),
+            committer=PostgresCommitter(database, lookups, journal=journal), catalogue=SqlCatalogue(database),
+            journal=SqlJournal(database, flush=database.flush), index=SqlIndex(database),
+            stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
             maintenance=PostgresMaintenance(database, lookups),
         )
         self.prefetch = lookups.prefetch

@@ -26,6 +26,7 @@ from goodsgate.store.postgres.database import PostgresDatabase, random_number
 from goodsgate.store.postgres.findings import FindingWriter
 from goodsgate.store.postgres.item_index import write_entries
 from goodsgate.store.postgres.item_rows import ItemRows, copy_rows, row_head, rows_of, stamp
+from goodsgate.store.postgres.journal import chunk_time, write_segments
 from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.progress import lock_batches
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
@@ -34,6 +35,7 @@ from goodsgate.store.postgres.stock import stock_has_changed
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.database import ConstraintError
 from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.journal import JournalWriter, StoredItem, read_stored_items
 from goodsgate.store.shared.outbox import add_messages
 from goodsgate.store.shared.progress import Progress, end_messages
 from goodsgate.store.shared.results import amend_results
@@ -63,7 +65,7 @@ class CollectionWrites(msgspec.Struct):
     has_variants: bool = False
     """Whether a product among the writes has variants."""
     tombstone_at: int | None = None
-    """When the first delete was written that may leave a tombstone."""
+    """When the first delete was written."""
 
     def add(self, commit: ChunkCommit, written_at: int) -> None:
         """Add the items of a chunk behind those of the chunks before it."""
@@ -84,7 +86,7 @@ class CollectionWrites(msgspec.Struct):
         for delete in commit.deletes:
             self.writes.pop(delete.key, None)
             self.deletes[delete.key] = delete
-            if delete.version is not None and self.tombstone_at is None:
+            if self.tombstone_at is None:
                 self.tombstone_at = written_at
 
     def split_columns(self) -> None:
@@ -118,8 +120,9 @@ class CommittedChunk(msgspec.Struct, frozen=True):
 class PostgresCommitter:
     """Implements CommitStore."""
 
-    def __init__(self, database: PostgresDatabase, lookups: PostgresLookups) -> None:
+    def __init__(self, database: PostgresDatabase, lookups: PostgresLookups, *, journal: bool) -> None:
         self._database = database
+        self._journal = journal
         self._lookups = lookups
 
     def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
@@ -159,7 +162,8 @@ class PostgresCommitter:
                 if refresh is None:
                     raise StockChangedError
                 commits = refresh()
-            writer = _CommitWriter(db, claim.merchant, number, lease[0], self._database.now(), self._lookups)
+            journal = JournalWriter() if self._journal else None
+            writer = _CommitWriter(db, claim.merchant, number, lease[0], self._database.now(), self._lookups, journal)
             writer.lock_batches(commits)
             for commit in commits:
                 writer.add(commit)
@@ -192,8 +196,9 @@ class _CommitWriter:
     """Writes the chunks of one commit to the database, in as few statements as there are kinds of rows."""
 
     def __init__(self, db: PostgresStatements, merchant: str, number: int, written_at: int, now: int,
-                 lookups: PostgresLookups) -> None:
+                 lookups: PostgresLookups, journal: JournalWriter | None) -> None:
         self._db = db
+        self._journal = journal
         self._merchant = merchant
         self._number = number
         self._now = now
@@ -237,11 +242,13 @@ class _CommitWriter:
         progress = self._progress.get(round.batch)
         if progress is not None and (progress.round, progress.chunks) > (round.number, commit.number):
             return
-        self.written_at = max(self.written_at + 1, self._now)
+        self.written_at = chunk_time(self.written_at + 1, self._now)
         if progress is None:
             progress = self._progress[round.batch] = self._begin(round)
         progress.check_next(commit)
         collection.add(commit, self.written_at)
+        if self._journal is not None:
+            self._journal.add(commit, collection.number, self.written_at)
         keys_changed = self._amend(progress.seq, commit)
         if commit.first is not None:
             self._results.append((progress.seq, commit.first, commit.results, orjson.dumps(commit.keys)))
@@ -268,6 +275,7 @@ class _CommitWriter:
         db = self._db
         new: list[ItemRows] = []
         changed, with_state = list[ItemRows](), list[ItemRows]()
+        stored: dict[int, dict[str, StoredItem]] = {}
         for name, collection in self._collections.items():
             keys = collection.keys
             if not keys:
@@ -281,6 +289,13 @@ class _CommitWriter:
             else:
                 named = {"merchant": self._number, "collection": collection.number, "keys": sorted_keys(keys)}
                 live = dict(db.rows("live_keys", named))
+            if self._journal is not None:
+                indexed = bool(live) and db.value(
+                    "is_collection_indexed", {"merchant": self._number, "collection": collection.number}
+                )
+                stored[collection.number] = read_stored_items(
+                    db, self._number, collection.number, [key for key in keys if key in live], indexed=indexed
+                )
             self._sort_items(collection, live, new, changed, with_state)
         if new or changed or self._findings.rows:
             db.cursor.execute("SET LOCAL ROLE NONE")
@@ -302,6 +317,8 @@ class _CommitWriter:
                 "results": [psycopg.Binary(one) for one in results], "keys": [psycopg.Binary(one) for one in keys_of],
             })
         self._findings.merge_counts(db)
+        if self._journal is not None:
+            write_segments(db, self._number, self._journal.segments(stored))
 
     def _sort_items(self, collection: CollectionWrites, live: dict[str, bool], new: list[ItemRows],
                     changed: list[ItemRows], with_state: list[ItemRows]) -> None:
@@ -319,8 +336,7 @@ class _CommitWriter:
             return
         collection.split_columns()
         written: dict[str, Write | Delete] = {**collection.writes}
-        written.update((key, delete) for key, delete in collection.deletes.items() if delete.version is not None)
-        deleted = [key for key, delete in collection.deletes.items() if delete.version is None]
+        written.update(collection.deletes)
         lost = sum(live.get(key, False) for key in collection.deletes)
         replaced = sum(map(live.__getitem__, live.keys() & collection.writes.keys()))
         change = len(collection.writes) - replaced - lost
@@ -335,9 +351,7 @@ class _CommitWriter:
             if own:
                 items, stamps = [written[key] for key in own], collection.stamps_of(own)
                 rows.append(rows_of(head, items, stamps, with_state=rows is with_state))
-        tombstone_at = collection.tombstone_at if len(written) > len(collection.writes) else None
-        if deleted:
-            self._db.change("delete_items", {**named, "keys": sorted_keys(deleted)})
+        tombstone_at = collection.tombstone_at if collection.deletes else None
         write_entries(self._db, self._number, collection.number, collection.writes, collection.deletes)
         if change or tombstone_at is not None:
             self._count_items({**named, "change": change, "tombstone_at": tombstone_at})

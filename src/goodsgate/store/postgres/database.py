@@ -67,6 +67,11 @@ class PostgresDatabase:
         """Cache the number of a merchant that was just read."""
         self._numbers.put(merchant, number)
 
+    def flush(self, merchant: int) -> None:
+        """Write to disk what lazy commits have left in memory so far."""
+        with self.server.transaction(merchant) as db:
+            db.value("flush_journal")
+
     def new_number(self) -> int:
         """Return a number that no merchant has or had, not even one that a restored backup does not know."""
         return random_number()

@@ -861,25 +861,98 @@ INSERT INTO item (merchant, collection, key, hash, version, batch, written_at, d
 SELECT merchant, collection, key, hash, version, batch, written_at, document, field_state FROM pg_temp.staged
 WHERE merchant = :merchant
 ON CONFLICT (merchant, collection, folded, key) DO UPDATE
-SET hash = excluded.hash, version = excluded.version, batch = excluded.batch, written_at = excluded.written_at,
-    document = excluded.document, field_state = excluded.field_state
+SET batch = CASE WHEN item.hash IS NOT DISTINCT FROM excluded.hash THEN item.batch ELSE excluded.batch END,
+    written_at = CASE
+        WHEN item.hash IS NOT DISTINCT FROM excluded.hash THEN item.written_at ELSE excluded.written_at
+    END,
+    moved_at = CASE WHEN item.hash IS NOT DISTINCT FROM excluded.hash THEN item.moved_at END,
+    hash = excluded.hash, version = excluded.version, document = excluded.document,
+    field_state = excluded.field_state
 
 -- name: clear_staged_items
 -- Every merchant: a table of this transaction only.
 -- Differs because changed rows come by a temporary table.
 TRUNCATE pg_temp.staged
 
--- name: delete_items
--- Differs because many go in one statement. They are looked up one by one; nobody else writes them.
-DELETE FROM item WHERE merchant = :merchant AND ctid = ANY (ARRAY (
-    SELECT i.ctid
-    FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
-    CROSS JOIN LATERAL (
-        SELECT ctid FROM item
-        WHERE merchant = :merchant AND collection = :collection AND folded = w.folded
+-- name: stored_items
+SELECT i.key, i.hash, i.version, i.field_state, i.written_at, i.moved_at, i.document
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key, hash, version, field_state, written_at, moved_at, document FROM item
+    WHERE merchant = :merchant AND collection = :collection AND folded = w.folded
           AND key = w.value COLLATE "C" OFFSET 0
-    ) i
-))
+) i
+
+-- ==================================================== journal ===================================================
+
+-- name: raise_journal_head
+INSERT INTO journal_head (merchant, last, oldest_at) VALUES (:merchant, :count, :written_at)
+ON CONFLICT (merchant) DO UPDATE
+SET last = journal_head.last + :count, oldest_at = coalesce(journal_head.oldest_at, :written_at)
+RETURNING last
+
+-- name: add_segments
+INSERT INTO journal (merchant, first, collection, written_at, batch, order_name, count, last_key, body)
+SELECT :merchant, p.first, p.collection, p.written_at, p.batch, p.order_name, p.count, p.last_key, p.body
+FROM unnest(
+    :firsts::bigint[], :collections::bigint[], :times::bigint[], :batches::uuid[], :orders::text[], :counts::integer[],
+    :last_keys::text[], :bodies::bytea[]
+) AS p (first, collection, written_at, batch, order_name, count, last_key, body)
+
+-- name: journal_head
+SELECT last, swept, swept_at FROM journal_head WHERE merchant = :merchant
+
+-- name: segment_of
+SELECT first, written_at, count FROM journal WHERE merchant = :merchant AND first <= :number
+ORDER BY first DESC LIMIT 1
+
+-- name: journal_segments
+-- The last segment that begins before the next number may contain it. Bodies of other collections are not read.
+SELECT j.first, j.count, j.written_at, c.kind, c.name, j.batch, j.order_name,
+       CASE WHEN c.kind = coalesce(:kind, c.kind) AND c.name = coalesce(:collection, c.name) THEN j.body END
+FROM journal j JOIN collection c ON c.merchant = j.merchant AND c.id = j.collection
+WHERE j.merchant = :merchant AND j.first >= coalesce((
+    SELECT max(first) FROM journal WHERE merchant = :merchant AND first <= :after + 1
+), 0) AND j.first + j.count > :after + 1
+ORDER BY j.first LIMIT :limit
+
+-- name: flush_journal
+-- Differs because chunks are committed before they are on disk: this writes a record to the log, behind theirs.
+-- Every merchant: it reads no row.
+SELECT pg_logical_emit_message(true, 'goodsgate', '')::text
+
+-- name: batch_segments
+SELECT j.first, j.count, j.written_at, c.kind, c.name, j.batch, j.order_name, j.body
+FROM journal j JOIN collection c ON c.merchant = j.merchant AND c.id = j.collection
+WHERE j.merchant = :merchant AND j.batch = :batch::uuid AND j.first >= coalesce((
+    SELECT max(first) FROM journal WHERE merchant = :merchant AND batch = :batch::uuid AND first <= :after + 1
+), 0) AND j.first + j.count > :after + 1
+ORDER BY j.first LIMIT :limit
+
+-- name: batch_journal
+SELECT count, written_at FROM journal WHERE merchant = :merchant AND batch = :batch::uuid
+
+-- name: segments_at
+SELECT j.first, j.count, j.written_at, c.kind, c.name, j.batch, j.order_name, j.body
+FROM journal j JOIN collection c ON c.merchant = j.merchant AND c.id = j.collection
+WHERE j.merchant = :merchant AND j.collection = :collection AND j.written_at = :written_at
+  AND j.last_key >= :key COLLATE "C"
+ORDER BY j.last_key LIMIT 3
+
+-- name: journal_due
+-- Every merchant: the sweep.
+SELECT merchant FROM journal_head WHERE oldest_at < :before LIMIT :limit
+
+-- name: oldest_segments
+SELECT first, count, written_at FROM journal WHERE merchant = :merchant ORDER BY first LIMIT :limit
+
+-- name: delete_segments
+DELETE FROM journal WHERE merchant = :merchant AND first <= :last
+
+-- name: set_journal_swept
+UPDATE journal_head SET swept = :last, swept_at = greatest(swept_at, :swept_at), oldest_at = (
+    SELECT written_at FROM journal WHERE merchant = :merchant ORDER BY first LIMIT 1
+) WHERE merchant = :merchant
 
 -- ===================================================== index ====================================================
 
@@ -1028,7 +1101,7 @@ WHERE merchant = :merchant AND collection = :collection AND name = :name
 
 -- name: change_stock_items
 -- Differs because several go in one statement.
-UPDATE item i SET hash = m.hash, document = m.document::json
+UPDATE item i SET hash = m.hash, document = m.document::json, moved_at = :moved_at
 FROM (
     SELECT key, lower(key COLLATE "C") AS folded, hash, document
     FROM unnest(:keys::text[], :hashes::uuid[], :documents::text[]) AS u (key, hash, document) OFFSET 0

@@ -5,6 +5,7 @@ from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
+from goodsgate.store.shared.journal import sweep_segments
 
 SWEEP_LOCK = 0x600D5_5EE9
 """Key of the advisory lock that a step of the sweep holds."""
@@ -13,6 +14,7 @@ IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 FINDINGS_PER_STEP = 2_000
 CHUNKS_PER_STEP = 50
 GROUPS_PER_STEP = 500
+SEGMENTS_PER_STEP = 100
 PIECES_PER_STEP = 100
 ROWS_PER_STEP = 100
 """Idempotency keys, tokens and the like that count as one step."""
@@ -47,6 +49,7 @@ class PostgresRetention:
                 payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
                 reports=self._sweep_reports(before(retention.report_seconds), steps_max),
                 batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
+                changes=self._sweep_journal(before(retention.journal_seconds), steps_max),
                 tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max),
                 orphans=self._sweep_uploads(before(UPLOAD_IDLE_SECONDS), steps_max),
             )
@@ -149,6 +152,13 @@ class PostgresRetention:
                 db.change("mark_tombstones_deleted", due)
             if swept >= rows:
                 break
+        return swept
+
+    def _sweep_journal(self, before: int, limit: int) -> int:
+        swept = 0
+        for (merchant,) in self._due("journal_due", before, limit):
+            with self._server.transaction(merchant) as db:
+                swept += sweep_segments(db, merchant, before, SEGMENTS_PER_STEP)
         return swept
 
     def _due(self, statement: str, before: int, limit: int) -> list[Row]:

@@ -9,17 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from goodsgate.model.batch import Kind
 from goodsgate.store.contract import StockChange, StockLevels, StoreError
 from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.journal import order_time, write_segments
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.journal import read_stored_items, stock_segments
 from goodsgate.store.shared.lookup_cache import StockHashes
 
 
 class PostgresStock:
     """Implements StockStore."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, *, journal: bool) -> None:
         self._database = database
+        self._journal = journal
         self._server = database.server
 
     def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
@@ -38,12 +41,27 @@ class PostgresStock:
             db.rows("lock_items", values)
             db.rows("lock_reserved", values)
             changed = change(_levels(db, values, order_state=None if state is None else bytes(state)))
-            _write(db, named, changed)
+            if changed.documents:
+                self._change_items(db, named, order, changed.documents)
+            _write_reserved(db, named, changed)
             closed_at = self._database.now() if changed.order_closed else None
             db.change("put_stock_order", {
                 **named, "name": order, "state": changed.order_state.decode(), "closed_at": closed_at
             })
         self._database.notifications.notify()
+
+    def _change_items(self, db: PostgresStatements, named: dict[str, int], order: str,
+                      documents: Mapping[str, tuple[bytes, bytes]]) -> None:
+        stored = read_stored_items(db, named["merchant"], named["collection"], [*documents], indexed=False)
+        moved_at = order_time(self._database.now(), *(item.changed_at + 1 for item in stored.values()))
+        db.change("change_stock_items", {
+            **named, "keys": [*documents], "hashes": [hash.hex() for _, hash in documents.values()],
+            "documents": [document.decode() for document, _ in documents.values()], "moved_at": moved_at,
+        })
+        if self._journal:
+            write_segments(db, named["merchant"], stock_segments(
+                documents, stored, collection=named["collection"], written_at=moved_at, order=order
+            ))
 
     def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """Return stock as it is at one moment."""
@@ -77,12 +95,7 @@ def _levels(db: PostgresStatements, values: Mapping[str, object], *, order_state
     )
 
 
-def _write(db: PostgresStatements, named: dict[str, int], changed: StockChange) -> None:
-    if changed.documents:
-        db.change("change_stock_items", {
-            **named, "keys": [*changed.documents], "hashes": [hash.hex() for _, hash in changed.documents.values()],
-            "documents": [document.decode() for document, _ in changed.documents.values()],
-        })
+def _write_reserved(db: PostgresStatements, named: dict[str, int], changed: StockChange) -> None:
     amounts = {key: amount for key, amount in changed.reserved.items() if amount}
     if amounts:
         db.change("put_reserved", {**named, "keys": [*amounts], "amounts": [*amounts.values()]})

@@ -15,6 +15,7 @@ from goodsgate.model.batch import now as now_utc
 from goodsgate.store.composed import ComposedStore
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.item_index import SqlIndex
+from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
 from goodsgate.store.shared.reference import SqlReference
@@ -37,11 +38,11 @@ class SqliteStore(ComposedStore):
     """A store in a folder; see the contract for what each method does."""
 
     def __init__(self, folder: Path, *, cache_bytes: int, small_payload_bytes: int,
-                 now: Callable[[], datetime] = now_utc) -> None:
+                 journal: bool = True, now: Callable[[], datetime] = now_utc) -> None:
         """Create the folder, but not the schema (see `migrate`).
 
         `cache_bytes` are for the catalogue in the working process; payloads up to `small_payload_bytes` are stored in
-        the intake file itself.
+        the intake file itself. `journal` is whether changes are written to the journal.
         """
         database = SqliteDatabase(folder, cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, now=now)
         batches, lookups = SqliteBatches(database), SqliteLookups(database)
@@ -49,8 +50,9 @@ class SqliteStore(ComposedStore):
         super().__init__(
             merchants=SqlMerchants(database), reference=SqlReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=SqliteIntake(database, batches), queue=queue, lookups=lookups,
-            committer=SqliteCommitter(database, queue, lookups), catalogue=SqlCatalogue(database),
-            index=SqlIndex(database), stock=SqliteStock(database), batches=batches, reports=SqlReports(database),
+            committer=SqliteCommitter(database, queue, lookups, journal=journal), catalogue=SqlCatalogue(database),
+            journal=SqlJournal(database), index=SqlIndex(database), stock=SqliteStock(database, journal=journal),
+            batches=batches, reports=SqlReports(database),
             maintenance=SqliteMaintenance(database),
         )
         self.back_up = SqliteBackup(database).back_up

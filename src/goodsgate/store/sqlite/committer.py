@@ -23,7 +23,8 @@ from goodsgate.store.contract import (
     StoreFullError,
 )
 from goodsgate.store.shared.catalogue import find_collection
-from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.journal import JournalWriter, StoredItem, read_stored_items
+from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results
 from goodsgate.store.shared.timestamps import id_bytes
@@ -31,6 +32,7 @@ from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.findings import write_findings
 from goodsgate.store.sqlite.intake import record_end
 from goodsgate.store.sqlite.item_index import write_entries
+from goodsgate.store.sqlite.journal import write_segments
 from goodsgate.store.sqlite.lookups import SqliteLookups
 from goodsgate.store.sqlite.progress import read_all_progress
 from goodsgate.store.sqlite.queue import SqliteQueue
@@ -78,8 +80,9 @@ class CommittedChunk(msgspec.Struct, frozen=True):
 class SqliteCommitter:
     """Implements CommitStore."""
 
-    def __init__(self, database: SqliteDatabase, queue: SqliteQueue, lookups: SqliteLookups) -> None:
+    def __init__(self, database: SqliteDatabase, queue: SqliteQueue, lookups: SqliteLookups, *, journal: bool) -> None:
         self._database = database
+        self._journal = journal
         self._queue = queue
         self._lookups = lookups
 
@@ -89,7 +92,7 @@ class SqliteCommitter:
         number = self._database.require_number(claim.merchant)
         if not self._database.lock_worker():
             raise LeaseLostError("another process works in this folder")
-        self._lookups.invalidate()
+        known = self._lookups.take()
         self._database.checkpoints.limit_log()
         with self._database.catalogue.writing() as db:
             self._queue.check_lease(db, number, claim)
@@ -97,8 +100,10 @@ class SqliteCommitter:
                 if refresh is None:
                     raise StockChangedError
                 commits = refresh()
-                self._lookups.invalidate()
-            writer = _CommitWriter(db, number, db.value("clock"), self._database.now())
+                known = self._lookups.take()
+            writer = _CommitWriter(
+                db, number, db.value("clock"), self._database.now(), known, JournalWriter() if self._journal else None
+            )
             writer.read_progress(commits)
             for commit in commits:
                 writer.add(commit)
@@ -138,10 +143,14 @@ class SqliteCommitter:
 class _CommitWriter:
     """Writes the chunks of one commit to the catalogue file, in as few statements as there are kinds of rows."""
 
-    def __init__(self, db: SqliteStatements, number: int, written_at: int, now: int) -> None:
+    def __init__(self, db: SqliteStatements, number: int, written_at: int, now: int, known: Lookup | None,
+                 journal: JournalWriter | None) -> None:
+        """`known` is what was looked up of the items last."""
         self._db = db
         self._number = number
         self._now = now
+        self._known = known
+        self._journal = journal
         self._written_at = written_at
         """Of the last chunk: strictly growing, so that it tells which of two chunks came first."""
         self.committed: list[CommittedChunk] = []
@@ -186,6 +195,8 @@ class _CommitWriter:
         self._written_at = max(self._written_at + 1, self._now)
         progress.check_next(commit)
         collection.add(commit, batch, self._written_at)
+        if self._journal is not None:
+            self._journal.add(commit, collection.number, self._written_at)
         if commit.results:
             self._results.append((progress.seq, commit.first, commit.results))
             self._keys.append((progress.seq, commit.first, orjson.dumps(commit.keys)))
@@ -197,9 +208,11 @@ class _CommitWriter:
         self.committed.append(CommittedChunk(commit, batch, collection.number, progress, keys_changed))
 
     def write(self) -> None:
-        """Write items, index entries and results."""
+        """Write items, index entries, results and the journal."""
+        stored: dict[int, dict[str, StoredItem]] = {}
         for collection in self._collections.values():
-            change = self._write_items(collection)
+            stored[collection.number] = self._read_stored(collection)
+            change = self._write_items(collection, stored[collection.number])
             entries = {key: write.index_entries for key, (write, *_) in collection.writes.items()}
             write_entries(
                 self._db, self._number, collection.number, entries, collection.deletes, indexed=collection.indexed
@@ -210,10 +223,19 @@ class _CommitWriter:
             if change:
                 named = {"merchant": self._number, "collection": collection.number, "change": change}
                 self._db.change("change_item_count", named)
+        if self._journal is not None:
+            write_segments(self._db, self._number, self._journal.segments(stored))
         self._db.insert_rows("add_chunks", (self._number,), self._results)
         self._db.insert_rows("add_chunk_keys", (self._number,), self._keys)
 
-    def _write_items(self, collection: CollectionWrites) -> int:
+    def _read_stored(self, collection: CollectionWrites) -> dict[str, StoredItem]:
+        """Return the items that the commit writes or deletes, as they are before; new ones are known without a look."""
+        keys = collection.writes.keys() | collection.deletes.keys()
+        if self._known is not None and self._known.collection == collection.number:
+            keys -= self._known.keys - {row[1] for row in self._known.rows}
+        return read_stored_items(self._db, self._number, collection.number, [*keys], indexed=collection.indexed)
+
+    def _write_items(self, collection: CollectionWrites, stored: dict[str, StoredItem]) -> int:
         """Write items and return by how many the collection has grown."""
         db, named = self._db, (self._number, collection.number)
         # In the order of the index: neighbours share pages, which decides the speed at a million items.
@@ -226,25 +248,14 @@ class _CommitWriter:
             (key, write.hash, write.version, write.document, batch, written_at, write.field_state)
             for key, (write, batch, written_at) in writes if write.field_state is not None
         ] if len(rows) < len(writes) else []
-        revived = 0
-        if writes and db.value("has_tombstones", named):
-            revived = db.value("count_tombstones", (*named, sorted_keys([*collection.writes])))
-        deleted = 0
-        if collection.deletes:
-            deleted = db.value("count_live_items", (*named, sorted_keys([*collection.deletes])))
-        before = db.value("last_item") if writes else 0
         db.insert_rows("write_items", named, rows)
         db.insert_rows("write_items_with_state", named, rows_with_state)
-        # A new row gets the number behind the last, so the last number has grown by the number of new rows.
-        created = db.value("last_item") - before if writes else 0
+        live = {key for key, item in stored.items() if item.hash is not None}
         db.insert_rows("write_items", named, [
             (key, None, delete.version, None, batch, written_at)
-            for key, (delete, batch, written_at) in collection.deletes.items() if delete.version is not None
+            for key, (delete, batch, written_at) in sorted(collection.deletes.items())
         ])
-        db.change_each("delete_item", (
-            (*named, key) for key, (delete, *_) in collection.deletes.items() if delete.version is None
-        ))
-        return int(created + revived - deleted)
+        return len(collection.writes.keys() - live) - len(collection.deletes.keys() & live)
 
     def write_progress(self) -> None:
         """Write the progress of the batches, the totals, and the clock."""

@@ -125,9 +125,10 @@ class SqliteLookups:
         """Forget the stock that was looked up: no chunk is made from it any more."""
         self.stock_hashes = StockHashes()
 
-    def invalidate(self) -> None:
-        """Forget the last lookup, before items change."""
-        self._lookup = None
+    def take(self) -> Lookup | None:
+        """Return the last lookup and forget it, before items change."""
+        known, self._lookup = self._lookup, None
+        return known
 
     def forget_seen_keys(self, db: SqliteStatements, merchant: int, batch: int) -> None:
         """Delete the keys of a batch that has ended, or of whose committed chunks a key was changed."""

@@ -698,31 +698,14 @@ ON i.merchant = :merchant AND i.collection = :collection AND i.key = j.value COL
 WHERE i.hash IS NULL
   AND EXISTS (SELECT 1 FROM item WHERE merchant = :merchant AND collection = :collection AND hash IS NULL)
 
--- name: last_item
--- Differs because new rows are counted by their numbers.
--- Every merchant: how far the table has grown, to tell new rows from changed ones.
-SELECT coalesce(max(id), 0) FROM item
-
--- name: has_tombstones
--- Differs because one statement writes new and existing rows, so that tombstones are counted separately.
-SELECT EXISTS (SELECT 1 FROM item WHERE merchant = ?1 AND collection = ?2 AND hash IS NULL)
-
--- name: count_tombstones
--- Differs because one statement writes new and existing rows.
-SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
-ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NULL
-
--- name: count_live_items
--- Differs because one statement writes new and existing rows.
-SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
-ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NOT NULL
-
 -- name: write_items
 -- Differs because one statement writes new and existing rows.
 INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at) VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
-    hash = excluded.hash, version = excluded.version, field_state = NULL, document = excluded.document,
-    batch = excluded.batch, written_at = excluded.written_at
+    batch = CASE WHEN hash IS excluded.hash THEN batch ELSE excluded.batch END,
+    written_at = CASE WHEN hash IS excluded.hash THEN written_at ELSE excluded.written_at END,
+    moved_at = CASE WHEN hash IS excluded.hash THEN moved_at END,
+    hash = excluded.hash, version = excluded.version, field_state = NULL, document = excluded.document
 
 -- name: write_items_with_state
 -- Differs because one statement writes new and existing rows: those with versions of groups or with locks. They are
@@ -730,12 +713,77 @@ ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
 INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at, field_state)
 VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
+    batch = CASE WHEN hash IS excluded.hash THEN batch ELSE excluded.batch END,
+    written_at = CASE WHEN hash IS excluded.hash THEN written_at ELSE excluded.written_at END,
+    moved_at = CASE WHEN hash IS excluded.hash THEN moved_at END,
     hash = excluded.hash, version = excluded.version, field_state = excluded.field_state,
-    document = excluded.document, batch = excluded.batch, written_at = excluded.written_at
+    document = excluded.document
 
--- name: delete_item
--- Differs because one statement per row is cheap here.
-DELETE FROM item WHERE merchant = ?1 AND collection = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3
+-- name: stored_items
+SELECT i.key, i.hash, i.version, i.field_state, i.written_at, i.moved_at, i.document
+FROM json_each(:keys) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = :merchant AND i.collection = :collection AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+
+-- ============================================== catalogue: journal ==============================================
+
+-- name: raise_journal_head
+INSERT INTO journal_head (merchant, last, oldest_at) VALUES (:merchant, :count, :written_at)
+ON CONFLICT (merchant) DO UPDATE
+SET last = journal_head.last + :count, oldest_at = coalesce(journal_head.oldest_at, :written_at)
+RETURNING last
+
+-- name: add_segments
+INSERT INTO journal (merchant, first, collection, written_at, batch, order_name, count, last_key, body)
+VALUES (?1, :row)
+
+-- name: journal_head
+SELECT last, swept, swept_at FROM journal_head WHERE merchant = :merchant
+
+-- name: segment_of
+SELECT first, written_at, count FROM journal WHERE merchant = :merchant AND first <= :number
+ORDER BY first DESC LIMIT 1
+
+-- name: journal_segments
+-- The last segment that begins before the next number may contain it. Bodies of other collections are not read.
+SELECT j.first, j.count, j.written_at, c.kind, c.name, j.batch, j.order_name,
+       CASE WHEN c.kind = coalesce(:kind, c.kind) AND c.name = coalesce(:collection, c.name) THEN j.body END
+FROM journal j CROSS JOIN collection c ON c.merchant = j.merchant AND c.id = j.collection
+WHERE j.merchant = :merchant AND j.first >= coalesce((
+    SELECT max(first) FROM journal WHERE merchant = :merchant AND first <= :after + 1
+), 0) AND j.first + j.count > :after + 1
+ORDER BY j.first LIMIT :limit
+
+-- name: batch_segments
+SELECT j.first, j.count, j.written_at, c.kind, c.name, j.batch, j.order_name, j.body
+FROM journal j CROSS JOIN collection c ON c.merchant = j.merchant AND c.id = j.collection
+WHERE j.merchant = :merchant AND j.batch = unhex(:batch) AND j.first >= coalesce((
+    SELECT max(first) FROM journal WHERE merchant = :merchant AND batch = unhex(:batch) AND first <= :after + 1
+), 0) AND j.first + j.count > :after + 1
+ORDER BY j.first LIMIT :limit
+
+-- name: batch_journal
+SELECT count, written_at FROM journal WHERE merchant = :merchant AND batch = unhex(:batch)
+
+-- name: segments_at
+SELECT j.first, j.count, j.written_at, c.kind, c.name, j.batch, j.order_name, j.body
+FROM journal j CROSS JOIN collection c ON c.merchant = j.merchant AND c.id = j.collection
+WHERE j.merchant = :merchant AND j.collection = :collection AND j.written_at = :written_at AND j.last_key >= :key
+ORDER BY j.last_key LIMIT 3
+
+-- name: journal_due
+-- Every merchant: the sweep.
+SELECT merchant FROM journal_head WHERE oldest_at < :before LIMIT :limit
+
+-- name: oldest_segments
+SELECT first, count, written_at FROM journal WHERE merchant = :merchant ORDER BY first LIMIT :limit
+
+-- name: delete_segments
+DELETE FROM journal WHERE merchant = :merchant AND first <= :last
+
+-- name: set_journal_swept
+UPDATE journal_head SET swept = :last, swept_at = max(swept_at, :swept_at), oldest_at = (
+    SELECT written_at FROM journal WHERE merchant = :merchant ORDER BY first LIMIT 1
+) WHERE merchant = :merchant
 
 -- =============================================== catalogue: index ===============================================
 
@@ -843,7 +891,7 @@ ON CONFLICT (merchant, collection, name) DO UPDATE SET state = :state, closed_at
 
 -- name: change_stock_item
 -- Differs because one statement per row is cheap here.
-UPDATE item SET hash = ?4, document = ?5
+UPDATE item SET hash = ?4, document = ?5, moved_at = ?6
 WHERE merchant = ?1 AND collection = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3 AND hash IS NOT NULL
 
 -- name: put_reserved

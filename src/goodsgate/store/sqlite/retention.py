@@ -9,6 +9,7 @@ import orjson
 from goodsgate.model import crash
 from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.shared.database import Row
+from goodsgate.store.shared.journal import sweep_segments
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.file import SqliteFile
 from goodsgate.store.sqlite.progress import read_progress
@@ -17,6 +18,7 @@ from goodsgate.store.sqlite.statements import SqliteStatements
 FINDINGS_PER_STEP = 2_000
 CHUNKS_PER_STEP = 50
 GROUPS_PER_STEP = 500
+SEGMENTS_PER_STEP = 100
 ROWS_PER_STEP = 100
 """Idempotency keys, tokens and the like that count as one step."""
 
@@ -45,6 +47,7 @@ class SqliteRetention:
             reports=self._sweep_reports(before(retention.report_seconds), steps_max),
             batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
             answers=_delete(intake, "delete_idempotency_keys", rows, before=before(retention.answer_seconds), now=now),
+            changes=self._sweep_journal(before(retention.journal_seconds), steps_max),
             tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), rows),
             tokens=_delete(intake, "delete_tokens", rows, now=now),
             resources=_delete(intake, "delete_resources", rows, now=now),
@@ -126,6 +129,13 @@ class SqliteRetention:
                 swept += db.change("delete_tombstones", due)
             if swept >= limit:
                 break
+        return swept
+
+    def _sweep_journal(self, before: int, limit: int) -> int:
+        swept = 0
+        for (merchant,) in self._catalogue.query("journal_due", {"before": before, "limit": limit}):
+            with self._catalogue.writing() as db:
+                swept += sweep_segments(db, merchant, before, SEGMENTS_PER_STEP)
         return swept
 
     def _is_used(self, file: str) -> bool:

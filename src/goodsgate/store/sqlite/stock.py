@@ -4,22 +4,25 @@ SQLite has one writer at a time, so that a change waits for the chunk that is be
 from which a chunk was made are compared once more when it is committed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from goodsgate.model.batch import Kind
 from goodsgate.store.contract import StockChange, StockLevels, StoreError
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.journal import read_stored_items, stock_segments
 from goodsgate.store.shared.lookup_cache import StockHashes
 from goodsgate.store.sqlite.database import SqliteDatabase
+from goodsgate.store.sqlite.journal import write_segments
 from goodsgate.store.sqlite.statements import SqliteStatements
 
 
 class SqliteStock:
     """Implements StockStore."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, *, journal: bool) -> None:
         self._database = database
+        self._journal = journal
         self._catalogue = database.catalogue
 
     def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
@@ -37,9 +40,8 @@ class SqliteStock:
             state = row[0].encode() if row is not None else None
             changed = change(_levels(db, number, found.number, keys, order_state=state))
             db.change("mark_stock_changed", named)
-            db.change_each("change_stock_item", (
-                (number, found.number, key, hash, document) for key, (document, hash) in changed.documents.items()
-            ))
+            if changed.documents:
+                self._change_items(db, number, found.number, order, changed.documents)
             for key, amount in changed.reserved.items():
                 if amount:
                     db.change("put_reserved", {**named, "key": key, "amount": amount})
@@ -49,6 +51,19 @@ class SqliteStock:
             db.change("put_stock_order", {
                 **named, "name": order, "state": changed.order_state.decode(), "closed_at": closed_at
             })
+
+    def _change_items(self, db: SqliteStatements, number: int, collection: int, order: str,
+                      documents: Mapping[str, tuple[bytes, bytes]]) -> None:
+        moved_at = max(db.value("clock") + 1, self._database.now())
+        if self._journal:
+            stored = read_stored_items(db, number, collection, [*documents], indexed=False)
+            write_segments(db, number, stock_segments(
+                documents, stored, collection=collection, written_at=moved_at, order=order
+            ))
+        db.change_each("change_stock_item", (
+            (number, collection, key, hash, document, moved_at) for key, (document, hash) in documents.items()
+        ))
+        db.change("set_clock", {"written_at": moved_at})
 
     def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """Return stock as it is at one moment."""

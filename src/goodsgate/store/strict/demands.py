@@ -67,6 +67,8 @@ def check_commit(commit: ChunkCommit) -> None:
     keys = [write.key for write in commit.writes] + [delete.key for delete in commit.deletes]
     require(len(set(keys)) == len(keys), "each key is written or deleted once")
     require(all(key and "\0" not in key for key in keys), "keys are not empty and have no NUL", keys)
+    places = [commit.origins.get(key, (0, 0)) for key in keys]
+    require(all(number >= 0 <= row for number, row in places), "numbers and rows are not negative", commit.origins)
     require(all(len(write.hash) == 16 and write.document for write in commit.writes), "writes have hash and document")
     groups_are_versioned = all(
         write.version is not None for write in commit.writes

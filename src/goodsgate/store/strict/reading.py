@@ -2,9 +2,11 @@
 
 # ruff: noqa: D103, ARG001 – the contract documents the methods, and not every check uses both arguments.
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from goodsgate.model.batch import Batch
+from goodsgate.model.journal import ChangeOperation, ItemChange
 from goodsgate.store.contract import StockChange, StockLevels
 from goodsgate.store.strict.demands import (
     check_merchant,
@@ -42,6 +44,62 @@ def collections(observed: Observed, call: Any) -> Check:
     found = yield None
     require(all(items > 0 for _, _, items in found), "collections are not empty", found)
     check_order([(kind.value, name.encode()) for kind, name, _ in found], None)
+
+
+@checks
+def journal_position(observed: Observed, call: Any) -> Check:
+    position = yield None
+    require(position.number >= 0 and (position.number > 0) == (position.written_at > 0), "a place", position)
+
+
+@checks
+def changes(observed: Observed, call: Any) -> Check:
+    require(call.limit > 0, "a page", call.limit)
+    page = yield None
+    require(len(page.changes) <= call.limit, "the limit is kept", len(page.changes))
+    require(page.position.number >= call.after.number, "the position moves on", call.after, page.position)
+    require(page.is_last or page.position != call.after, "a page that is not the last one moves on", page.position)
+    check_order([change.number for change in page.changes], call.after.number or None)
+    check_changes(page.changes)
+    for change in page.changes:
+        require(change.number <= page.position.number, "changes up to the position", change)
+        require(call.kind in (None, change.kind), "filters apply", call.kind, change)
+        require(call.collection in (None, change.collection), "filters apply", call.collection, change)
+
+
+@checks
+def batch_changes(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(found) <= call.limit, "the limit is kept", len(found))
+    check_order([change.number for change in found], call.after or None)
+    check_changes(found)
+    require(all(change.batch == call.batch for change in found), "changes of the batch", found)
+
+
+@checks
+def batch_journal(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(found.changes >= len(found.written_at), "a time has changes", found)
+
+
+@checks
+def item_history(observed: Observed, call: Any) -> Check:
+    history = yield None
+    require(len(history.changes) <= call.limit, "the limit is kept", len(history.changes))
+    check_order([-change.number for change in history.changes], None)
+    check_changes(history.changes)
+    for newer, older in pairwise(history.changes):
+        require(newer.previous == older.written_at, "changes of one item follow each other", older, newer)
+        same = (newer.before is None) == (older.after is None)
+        require(same and (newer.before is None or newer.before.document == older.after.document), "no gap", older)
+
+
+def check_changes(changes: Sequence[ItemChange]) -> None:
+    """Check that before and after are those of the operation."""
+    for change in changes:
+        is_new, is_gone = change.operation is ChangeOperation.CREATED, change.operation is ChangeOperation.DELETED
+        require((change.before is None, change.after is None) == (is_new, is_gone), "as the operation says", change)
+        require((change.batch is None) != (change.order is None), "a batch or an order", change)
 
 
 @checks

@@ -191,6 +191,7 @@ CREATE TABLE item (
     batch uuid NOT NULL,
     written_at bigint NOT NULL,                     -- of the chunk
     document json,
+    moved_at bigint,                                -- when an order moved the stock since; NULL: none has
     folded text COLLATE "C" GENERATED ALWAYS AS (lower(key)) STORED  -- without ASCII case
 ) PARTITION BY HASH (merchant);
 -- One index for lookups by the exact key, for case variants, and for the order of listings.
@@ -338,6 +339,49 @@ BEGIN
         );
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO goodsgate_app', whole);
     END LOOP;
+END $$;
+
+-- The journal, in segments: the changes that one chunk made to a collection, packed, in the order of their keys.
+CREATE TABLE journal (
+    merchant bigint NOT NULL,
+    first bigint NOT NULL,                          -- number of its first change
+    collection bigint NOT NULL,
+    written_at bigint NOT NULL,                     -- as of the items that it wrote
+    batch uuid,
+    order_name text,                                -- of the order that moved stock; then batch is NULL
+    count integer NOT NULL,
+    last_key text COLLATE "C" NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (merchant, first)
+) PARTITION BY HASH (merchant);
+CREATE INDEX journal_item ON journal (merchant, collection, written_at, last_key);
+CREATE INDEX journal_batch ON journal (merchant, batch, first) WHERE batch IS NOT NULL;
+ALTER TABLE journal ALTER COLUMN body SET STORAGE EXTERNAL;
+
+CREATE TABLE journal_head (
+    merchant bigint PRIMARY KEY,
+    last bigint NOT NULL,                           -- number of the last change
+    oldest_at bigint,                               -- when the first segment was written; NULL: there is none
+    swept bigint NOT NULL DEFAULT 0,                -- changes up to this number were removed
+    swept_at bigint NOT NULL DEFAULT 0              -- the latest time at which one of these was written
+) WITH (fillfactor = 50);
+
+DO $$
+DECLARE
+    mine text := 'merchant = nullif(current_setting(''goodsgate.merchant'', true), '''')::bigint';
+BEGIN
+    FOR part IN 0..15 LOOP
+        EXECUTE format(
+            'CREATE TABLE %I PARTITION OF journal FOR VALUES WITH (MODULUS 16, REMAINDER %s)',
+            'journal_' || to_char(part, 'FM00'), part
+        );
+    END LOOP;
+    ALTER TABLE journal ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE journal_head ENABLE ROW LEVEL SECURITY;
+    EXECUTE format('CREATE POLICY mine ON journal USING (%s)', mine);
+    EXECUTE format('CREATE POLICY mine ON journal_head USING (%s)', mine);
+    CREATE POLICY every ON journal_head USING (current_setting('goodsgate.every', true) = 'on');
+    GRANT SELECT, INSERT, UPDATE, DELETE ON journal, journal_head TO goodsgate_app;
 END $$;
 
 -- Looked up before the merchant is known, like `credential`; small and whole.

@@ -266,12 +266,37 @@ CREATE TABLE item (
     field_state TEXT,                         -- JSON, only where versions of groups differ or fields are locked
     batch BLOB NOT NULL,
     written_at INTEGER NOT NULL,              -- of the chunk; strictly growing
-    document BLOB
+    document BLOB,
+    moved_at INTEGER                          -- when an order moved the stock since; NULL: none has
 ) STRICT;
 -- One index for lookups by the exact key, for case variants, and for the order of listings. A second
 -- unique index costs a third of the speed at a million items.
 CREATE UNIQUE INDEX item_key ON item (merchant, collection, key COLLATE NOCASE, key);
 CREATE INDEX item_tombstone ON item (merchant, collection, written_at) WHERE hash IS NULL;
+
+-- The journal, in segments: the changes that one chunk made to a collection, packed, in the order of their keys.
+CREATE TABLE journal (
+    merchant INTEGER NOT NULL,
+    first INTEGER NOT NULL,                   -- number of its first change
+    collection INTEGER NOT NULL,
+    written_at INTEGER NOT NULL,              -- as of the items that it wrote
+    batch BLOB,
+    order_name TEXT,                          -- of the order that moved stock; then batch is NULL
+    count INTEGER NOT NULL,
+    last_key TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (merchant, first)
+) STRICT;
+CREATE INDEX journal_item ON journal (merchant, collection, written_at, last_key);
+CREATE INDEX journal_batch ON journal (merchant, batch, first) WHERE batch IS NOT NULL;
+
+CREATE TABLE journal_head (
+    merchant INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,                    -- number of the last change
+    oldest_at INTEGER,                        -- when the first segment was written; NULL: there is none
+    swept INTEGER NOT NULL DEFAULT 0,         -- changes up to this number were removed
+    swept_at INTEGER NOT NULL DEFAULT 0       -- the latest time at which one of these was written
+) STRICT;
 
 CREATE TABLE progress (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,396 @@
+"""The journal of changes, in segments: the changes of one chunk in the order of their keys, packed and compressed.
+
+The segment of an item's last change is found by the time at which the item was written, and each change names the time
+of the one before it. So a history needs no index of its own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import msgspec
+import zstandard
+
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.journal import (
+    JOURNAL_START,
+    OPERATIONS,
+    BatchJournal,
+    ItemChange,
+    ItemContent,
+    ItemHistory,
+    JournalPage,
+    JournalPosition,
+)
+from goodsgate.store.contract import ChunkCommit, JournalPositionError
+from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.database import Database, Row, Statements
+from goodsgate.store.shared.item_index import read_entries, sorted_keys
+from goodsgate.store.shared.timestamps import id_bytes
+
+SEGMENT_CHANGES_MAX = 512
+SEGMENT_BYTES_MAX = 4 * 1024**2
+"""Bytes of documents in one segment, unless a single change has more."""
+COMPRESSED_BYTES_MIN = 512
+"""Smaller segments are not compressed."""
+SEGMENTS_PER_QUERY = 16
+SEGMENTS_SKIPPED_MAX = 2_000
+"""Segments of other collections that are passed over at once."""
+PAGE_BYTES_MAX = 16 * 1024**2
+"""A page of changes ends after so many bytes of documents."""
+UNFLUSHED_SECONDS_MAX = 60
+"""What was written longer ago is on disk."""
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+CREATED, UPDATED, DELETED = range(3)
+
+
+class SegmentBody(msgspec.Struct, array_like=True):
+    """The changes of a segment, member by member. One that is 0 is not known."""
+
+    keys: list[str]
+    operations: bytes
+    """Index into OPERATIONS."""
+    records: list[int]
+    rows: list[int]
+    previous: list[int]
+    before: list[ItemContent | None]
+    after: list[ItemContent | None]
+
+
+class Segment(NamedTuple):
+    """A segment before it has its place in the journal."""
+
+    collection: int
+    written_at: int
+    batch: bytes | None
+    order: str | None
+    size: int
+    """Number of changes."""
+    last_key: str
+    body: bytes
+
+
+class StoredItem(NamedTuple):
+    """An item as a change finds it."""
+
+    hash: bytes | None
+    """None for a tombstone."""
+    changed_at: int
+    """When its last change was written, be it by a batch or an order."""
+    content: ItemContent | None
+
+
+encode_body = msgspec.msgpack.Encoder().encode
+decode_body = msgspec.msgpack.Decoder(SegmentBody).decode
+
+
+def read_stored_items(db: Statements, merchant: int, collection: int, keys: Sequence[str], *, indexed: bool,
+                      ) -> dict[str, StoredItem]:
+    """Return the items with these keys as they are, tombstones included."""
+    if not keys:
+        return {}
+    values = {"merchant": merchant, "collection": collection, "keys": sorted_keys(keys)}
+    entries = read_entries(db, merchant, collection, keys) if indexed else {}
+    return {
+        key: StoredItem(
+            hash, moved_at or written_at,
+            ItemContent(document, version, field_state, entries.get(key, ())) if hash is not None else None,
+        )
+        for key, hash, version, field_state, written_at, moved_at, document in db.each("stored_items", values)
+    }
+
+
+class JournalWriter:
+    """Collects the changes of the chunks of one commit, and writes them to the journal."""
+
+    def __init__(self) -> None:
+        self._chunks: list[tuple[ChunkCommit, int, int]] = []
+
+    def add(self, commit: ChunkCommit, collection: int, written_at: int) -> None:
+        """Add a chunk that writes to a collection."""
+        if commit.writes or commit.deletes:
+            self._chunks.append((commit, collection, written_at))
+
+    def segments(self, stored: Mapping[int, dict[str, StoredItem]]) -> list[Segment]:
+        """Return the segments of all chunks; `stored` are items by collection and key as they were before."""
+        segments: list[Segment] = []
+        for commit, collection, written_at in self._chunks:
+            changes = list(_changes(commit, stored.get(collection, {}), written_at))
+            segments += pack_segments(
+                changes, collection=collection, written_at=written_at, batch=id_bytes(commit.round.batch), order=None
+            )
+        return segments
+
+
+class PackedChange(NamedTuple):
+    """A change on its way into a segment."""
+
+    key: str
+    operation: int
+    record: int
+    row: int
+    previous: int
+    before: ItemContent | None
+    after: ItemContent | None
+
+
+def _changes(commit: ChunkCommit, stored: dict[str, StoredItem], written_at: int) -> Iterator[PackedChange]:
+    """Yield the changes of a chunk in the order of the keys, and bring `stored` up to date."""
+    origins, nowhere = commit.origins, (0, 0)
+    if not stored and not commit.deletes:  # all items are new
+        for key, write in sorted(zip(_keys(commit.writes), commit.writes, strict=True), key=_first):
+            content = _content(write)
+            stored[key] = StoredItem(write.hash, written_at, content)
+            yield PackedChange(key, CREATED, *origins.get(key, nowhere), 0, None, content)
+        return
+    changed: dict[str, Write | Delete] = {write.key: write for write in commit.writes}
+    changed.update((delete.key, delete) for delete in commit.deletes)
+    for key in sorted(changed):
+        change, item = changed[key], stored.get(key)
+        hash = change.hash if isinstance(change, Write) else None
+        if (item.hash if item is not None else None) == hash:
+            continue  # only its version has changed
+        before = item.content if item is not None else None
+        after = _content(change) if isinstance(change, Write) else None
+        operation = DELETED if after is None else UPDATED if before is not None else CREATED
+        previous = item.changed_at if item is not None else 0
+        stored[key] = StoredItem(hash, written_at, after)
+        yield PackedChange(key, operation, *origins.get(key, nowhere), previous, before, after)
+
+
+def _first(pair: tuple[str, Write]) -> str:
+    return pair[0]
+
+
+def _keys(writes: Sequence[Write]) -> list[str]:
+    return [write.key for write in writes]
+
+
+def _content(write: Write) -> ItemContent:
+    return ItemContent(write.document, write.version, write.field_state, write.index_entries)
+
+
+def stock_segments(documents: Mapping[str, tuple[bytes, bytes]], stored: Mapping[str, StoredItem], *, collection: int,
+                   written_at: int, order: str) -> list[Segment]:
+    """Return the segments of an order that moves stock: the new documents, with their hashes, and the items before."""
+    changes = []
+    for key in sorted(documents):
+        document, hash = documents[key]
+        item = stored[key]
+        if item.content is not None and item.hash != hash:
+            after = msgspec.structs.replace(item.content, document=document)
+            changes.append(PackedChange(key, UPDATED, 0, 0, item.changed_at, item.content, after))
+    return list(pack_segments(changes, collection=collection, written_at=written_at, batch=None, order=order))
+
+
+def pack_segments(changes: Sequence[PackedChange], *, collection: int, written_at: int, batch: bytes | None,
+                  order: str | None) -> Iterator[Segment]:
+    """Pack changes, in the order of their keys, into segments of bounded size."""
+    first = size = 0
+    for at, change in enumerate(changes):
+        own = sum(len(content.document) for content in (change.before, change.after) if content is not None)
+        if at > first and (at - first >= SEGMENT_CHANGES_MAX or size + own > SEGMENT_BYTES_MAX):
+            yield _pack(changes[first:at], collection, written_at, batch, order)
+            first, size = at, 0
+        size += own
+    if changes:
+        yield _pack(changes[first:], collection, written_at, batch, order)
+
+
+def _pack(changes: Sequence[PackedChange], collection: int, written_at: int, batch: bytes | None, order: str | None,
+          ) -> Segment:
+    keys, operations, records, rows, previous, before, after = zip(*changes, strict=True)
+    body = encode_body(SegmentBody(
+        [*keys], bytes(operations), [*records], [*rows], [*previous], [*before], [*after]
+    ))
+    if len(body) >= COMPRESSED_BYTES_MIN:
+        body = zstandard.ZstdCompressor(level=1).compress(body)
+    return Segment(collection, written_at, batch, order, len(keys), keys[-1], body)
+
+
+def _unpack(body: bytes) -> SegmentBody:
+    body = bytes(body)
+    if body.startswith(ZSTD_MAGIC):
+        body = zstandard.ZstdDecompressor().decompress(body)
+    return decode_body(body)
+
+
+def number_segments(db: Statements, merchant: int, segments: Sequence[Segment]) -> list[tuple[Any, ...]]:
+    """Return segments as rows, each behind the number of its first change.
+
+    From here to the end of the transaction no other one of the merchant writes changes, so that a reader that has seen
+    a number has seen all before it.
+    """
+    count = sum(segment.size for segment in segments)
+    head = {"merchant": merchant, "count": count, "written_at": segments[0].written_at}
+    first = db.value("raise_journal_head", head) - count + 1
+    rows: list[tuple[Any, ...]] = []
+    for segment in segments:
+        rows.append((first, *segment))
+        first += segment.size
+    return rows
+
+
+class SqlJournal:
+    """Implements JournalStore."""
+
+    def __init__(self, database: Database, *, flush: Callable[[int], None] | None = None) -> None:
+        """`flush` makes durable what a transaction of the merchant may have read; None: everything is."""
+        self._database = database
+        self._catalogue = database.catalogue
+        self._flush = flush
+
+    def journal_position(self, merchant: str) -> JournalPosition:
+        """Return the position behind the last change."""
+        number = self._database.number(merchant)
+        if number is None:
+            return JOURNAL_START
+        with self._catalogue.reading(number) as db:
+            last, _, _ = _head(db, number)
+            position = _position(db, number, last)
+        self._make_durable(number, position)
+        return position
+
+    def changes(self, merchant: str, *, after: JournalPosition, kind: Kind | None = None,
+                collection: str | None = None, limit: int = 1000) -> JournalPage:
+        """Return changes behind a position. Raises JournalPositionError."""
+        number = self._database.number(merchant)
+        if number is None:
+            return JournalPage([], after, is_last=True)
+        with self._catalogue.reading(number) as db:
+            page = _read_page(db, number, after, kind, collection, limit)
+        self._make_durable(number, page.position)
+        return page
+
+    def batch_changes(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[ItemChange]:
+        """Return the changes of a batch behind a number."""
+        number = self._database.number(merchant)
+        if number is None or id_bytes(batch) is None:
+            return []
+        changes: list[ItemChange] = []
+        with self._catalogue.reading(number) as db:
+            values = {"merchant": number, "batch": batch, "after": after, "limit": SEGMENTS_PER_QUERY}
+            while len(changes) < limit and (rows := db.rows("batch_segments", values)):
+                for row in rows:
+                    changes += [change for change in _changes_of(row) if change.number > after]
+                    if len(changes) >= limit:
+                        break
+                values["after"] = after = changes[-1].number if changes else after
+        return changes[:limit]
+
+    def batch_journal(self, merchant: str, batch: str) -> BatchJournal:
+        """Return which part of the journal is about a batch."""
+        number = self._database.number(merchant)
+        if number is None or id_bytes(batch) is None:
+            return BatchJournal(0, frozenset(), 0)
+        with self._catalogue.reading(number) as db:
+            _, _, swept_at = _head(db, number)
+            rows = db.rows("batch_journal", {"merchant": number, "batch": batch})
+        return BatchJournal(sum(count for count, _ in rows), frozenset(at for _, at in rows), swept_at)
+
+    def item_history(self, merchant: str, kind: Kind, collection: str, key: str, *, at: int | None = None,
+                     limit: int = 50) -> ItemHistory:
+        """Return the last changes of an item, or those from the one that was written `at` a time."""
+        number = self._database.number(merchant)
+        changes: list[ItemChange] = []
+        with self._catalogue.reading(number) as db:
+            found = find_collection(db, number, kind, collection)
+            if found is None:
+                return ItemHistory([], 0)
+            named = {"merchant": number, "collection": found.number}
+            if at is None:
+                rows = db.rows("stored_items", {**named, "keys": sorted_keys([key])})
+                at = rows[0][5] or rows[0][4] if rows else 0
+            while at and len(changes) < limit:
+                change = _change_at(db, {**named, "written_at": at, "key": key})
+                if change is None:
+                    at = 0
+                    break
+                changes.append(change)
+                at = change.previous
+        return ItemHistory(changes, at)
+
+
+    def _make_durable(self, merchant: int, position: JournalPosition) -> None:
+        if self._flush is not None and self._database.now() - position.written_at < UNFLUSHED_SECONDS_MAX * 1e6:
+            self._flush(merchant)
+
+
+def _head(db: Statements, merchant: int) -> tuple[int, int, int]:
+    """Return the number of the last change, the last number that was swept, and the latest time of those."""
+    return db.first("journal_head", {"merchant": merchant}) or (0, 0, 0)
+
+
+def _position(db: Statements, merchant: int, number: int) -> JournalPosition:
+    row = db.first("segment_of", {"merchant": merchant, "number": number})
+    return JournalPosition(number, row[1] if row is not None and number < row[0] + row[2] else 0)
+
+
+def _read_page(db: Statements, merchant: int, after: JournalPosition, kind: Kind | None, collection: str | None,
+               limit: int) -> JournalPage:
+    last, swept, _ = _head(db, merchant)
+    if after.number > last:
+        raise JournalPositionError("unknown")
+    if after.number < swept:
+        raise JournalPositionError("expired")
+    if after.number > swept and _position(db, merchant, after.number) != after:
+        raise JournalPositionError("unknown")
+    changes: list[ItemChange] = []
+    position, size, skipped = after, 0, 0
+    filters = {"kind": kind, "collection": collection}
+    while position.number < last and skipped < SEGMENTS_SKIPPED_MAX:
+        values = {"merchant": merchant, "after": position.number, "limit": SEGMENTS_PER_QUERY, **filters}
+        for row in db.rows("journal_segments", values):
+            first, count, written_at, body = row[0], row[1], row[2], row[-1]
+            if body is None:
+                position, skipped = JournalPosition(first + count - 1, written_at), skipped + 1
+                continue
+            for change in _changes_of(row):
+                if change.number <= position.number:
+                    continue
+                changes.append(change)
+                position = change.position
+                size += sum(len(each.document) for each in (change.before, change.after) if each is not None)
+                if len(changes) >= limit or size > PAGE_BYTES_MAX:
+                    return JournalPage(changes, position, is_last=position.number == last)
+    return JournalPage(changes, position, is_last=position.number == last)
+
+
+def _changes_of(row: Row) -> list[ItemChange]:
+    """Return the changes of a segment."""
+    first, _, written_at, kind, collection, batch, order, body = row
+    of = _unpack(body)
+    kind, batch_id = Kind(kind), batch.hex() if batch is not None else None
+    return [
+        ItemChange(
+            number=number, written_at=written_at, kind=kind, collection=collection, key=key,
+            operation=OPERATIONS[operation], before=before, after=after, batch=batch_id, order=order,
+            record=record or None, row=source_row or None, previous=previous,
+        )
+        for number, key, operation, record, source_row, previous, before, after in zip(
+            range(first, first + len(of.keys)), of.keys, of.operations, of.records, of.rows, of.previous, of.before,
+            of.after, strict=True,
+        )
+    ]
+
+
+def _change_at(db: Statements, values: dict[str, Any]) -> ItemChange | None:
+    """Return the change of a key that was written at a time."""
+    for row in db.rows("segments_at", values):
+        for change in _changes_of(row):
+            if change.key == values["key"]:
+                return change
+    return None
+
+
+def sweep_segments(db: Statements, merchant: int, before: int, limit: int) -> int:
+    """Delete the oldest segments that were written before a time, and return how many."""
+    rows = db.rows("oldest_segments", {"merchant": merchant, "limit": limit})
+    due = list(takewhile(lambda row: row[2] < before, rows))
+    if due:
+        first, count, _ = due[-1]
+        values = {"merchant": merchant, "last": first + count - 1, "swept_at": max(row[2] for row in due)}
+        db.change("delete_segments", values)
+        db.change("set_journal_swept", values)
+    return len(due)
