@@ -2,6 +2,10 @@
 
 A message is claimed for a limited time and marked as sent once it has arrived. If the process dies in between, another
 one delivers the message again. A message that does not arrive is retried after pauses and given up in the end.
+
+Messages in order form a queue for each receiver. If the receiver is unavailable, they all wait, and the first one is
+retried. A receiver that answers, but refuses the message, may accept the next one: the message leaves the queue.
+
 Merchants take turns, with one message of each at a time. Merchants whose last message failed share half of the
 threads, and a delivery that takes more than a second leaves its thread's place to others, so that unreachable and slow
 addresses do not delay the messages of other merchants.
@@ -10,7 +14,8 @@ addresses do not delay the messages of other merchants.
 import logging
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import partial
 from time import monotonic
 from typing import Protocol
@@ -19,8 +24,8 @@ import msgspec
 
 from goodsgate.engine.outage import StoreOutage
 from goodsgate.model.background import BackgroundThread, run_once
-from goodsgate.model.batch import new_id
-from goodsgate.model.message import Message
+from goodsgate.model.batch import new_id, now
+from goodsgate.model.message import Attempt, Message
 from goodsgate.store.contract import Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -33,6 +38,8 @@ IDLE_SECONDS = 0.25
 """Pause between two claims if there are no messages or no free threads."""
 JITTER = 0.1
 """Share by which a pause is extended at random, so that messages that failed together are not retried together."""
+QUEUE_PAUSE_SECONDS_MAX = 3_600.0
+"""A receiver that is unavailable is tried at least this often: one attempt for all its messages."""
 FAILING_MERCHANTS_MAX = 10_000
 """Number of merchants with a failed message that are remembered; beyond it all are forgotten."""
 ERROR_CHARACTERS_MAX = 500
@@ -53,17 +60,25 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
 class DeliveryError(Exception):
     """A message that did not arrive; `final` if another attempt cannot succeed."""
 
-    def __init__(self, reason: str, *, final: bool = False) -> None:
+    def __init__(self, reason: str, *, final: bool = False, unavailable: bool = False) -> None:
+        """`unavailable`: the receiver gets no message at the moment, whatever it holds."""
         super().__init__(reason)
         self.reason = reason
         self.final = final
+        self.unavailable = unavailable
+
+
+class DeliveryPausedError(Exception):
+    """The receiver gets no messages until its queue is released."""
 
 
 class MessageSender(Protocol):
     """Sends the messages of some topics; called by several threads at once."""
 
     def send(self, message: Message) -> None:
-        """Return once the message has arrived, within the delivery timeout in all. Raises DeliveryError.
+        """Return once the message has arrived, within the delivery timeout in all.
+
+        Raises DeliveryError, and DeliveryPausedError for a message that has to be held.
 
         The message may have arrived before; merchant and number identify it.
         """
@@ -94,6 +109,7 @@ class Outbox:
     def start(self) -> None:
         """Start to claim messages."""
         if self._senders:
+            self._store.listen_for_messages(self._thread_free.set)
             self._thread.start()
 
     def stop(self) -> None:
@@ -170,36 +186,56 @@ class Outbox:
 
     def _attempt(self, message: Message) -> bool:
         """Send a message, store its new state, and return whether it has arrived."""
+        began_at, began = now(), monotonic()
+
+        def attempt(error: str = "") -> Attempt:
+            return Attempt(at=began_at, seconds=round(monotonic() - began, 3), error=error)
+
         try:
             sender = self._senders.get(message.topic)
             if sender is None:
                 raise DeliveryError(f"no sender for the topic {message.topic}")
             sender.send(message)
-            if self._abandoned:
-                return True
+        except DeliveryPausedError:
+            self._store.hold_message(message)
+            return True
         except DeliveryError as fault:
-            self._store_failure(message, fault.reason, final=fault.final)
+            self._store_failure(message, fault, attempt)
             return False
         except Exception:
             fault_id = new_id()
             log.exception("a message sender failed", extra={**_fields(message), "fault": fault_id})
-            self._store_failure(message, f"internal fault {fault_id}", final=False)
+            self._store_failure(message, DeliveryError(f"internal fault {fault_id}"), attempt)
             return False
-        self._store.mark_sent(message)
+        if not self._abandoned:
+            self._store.mark_sent(message, attempt=attempt())
         return True
 
-    def _store_failure(self, message: Message, reason: str, *, final: bool) -> None:
+    def _store_failure(self, message: Message, fault: DeliveryError, attempt: Callable[[str], Attempt]) -> None:
+        """Postpone a message or give it up.
+
+        One that waits for an unavailable receiver is given up once it is older than all pauses together, and with it
+        the messages behind it that are.
+        """
         if self._abandoned:
             return
-        error = " ".join(reason.split())[:ERROR_CHARACTERS_MAX] or "no reason given"
+        error = " ".join(fault.reason.split())[:ERROR_CHARACTERS_MAX] or "no reason given"
         fields = {**_fields(message), "attempts": message.attempts, "last_error": error}
-        if final or message.attempts > len(self._settings.retry_seconds):
-            if self._store.give_up_message(message, last_error=error):
+        pauses = self._settings.retry_seconds
+        is_waiting = message.in_order and fault.unavailable
+        before = now() - timedelta(seconds=sum(pauses)) if is_waiting else None
+        is_last = message.attempts > len(pauses) and (before is None or message.created_at <= before)
+        if fault.final or is_last:
+            if self._store.give_up_message(message, last_error=error, attempt=attempt(error), before=before):
                 log.warning("a message is given up", extra=fields)
             return
-        factor = random.uniform(1, 1 + JITTER)  # noqa: S311 - not a secret
-        pause = self._settings.retry_seconds[message.attempts - 1] * factor
-        if self._store.postpone_message(message, seconds=pause, last_error=error):
+        pause = pauses[min(message.attempts, len(pauses)) - 1]
+        pause = min(pause, QUEUE_PAUSE_SECONDS_MAX) if is_waiting else pause
+        seconds = pause * random.uniform(1, 1 + JITTER)  # noqa: S311 - not a secret
+        if self._store.postpone_message(
+            message, seconds=seconds, last_error=error, attempt=attempt(error),
+            leave_queue=message.in_order and not is_waiting,
+        ):
             log.info("a message did not arrive", extra=fields)
 
 

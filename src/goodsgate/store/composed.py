@@ -55,10 +55,15 @@ class ComposedStore:
         self.list_by_label = resources.list_by_label
 
         self.claim_messages = outbox.claim_messages
+        self.listen_for_messages = outbox.listen_for_messages
         self.mark_sent = outbox.mark_sent
         self.postpone_message = outbox.postpone_message
         self.give_up_message = outbox.give_up_message
+        self.hold_message = outbox.hold_message
+        self.release_messages = outbox.release_messages
         self.messages = outbox.messages
+        self.newest_messages = outbox.newest_messages
+        self.queue_status = outbox.queue_status
         self.replay = outbox.replay
 
         self.migrate = maintenance.migrate

@@ -1,9 +1,10 @@
 """The contract of a store: what it does, the values that it takes and returns, and its errors.
 
 `concerns.py` has one small protocol per concern, except for the lookups and commits of a worker, which are in
-`processing.py`; `values.py` has the values, `health.py` the results of checks, and `errors.py` the errors. Import all
-of them from here. Every implementation keeps the contract, `strict` checks it on
-every call in the tests, and one conformance suite over all implementations (`tests/store/`) is the definition of done.
+`processing.py`, and messages to other systems, which are in `outbox.py`; `values.py` has the values, `health.py` the
+results of checks, and `errors.py` the errors. Import all of them from here. Every implementation keeps the contract,
+`strict` checks it on every call in the tests, and one conformance suite over all implementations (`tests/store/`) is
+the definition of done.
 Nothing here knows SQL, HTTP or a protocol.
 
 Each method is one transaction. A store may be used from several threads at once, and from any number of processes that
@@ -17,7 +18,6 @@ from goodsgate.store.contract.concerns import IntakeStore as IntakeStore
 from goodsgate.store.contract.concerns import JournalStore as JournalStore
 from goodsgate.store.contract.concerns import MaintenanceStore as MaintenanceStore
 from goodsgate.store.contract.concerns import MerchantStore as MerchantStore
-from goodsgate.store.contract.concerns import OutboxStore as OutboxStore
 from goodsgate.store.contract.concerns import QueueStore as QueueStore
 from goodsgate.store.contract.concerns import ReferenceStore as ReferenceStore
 from goodsgate.store.contract.concerns import ReportStore as ReportStore
@@ -42,6 +42,7 @@ from goodsgate.store.contract.health import bad as bad
 from goodsgate.store.contract.health import ok as ok
 from goodsgate.store.contract.health import run_checks as run_checks
 from goodsgate.store.contract.health import warn as warn
+from goodsgate.store.contract.outbox import OutboxStore as OutboxStore
 from goodsgate.store.contract.processing import CommitStore as CommitStore
 from goodsgate.store.contract.processing import LookupStore as LookupStore
 from goodsgate.store.contract.processing import SupportsPrefetch as SupportsPrefetch

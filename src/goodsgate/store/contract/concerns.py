@@ -1,6 +1,6 @@
 """The protocols of the contract, one per concern; `Store` combines them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,8 +16,9 @@ from goodsgate.model.catalogue import (
     Token,
 )
 from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition
-from goodsgate.model.message import DeliveryState, Message, NewMessage
+from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.health import HealthCheck
+from goodsgate.store.contract.outbox import OutboxStore
 from goodsgate.store.contract.processing import CommitStore, LookupStore
 from goodsgate.store.contract.values import (
     BatchFilter,
@@ -106,19 +107,22 @@ class ResourceStore(Protocol):
 
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
-                     messages: Sequence[NewMessage] = (), common_numbers: bool = False) -> Resource:
+                     messages: Sequence[NewMessage] = (), common_numbers: bool = False,
+                     idempotency: Idempotency[Resource] | None = None) -> Resource:
         """Add a resource with the next number of its type: of the merchant's, or with `common_numbers` of everybody's.
 
         All resources of a type are added in the same way.
-        Raises NameTakenError, and ResourcesFullError if `resources_max` resources of the type never expire.
+        Raises NameTakenError, ResourcesFullError if `resources_max` resources of the type never expire, and
+        KeyInUseError as `add_batch` does, for a key of the same merchant.
         """
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
-                     messages: Sequence[NewMessage] = ()) -> Resource | None:
+                     messages: Sequence[NewMessage] = (), idempotency: Idempotency[Resource] | None = None,
+                     ) -> Resource | None:
         """Replace name, body and expiry of a resource, and return it with its new version.
 
         Returns None if the stored version is another one. `labels` replace those of the resource; None keeps them.
-        Raises NameTakenError.
+        Raises NameTakenError, and KeyInUseError as `add_batch` does.
         """
 
     def resource(self, merchant: str, type: str, number: int) -> Resource | None:
@@ -133,32 +137,6 @@ class ResourceStore(Protocol):
 
         Resources that expire are included until then.
         """
-
-
-class OutboxStore(Protocol):
-    """Messages to other systems, stored in the transaction of what they report."""
-
-    def claim_messages(self, *, lease_seconds: float, limit: int, without: Iterable[str] = ()) -> list[Message]:
-        """Claim messages that are due, at most one per merchant, until the lease ends.
-
-        Merchants take turns, except those in `without`. Each claim counts as an attempt.
-        """
-
-    def mark_sent(self, message: Message) -> None:
-        """Record that a message has arrived; no effect if that is known."""
-
-    def postpone_message(self, message: Message, *, seconds: float, last_error: str) -> bool:
-        """Make a message due again after `seconds`; return False if it was sent or claimed again."""
-
-    def give_up_message(self, message: Message, *, last_error: str) -> bool:
-        """Stop trying to deliver a message; return False if it was sent or claimed again."""
-
-    def messages(self, merchant: str, *, topic: str | None = None, delivery_state: DeliveryState | None = None,
-                 after: int = 0, limit: int = 100) -> list[Message]:
-        """Return messages by number, optionally of one topic or in one delivery state."""
-
-    def replay(self, merchant: str, numbers: Sequence[int]) -> int:
-        """Make messages due again as if they were new, sent or not; return how many of them exist."""
 
 
 class IntakeStore(Protocol):

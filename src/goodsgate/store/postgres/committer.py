@@ -12,7 +12,7 @@ import psycopg
 
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write, Writes
-from goodsgate.model.message import NewMessage
+from goodsgate.model.webhook import WEBHOOK
 from goodsgate.store.contract import (
     ChunkCommit,
     Claim,
@@ -28,7 +28,7 @@ from goodsgate.store.postgres.item_index import write_entries
 from goodsgate.store.postgres.item_rows import ItemRows, copy_rows, row_head, rows_of, stamp
 from goodsgate.store.postgres.journal import chunk_time, write_segments
 from goodsgate.store.postgres.lookups import PostgresLookups
-from goodsgate.store.postgres.progress import lock_batches
+from goodsgate.store.postgres.progress import lock_batches, progress_row
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.postgres.stock import stock_has_changed
@@ -36,9 +36,9 @@ from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.database import ConstraintError
 from goodsgate.store.shared.item_index import sorted_keys
 from goodsgate.store.shared.journal import JournalWriter, StoredItem, read_stored_items
-from goodsgate.store.shared.outbox import add_messages
-from goodsgate.store.shared.progress import Progress, end_messages
+from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results
+from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages
 from goodsgate.store.shared.timestamps import id_bytes
 
 KEEPALIVES = (
@@ -155,7 +155,7 @@ class PostgresCommitter:
         lazy = not any(commit.end_state for commit in commits)
         server = self._database.server
         with server.transaction(number, lazy=lazy, also=KEEPALIVES, seconds=WORK_SECONDS_MAX) as db:
-            lease = db.first("lease", named)
+            lease = db.first("lease", {**named, "webhook": WEBHOOK})
             if lease is None:
                 raise LeaseLostError(f"{claim.merchant} {claim.kind}")
             if stock_has_changed(db, number, self._lookups.stock_hashes):
@@ -163,7 +163,11 @@ class PostgresCommitter:
                     raise StockChangedError
                 commits = refresh()
             journal = JournalWriter() if self._journal else None
-            writer = _CommitWriter(db, claim.merchant, number, lease[0], self._database.now(), self._lookups, journal)
+            written_at, has_webhooks = lease
+            writer = _CommitWriter(
+                db, claim.merchant, number, written_at, self._database.now(), self._lookups, journal
+            )
+            writer.has_webhooks = has_webhooks
             writer.lock_batches(commits)
             for commit in commits:
                 writer.add(commit)
@@ -175,6 +179,8 @@ class PostgresCommitter:
             lane = {**named, "written_at": writer.written_at, "closed": len(writer.ended)}
             if not db.change("commit_lane", lane):
                 raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+        if writer.has_messages:
+            self._database.message_signal.send()
         return writer.committed
 
     def _update_caches(self, committed: list[CommittedChunk]) -> None:
@@ -207,6 +213,9 @@ class _CommitWriter:
         """Of the last chunk: strictly growing, so that it tells which of two chunks came first."""
         self.committed: list[CommittedChunk] = []
         self.ended: list[CommittedChunk] = []
+        self.has_webhooks = False
+        """Whether the merchant has webhooks, so that ends of rounds may have to be reported to them."""
+        self.has_messages = False
         self._progress: dict[str, Progress] = {}
         self._seqs: dict[str, int] = {}
         self._collections: dict[tuple[str, str], CollectionWrites] = {}
@@ -366,7 +375,7 @@ class _CommitWriter:
         """Write the progress of the batches, the ends of rounds with their messages, and the totals."""
         db, number = self._db, self._number
         progress = {chunk.progress.seq: chunk.progress for chunk in self.committed}
-        rows = [_progress_row(one) for one in progress.values()]
+        rows = [progress_row(one) for one in progress.values()]
         db.change("put_progress", {"merchant": number, "rows": orjson.dumps(rows).decode()})
         if self.ended:
             rounds = {
@@ -375,8 +384,8 @@ class _CommitWriter:
             }
             db.change("end_round", rounds)
             db.change("end_batch", rounds)
-            messages = [message for chunk in self.ended for message in _end_messages(chunk)]
-            add_messages(db, number, self._now, messages)
+            ends = [_round_end(chunk) for chunk in self.ended]
+            self.has_messages = add_end_messages(db, number, ends, now=self._now, has_webhooks=self.has_webhooks)
         if self._totals:
             counts = orjson.dumps(sorted(self._totals.items())).decode()
             db.change("add_totals", {"merchant": number, "counts": counts})
@@ -402,13 +411,9 @@ class _CommitWriter:
         return keys_changed
 
 
-def _end_messages(chunk: CommittedChunk) -> list[NewMessage]:
+def _round_end(chunk: CommittedChunk) -> RoundEnd:
     round = chunk.commit.round
-    return end_messages(round.policy, round.batch, round.number, chunk.progress.ended)
-
-
-def _progress_row(progress: Progress) -> dict[str, object]:
-    row = msgspec.structs.asdict(progress)
-    for name in ("columns", "mapping", "withheld", "reading", "roles"):
-        row[name] = row[name].decode() if row[name] is not None else None
-    return row
+    return RoundEnd(
+        batch=round.batch, round=round.number, kind=round.kind, collection=round.collection, policy=round.policy,
+        progress=chunk.progress,
+    )

@@ -9,7 +9,7 @@ from goodsgate.store.contract import StoreError
 from goodsgate.store.postgres.notifications import Notifications
 from goodsgate.store.postgres.server import Server
 from goodsgate.store.postgres.uploads import Uploads
-from goodsgate.store.shared.database import ALL_MERCHANTS
+from goodsgate.store.shared.database import ALL_MERCHANTS, MessageSignal
 from goodsgate.store.shared.merchant_numbers import MerchantNumbers
 from goodsgate.store.shared.statement_files import migrations
 
@@ -33,6 +33,7 @@ class PostgresDatabase:
         self.server = Server(address, connections_max=connections_max, now=now)
         self.notifications = Notifications(self.server)
         self.uploads = Uploads(self.server, small_bytes=small_payload_bytes, sending_max=connections_max)
+        self.message_signal = MessageSignal()
         self._numbers = MerchantNumbers(self._read_number)
 
     @property

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.shared.progress import Progress
 
@@ -18,3 +20,11 @@ def lock_batches(db: PostgresStatements, merchant: int, batches: list[str]) -> t
     rows = db.rows("lock_batches", {"merchant": merchant, "batches": batches})
     progress = {id.hex(): found for id, *row in rows if (found := progress_from_row(row)) is not None}
     return {row[0].hex(): row[1] for row in rows}, progress
+
+
+def progress_row(progress: Progress) -> dict[str, object]:
+    """Return the progress as one row of `put_progress`."""
+    row = msgspec.structs.asdict(progress)
+    for name in ("columns", "mapping", "withheld", "reading", "roles"):
+        row[name] = row[name].decode() if row[name] is not None else None
+    return row

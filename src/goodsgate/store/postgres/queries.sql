@@ -139,9 +139,24 @@ ORDER BY l.position, l.number LIMIT :limit OFFSET :offset
 
 -- =================================================== messages ===================================================
 
+-- name: subscribers
+-- The resources of a type that have one of the labels, by label.
+SELECT label, number FROM label
+WHERE merchant = :merchant AND type = :type AND label IN (SELECT json_array_elements_text(:labels::json))
+ORDER BY number
+
+-- name: has_labels
+SELECT 1 FROM label WHERE merchant = :merchant AND type = :type LIMIT 1
+
 -- name: add_messages
-INSERT INTO message (merchant, number, topic, subject, body, created_at, due_at)
-SELECT :merchant, (m ->> 0)::bigint, m ->> 1, m ->> 2, (m ->> 3)::json, :now, (m ->> 4)::bigint
+-- One in order is due if no other waits in its queue.
+INSERT INTO message (merchant, number, topic, subject, body, created_at, due_at, in_order)
+SELECT :merchant, (m ->> 0)::bigint, m ->> 1, m ->> 2, (m ->> 3)::json, :now,
+       CASE WHEN (m ->> 5)::boolean AND EXISTS (
+           SELECT 1 FROM message q WHERE q.merchant = :merchant AND q.topic = m ->> 1 AND q.subject = m ->> 2
+               AND q.in_order AND q.due_at IS NOT NULL
+       ) THEN :behind ELSE (m ->> 4)::bigint END,
+       (m ->> 5)::boolean
 FROM json_array_elements(:messages::json) AS m
 
 -- name: due_merchants
@@ -167,31 +182,95 @@ WHERE merchant = :merchant AND number = (
     SELECT number FROM message WHERE merchant = :merchant AND due_at <= :now ORDER BY due_at, number LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING number, topic, subject, body, created_at, attempts, due_at, sent_at, given_up_at, last_error
+RETURNING number, topic, subject, body, created_at, attempts, due_at, in_order, sent_at, given_up_at, last_error,
+          history::text
 
 -- name: mark_message_sent
-UPDATE message SET sent_at = :now, given_up_at = NULL, due_at = NULL, last_error = ''
+UPDATE message SET sent_at = :now, given_up_at = NULL, due_at = NULL, last_error = '',
+                   history = history || :attempt::jsonb
 WHERE merchant = :merchant AND number = :number AND sent_at IS NULL
 
 -- name: postpone_message
-UPDATE message SET due_at = :due_at, last_error = :last_error
+UPDATE message SET due_at = :due_at, last_error = :last_error, in_order = in_order AND NOT :leave_queue::boolean,
+                   history = history || :attempt::jsonb
 WHERE merchant = :merchant AND number = :number AND attempts = :attempts AND due_at IS NOT NULL
 
 -- name: give_up_message
-UPDATE message SET given_up_at = :now, due_at = NULL, last_error = :last_error
+UPDATE message SET given_up_at = :now, due_at = NULL, last_error = :last_error,
+                   history = history || :attempt::jsonb
 WHERE merchant = :merchant AND number = :number AND attempts = :attempts AND due_at IS NOT NULL
 
+-- name: give_up_queue
+UPDATE message SET given_up_at = :now, due_at = NULL, last_error = :last_error
+WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND in_order AND due_at IS NOT NULL
+  AND created_at <= :before
+
+-- name: hold_message
+UPDATE message SET due_at = :held, attempts = attempts - 1
+WHERE merchant = :merchant AND number = :number AND attempts = :attempts AND due_at IS NOT NULL
+
+-- name: advance_queue
+-- The first message of the queue is due.
+UPDATE message SET due_at = :now
+WHERE merchant = :merchant AND due_at = :behind AND number = (
+    SELECT min(number) FROM message
+    WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND in_order AND due_at IS NOT NULL
+)
+
+-- name: advance_queues
+-- Every merchant: the sweep. The same for all queues.
+UPDATE message SET due_at = :now
+WHERE in_order AND due_at IS NOT NULL AND due_at = :behind AND NOT EXISTS (
+    SELECT 1 FROM message q
+    WHERE q.merchant = message.merchant AND q.topic = message.topic AND q.subject = message.subject AND q.in_order
+      AND q.due_at IS NOT NULL AND q.number < message.number
+)
+
+-- name: give_up_old_messages
+-- Every merchant: the sweep.
+UPDATE message SET given_up_at = :now, due_at = NULL, last_error = 'it waited for too long'
+WHERE in_order AND due_at IS NOT NULL AND created_at < :before
+
+-- name: release_messages
+-- A message that was never tried may be on its way.
+UPDATE message SET due_at = :now
+WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND due_at > :now AND due_at <> :behind
+  AND (due_at = :held OR last_error <> '')
+
 -- name: replay_messages
-UPDATE message SET due_at = :now, attempts = 0, sent_at = NULL, given_up_at = NULL
+-- One that still waits in its queue stays there.
+UPDATE message SET due_at = CASE WHEN in_order AND due_at IS NOT NULL THEN due_at ELSE :now END,
+                   in_order = in_order AND due_at IS NOT NULL, attempts = 0, sent_at = NULL, given_up_at = NULL
 WHERE merchant = :merchant AND number IN (SELECT value::bigint FROM json_array_elements_text(:numbers::json))
 
 -- name: messages
-SELECT number, topic, subject, body, created_at, attempts, due_at, sent_at, given_up_at, last_error
+SELECT number, topic, subject, body, created_at, attempts, due_at, in_order, sent_at, given_up_at, last_error,
+       history::text
 FROM message
 WHERE merchant = :merchant AND number > :after AND (:topic::text IS NULL OR topic = :topic)
   AND (:state::text IS NULL OR :state = CASE
        WHEN sent_at IS NOT NULL THEN 'sent' WHEN given_up_at IS NULL THEN 'waiting' ELSE 'given_up' END)
 ORDER BY number LIMIT :limit
+
+-- name: newest_messages
+SELECT number, topic, subject, body, created_at, attempts, due_at, in_order, sent_at, given_up_at, last_error,
+       history::text
+FROM message
+WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND number < :before
+  AND (:state::text IS NULL OR :state = CASE
+       WHEN sent_at IS NOT NULL THEN 'sent' WHEN given_up_at IS NULL THEN 'waiting' ELSE 'given_up' END)
+ORDER BY number DESC LIMIT :limit
+
+-- name: queue_status
+SELECT count(due_at), count(due_at) FILTER (WHERE last_error <> ''), min(created_at) FILTER (WHERE due_at IS NOT NULL),
+       max(sent_at), max(given_up_at)
+FROM message WHERE merchant = :merchant AND topic = :topic AND subject = :subject
+
+-- name: queue_error
+-- Of a message that waits, or else of the one that was given up last.
+SELECT last_error FROM message
+WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND last_error <> ''
+ORDER BY coalesce(given_up_at, :behind) DESC, number LIMIT 1
 
 -- name: message_statistics
 -- Every merchant: for metrics. A message that is not due yet and was never tried does not wait.
@@ -519,7 +598,8 @@ UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE merchant = :merc
 UPDATE lane SET expires_at = :until, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
 
 -- name: lease
-SELECT written_at FROM lane
+-- Differs because it also says whether the merchant has a webhook.
+SELECT written_at, EXISTS (SELECT 1 FROM label WHERE merchant = :merchant AND type = :webhook) FROM lane
 WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
 
 -- name: commit_lane

@@ -6,6 +6,7 @@ from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
 from goodsgate.store.shared.journal import sweep_segments
+from goodsgate.store.shared.outbox import sweep_queues
 
 SWEEP_LOCK = 0x600D5_5EE9
 """Key of the advisory lock that a step of the sweep holds."""
@@ -39,6 +40,7 @@ class PostgresRetention:
         with self._server.transaction(ALL_MERCHANTS, also=IDLE_TIMEOUT) as db:
             if not db.value("lock_sweep", {"key": SWEEP_LOCK}):
                 return SweepCounts()
+            sweep_queues(self._server, now=now, before=before(retention.message_seconds))
             # This transaction holds the lock and nothing else, while the steps use connections of their own.
             return SweepCounts(
                 answers=self._delete("delete_idempotency_keys", rows, before=before(retention.answer_seconds), now=now),

@@ -1,6 +1,6 @@
 """The interface between shared code and a database: named statements in transactions."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Any, Final, Protocol
@@ -62,6 +62,22 @@ class Transactions(Protocol):
         """Run one statement that reads in a transaction of its own, and return all rows."""
 
 
+class MessageSignal:
+    """Tells the outbox of this process that messages were stored."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` each time."""
+        self._listeners.append(listener)
+
+    def send(self) -> None:
+        """Call the listeners, after the commit."""
+        for listener in self._listeners:
+            listener()
+
+
 class Database(Protocol):
     """What shared code needs of a store's database."""
 
@@ -72,6 +88,10 @@ class Database(Protocol):
     @property
     def catalogue(self) -> Transactions:
         """Tables of items, results and findings."""
+
+    @property
+    def message_signal(self) -> MessageSignal:
+        """To be sent after each commit that stored messages."""
 
     def now(self) -> int:
         """Return the time in microseconds since 1970."""

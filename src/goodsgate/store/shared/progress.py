@@ -2,8 +2,7 @@
 
 import msgspec
 
-from goodsgate.model.batch import Counts, Policy, RoundKind, State, outcome_of
-from goodsgate.model.message import NewMessage
+from goodsgate.model.batch import Counts, RoundKind, State, outcome_of
 from goodsgate.model.roles import add_roles
 from goodsgate.store.contract import ChunkCommit, StoreError
 
@@ -110,11 +109,3 @@ class Progress(msgspec.Struct, kw_only=True):
         if self.ended is not None:
             totals[f"rounds_ended.{self.outcome}"] = 1
         return {name: count for name, count in totals.items() if count > 0}
-
-
-def end_messages(policy: Policy, batch: str, round: int, state: str | None) -> list[NewMessage]:
-    """Return the messages that the policy asks for when a round ends."""
-    if policy.notify is None:
-        return []
-    body = encode({"round": round, "state": state or State.FINISHED})
-    return [NewMessage(topic=policy.notify, subject=batch, body=body)]

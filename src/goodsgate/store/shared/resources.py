@@ -7,8 +7,9 @@ import msgspec
 
 from goodsgate.model.catalogue import Label, Resource
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import NameTakenError, ResourcesFullError
+from goodsgate.store.contract import Idempotency, NameTakenError, ResourcesFullError
 from goodsgate.store.shared.database import Database, Row, Statements
+from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.outbox import add_messages
 from goodsgate.store.shared.timestamps import microseconds, timestamp_or_none
 
@@ -24,7 +25,8 @@ class SqlResources:
 
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
-                     messages: Sequence[NewMessage] = (), common_numbers: bool = False) -> Resource:
+                     messages: Sequence[NewMessage] = (), common_numbers: bool = False,
+                     idempotency: Idempotency[Resource] | None = None) -> Resource:
         """Add a resource with the next number of its type. Raises NameTakenError, ResourcesFullError."""
         owner = self._database.require_number(merchant)
         owned = {"merchant": owner, "type": type}
@@ -42,12 +44,18 @@ class SqlResources:
             db.change("add_resource", row)
             _add_labels(db, row, labels)
             add_messages(db, owner, self._database.now(), messages)
-        return Resource(
-            merchant=merchant, type=type, number=number, version=1, name=name, body=body, expires_at=expires_at
-        )
+            added = Resource(
+                merchant=merchant, type=type, number=number, version=1, name=name, body=body, expires_at=expires_at
+            )
+            if idempotency is not None:
+                answer_key(db, owner, idempotency, added, now=self._database.now())
+        if messages:
+            self._database.message_signal.send()
+        return added
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
-                     messages: Sequence[NewMessage] = ()) -> Resource | None:
+                     messages: Sequence[NewMessage] = (), idempotency: Idempotency[Resource] | None = None,
+                     ) -> Resource | None:
         """Replace a resource; return None if the stored version is another one. Raises NameTakenError."""
         owner = self._database.number(resource.merchant)
         if owner is None:
@@ -58,6 +66,7 @@ class SqlResources:
             "body": resource.body.decode(),
             "expires_at": None if resource.expires_at is None else microseconds(resource.expires_at),
         }
+        stored = msgspec.structs.replace(resource, version=resource.version + 1)
         with self._intake.writing(owner) as db:
             if db.first("last_number", owned) is None:
                 return None
@@ -68,7 +77,11 @@ class SqlResources:
                 _add_labels(db, row, labels)
             if changed:
                 add_messages(db, owner, self._database.now(), messages)
-        return msgspec.structs.replace(resource, version=resource.version + 1) if changed else None
+                if idempotency is not None:
+                    answer_key(db, owner, idempotency, stored, now=self._database.now())
+        if messages:
+            self._database.message_signal.send()
+        return stored if changed else None
 
     def resource(self, merchant: str, type: str, number: int) -> Resource | None:
         """Return a resource, unless it has expired."""

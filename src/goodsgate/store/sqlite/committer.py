@@ -121,14 +121,17 @@ class SqliteCommitter:
         The commit stands: what a full or busy intake file, or a power cut, loses here, the next claim records again.
         """
         ended = [chunk for chunk in committed if chunk.progress.ended is not None]
+        messages = 0
         if ended:
             with suppress(StoreFullError, StoreBusyError), self._database.intake.writing(lazy=True) as db:
                 for chunk in ended:
                     round = chunk.commit.round
-                    record_end(
-                        db, number, round.kind, chunk.batch, round.number, chunk.progress, policy=round.policy,
-                        now=self._database.now(),
+                    messages += record_end(
+                        db, number, round.kind, chunk.batch, round.number, chunk.progress,
+                        collection=round.collection, policy=round.policy, now=self._database.now(),
                     )
+        if messages:
+            self._database.message_signal.send()
         with self._database.catalogue.writer() as db:
             for chunk in committed:
                 commit = chunk.commit

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from goodsgate.model.batch import now as now_utc
 from goodsgate.store.contract import StoreError
+from goodsgate.store.shared.database import MessageSignal
 from goodsgate.store.shared.merchant_numbers import MerchantNumbers
 from goodsgate.store.shared.statement_files import migrations
 from goodsgate.store.shared.timestamps import microseconds
@@ -48,6 +49,7 @@ class SqliteDatabase:
         self.checkpoints = Checkpoints(self.intake, self.catalogue)
         self.identity = SqliteIdentity(self.intake, self.catalogue)
         self._clock = now
+        self.message_signal = MessageSignal()
         self._numbers = MerchantNumbers(self._read_number)
         self._worker_lock: int | None = None
         self._worker_lock_guard = threading.Lock()

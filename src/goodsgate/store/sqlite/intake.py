@@ -21,8 +21,8 @@ from goodsgate.store.contract import (
     StoreFullError,
 )
 from goodsgate.store.shared.idempotency import answer_key
-from goodsgate.store.shared.outbox import add_messages
-from goodsgate.store.shared.progress import COUNT_NAMES, Progress, end_messages
+from goodsgate.store.shared.progress import COUNT_NAMES, Progress
+from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages, has_webhooks
 from goodsgate.store.shared.rounds import decode_policy, start_time, wait_end
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.sqlite.batches import SqliteBatches, SqliteBatchRow, batch_row
@@ -192,15 +192,18 @@ class SqliteIntake:
         if progress is None or not progress.has_ended(row.rounds - 1):
             raise RoundOpenError(row.id.hex())
         policy, now = decode_policy(row.policy), self._database.now()
-        record_end(db, row.merchant, row.kind, row.id, row.rounds - 1, progress, policy=policy, now=now)
+        record_end(
+            db, row.merchant, row.kind, row.id, row.rounds - 1, progress, collection=row.collection, policy=policy,
+            now=now,
+        )
 
 
 def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, round: int, progress: Progress, *,
-               policy: Policy, now: int) -> None:
-    """Record the end of a round in the intake file, once, with the messages that it causes."""
+               collection: str, policy: Policy, now: int) -> bool:
+    """Record the end of a round in the intake file, once; return whether it caused messages, which are stored."""
     named = {"merchant": merchant, "kind": kind, "id": batch, "round": round}
     if not db.change("end_round", named):
-        return
+        return False
     counts = {name: getattr(progress, name) for name in COUNT_NAMES}
     db.change("end_batch", {
         **named, **counts, "total": progress.total,
@@ -212,7 +215,8 @@ def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, rou
         "roles": progress.roles,
     })
     db.change("close_lane", named)
-    add_messages(db, merchant, now, end_messages(policy, batch.hex(), round, progress.ended))
+    end = RoundEnd(batch=batch.hex(), round=round, kind=kind, collection=collection, policy=policy, progress=progress)
+    return add_end_messages(db, merchant, [end], now=now, has_webhooks=has_webhooks(db, merchant))
 
 
 def _check_queue(db: SqliteStatements, number: int, open_rounds_max: int) -> None:

@@ -145,7 +145,7 @@ class SqliteQueue:
             if progress is not None and progress.has_ended(row.number):
                 with self._intake.writing(lazy=True) as db:
                     record_end(
-                        db, lane.number, lane.kind, row.batch, row.number, progress,
+                        db, lane.number, lane.kind, row.batch, row.number, progress, collection=row.collection,
                         policy=decode_policy(row.policy), now=self._database.now(),
                     )
                 continue

@@ -10,6 +10,7 @@ from goodsgate.model import crash
 from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.shared.database import Row
 from goodsgate.store.shared.journal import sweep_segments
+from goodsgate.store.shared.outbox import sweep_queues
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.file import SqliteFile
 from goodsgate.store.sqlite.progress import read_progress
@@ -42,6 +43,7 @@ class SqliteRetention:
             return now - int(seconds * 1e6)
 
         intake, catalogue = self._intake, self._catalogue
+        sweep_queues(intake, now=now, before=before(retention.message_seconds))
         return SweepCounts(
             payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
             reports=self._sweep_reports(before(retention.report_seconds), steps_max),

@@ -158,6 +158,7 @@ def add_resource(observed: Observed, call: Any) -> Check:
     require(bool(call.type and call.name and call.body), "a resource has a type, a name and a body", call.type)
     require(call.resources_max > 0, "the number of resources is positive", call.resources_max)
     check_labels(call.labels)
+    require(call.idempotency is None or call.idempotency.merchant == call.merchant, "the key is the merchant's")
     added = yield None
     stored = (added.merchant, added.type, added.name, added.body, added.version, added.expires_at)
     given = (call.merchant, call.type, call.name, call.body, 1, call.expires_at)
@@ -220,7 +221,27 @@ def postpone_message(observed: Observed, call: Any) -> Check:
 @checks
 def give_up_message(observed: Observed, call: Any) -> Check:
     require(bool(call.last_error), "a reason", call.last_error)
+    require(call.before is None or call.message.in_order, "only a queue has messages behind", call.message)
+    check_utc(call.before)
     yield None
+
+
+@checks
+def newest_messages(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(found) <= call.limit, "the limit is kept", len(found))
+    check_order([-message.number for message in found], -call.before if call.before is not None else None)
+    for message in found:
+        _check_message(message)
+        require((message.topic, message.subject) == (call.topic, call.subject), "filters apply", message)
+        require(call.delivery_state in (None, message.delivery_state), "filters apply", message)
+
+
+@checks
+def queue_status(observed: Observed, call: Any) -> Check:
+    status = yield None
+    require((status.waiting > 0) == (status.waiting_since is not None), "what waits does so since a time", status)
+    require(status.given_up_at is None or bool(status.last_error), "who is given up has a reason", status)
 
 
 @checks

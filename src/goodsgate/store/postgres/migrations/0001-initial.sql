@@ -446,7 +446,7 @@ CREATE TABLE message (
     merchant bigint NOT NULL REFERENCES merchant (number),
     number bigint NOT NULL,
     topic text COLLATE "C" NOT NULL,                -- protocol/word: who serializes and delivers it
-    subject text NOT NULL,
+    subject text COLLATE "C" NOT NULL,
     body json NOT NULL,                             -- only the courier reads it
     created_at bigint NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
@@ -454,11 +454,15 @@ CREATE TABLE message (
     sent_at bigint,
     given_up_at bigint,
     last_error text NOT NULL DEFAULT '',
+    in_order boolean NOT NULL DEFAULT false,        -- in the queue of its topic and subject
+    history jsonb NOT NULL DEFAULT '[]',            -- the attempts
     PRIMARY KEY (merchant, number)
 ) WITH (fillfactor = 80);
 CREATE INDEX message_due ON message (merchant, due_at, created_at) WHERE due_at IS NOT NULL;
 CREATE INDEX message_closed ON message (coalesce(sent_at, given_up_at)) WHERE due_at IS NULL;
 CREATE INDEX message_given_up ON message (given_up_at) WHERE given_up_at IS NOT NULL;
+CREATE INDEX message_subject ON message (merchant, topic, subject, number);
+CREATE INDEX message_queue ON message (merchant, topic, subject, number) WHERE in_order AND due_at IS NOT NULL;
 
 ALTER TABLE message ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON message USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);

@@ -213,11 +213,15 @@ CREATE TABLE message (
     sent_at INTEGER,
     given_up_at INTEGER,
     last_error TEXT NOT NULL DEFAULT '',
+    in_order INTEGER NOT NULL DEFAULT 0,      -- in the queue of its topic and subject
+    history TEXT NOT NULL DEFAULT '[]',       -- the attempts, as a JSON array
     PRIMARY KEY (merchant, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX message_due ON message (merchant, due_at, created_at) WHERE due_at IS NOT NULL;
 CREATE INDEX message_closed ON message (coalesce(sent_at, given_up_at)) WHERE due_at IS NULL;
 CREATE INDEX message_given_up ON message (given_up_at) WHERE given_up_at IS NOT NULL;
+CREATE INDEX message_subject ON message (merchant, topic, subject, number);
+CREATE INDEX message_queue ON message (merchant, topic, subject, number) WHERE in_order AND due_at IS NOT NULL;
 
 -- Secrets that signatures are derived from, unless the settings name others.
 CREATE TABLE secret (

@@ -1,0 +1,101 @@
+"""Webhooks of merchants: which events they get, and what a message to one of them holds."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from goodsgate.model.batch import Counts, Kind, State, Withheld
+
+WEBHOOK = "native/webhook"
+"""Type of the resources that hold webhooks, and topic of the messages to them; the subject is the webhook's number."""
+
+
+class WebhookEvent(StrEnum):
+    """What a webhook can be told."""
+
+    BATCH_FINISHED = "batch.finished"
+    BATCH_HELD = "batch.held"
+    BATCH_WITHHELD = "batch.withheld"
+    BATCH_BROKEN = "batch.broken"
+    BATCH_CANCELLED = "batch.cancelled"
+
+
+END_EVENTS: dict[str, WebhookEvent] = {
+    State.FINISHED: WebhookEvent.BATCH_FINISHED, "held": WebhookEvent.BATCH_HELD,
+    State.BROKEN: WebhookEvent.BATCH_BROKEN, State.CANCELLED: WebhookEvent.BATCH_CANCELLED,
+}
+"""State in which a round ends → event."""
+
+
+class WebhookSecret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A secret that signs; it is derived from a master secret and this name, and not stored."""
+
+    name: str
+    expires_at: datetime | None = None
+    """When it stops to sign, if it was replaced."""
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of a webhook's resource; its URL is the resource's name."""
+
+    events: tuple[WebhookEvent, ...]
+    kinds: tuple[Kind, ...] = ()
+    """Empty: every kind."""
+    collections: tuple[str, ...] = ()
+    """Empty: every collection."""
+    description: str = ""
+    created_at: datetime
+    secrets: tuple[WebhookSecret, ...]
+    """The newest first."""
+    paused_at: datetime | None = None
+    pause_reason: str = ""
+    """Why it was paused, if nobody did it."""
+    tested_at: datetime | None = None
+    """When the last test delivery arrived."""
+
+    def labels(self) -> list[tuple[str, int]]:
+        """Return the labels by which the end of a batch finds the webhook."""
+        return [
+            (_label(event, kind, collection), 0)
+            for event in self.events for kind in self.kinds or ("",) for collection in self.collections or ("",)
+        ]
+
+
+class BatchEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a message about a batch: how it was when the round ended."""
+
+    event: WebhookEvent
+    batch: str
+    round: int
+    """0 for the submission, then 1, 2, …"""
+    kind: str
+    collection: str
+    state: str
+    outcome: str
+    counts: Counts
+    total: int
+    warned: int
+    file_errors: int
+    withheld: Withheld | None = None
+    ended_at: datetime
+
+
+def end_events(state: str, *, is_withheld: bool) -> list[WebhookEvent]:
+    """Return the events of a round that ends in a state; `is_withheld` says whether deletions await confirmation."""
+    events = [END_EVENTS[state]]
+    return [*events, WebhookEvent.BATCH_WITHHELD] if is_withheld and state == State.FINISHED else events
+
+
+def subscription_labels(events: Iterable[WebhookEvent], kind: str, collection: str,
+                        ) -> Iterator[tuple[str, WebhookEvent]]:
+    """Yield each label of the webhooks that get one of the events of a kind and a collection, and the event."""
+    for event in events:
+        for each_kind in (kind, ""):
+            for each_collection in (collection, ""):
+                yield _label(event, each_kind, each_collection), event
+
+
+def _label(event: str, kind: str, collection: str) -> str:
+    return f"{event}/{kind}/{collection}"

@@ -1,0 +1,79 @@
+"""The messages that the end of a round causes, stored in its transaction."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from goodsgate.model.batch import Counts, Policy, State, Withheld
+from goodsgate.model.message import NewMessage
+from goodsgate.model.webhook import WEBHOOK, BatchEvent, WebhookEvent, end_events, subscription_labels
+from goodsgate.store.shared.database import Statements
+from goodsgate.store.shared.outbox import add_messages
+from goodsgate.store.shared.progress import COUNT_NAMES, Progress
+from goodsgate.store.shared.timestamps import timestamp
+
+encode = msgspec.json.Encoder().encode
+decode_withheld = msgspec.json.Decoder(Withheld).decode
+
+
+class RoundEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """A round that ends."""
+
+    batch: str
+    round: int
+    kind: str
+    collection: str
+    policy: Policy
+    progress: Progress
+
+    @property
+    def state(self) -> str:
+        """The state that the batch has now; without an end there is a later round, which a backup does not know."""
+        return self.progress.ended or State.FINISHED
+
+
+def add_end_messages(db: Statements, merchant: int, ends: Sequence[RoundEnd], *, now: int, has_webhooks: bool) -> bool:
+    """Add the messages that the policies and the webhooks of the merchant ask for; return whether there are any."""
+    messages = [
+        NewMessage(topic=end.policy.notify, subject=end.batch, body=encode({"round": end.round, "state": end.state}))
+        for end in ends if end.policy.notify is not None
+    ]
+    if has_webhooks:
+        messages += _webhook_messages(db, merchant, ends)
+    add_messages(db, merchant, now, messages)
+    return bool(messages)
+
+
+def has_webhooks(db: Statements, merchant: int) -> bool:
+    """Return whether the merchant has a webhook."""
+    return db.first("has_labels", {"merchant": merchant, "type": WEBHOOK}) is not None
+
+
+def _webhook_messages(db: Statements, merchant: int, ends: Sequence[RoundEnd]) -> list[NewMessage]:
+    labels = [
+        [*subscription_labels(_events(end), end.kind, end.collection)] for end in ends
+    ]
+    distinct = sorted({label for each in labels for label, _ in each})
+    subscribers: dict[str, list[int]] = {}
+    asked = {"merchant": merchant, "type": WEBHOOK, "labels": encode(distinct).decode()}
+    for label, number in db.rows("subscribers", asked):
+        subscribers.setdefault(label, []).append(number)
+    return [
+        NewMessage(topic=WEBHOOK, subject=str(number), body=_event_body(end, event), in_order=True)
+        for end, own in zip(ends, labels, strict=True) for label, event in own for number in subscribers.get(label, ())
+    ]
+
+
+def _events(end: RoundEnd) -> list[WebhookEvent]:
+    return end_events(end.state, is_withheld=end.progress.withheld is not None)
+
+
+def _event_body(end: RoundEnd, event: WebhookEvent) -> bytes:
+    progress = end.progress
+    return encode(BatchEvent(
+        event=event, batch=end.batch, round=end.round, kind=end.kind, collection=end.collection, state=end.state,
+        outcome=progress.outcome, counts=Counts(**{name: getattr(progress, name) for name in COUNT_NAMES}),
+        total=progress.total, warned=progress.warned, file_errors=progress.file_errors,
+        withheld=decode_withheld(progress.withheld) if progress.withheld is not None else None,
+        ended_at=timestamp(progress.ended_at or progress.first_at),
+    ))
