@@ -265,7 +265,8 @@ def protocol_settings(config: Config) -> "ProtocolSettings":
         delivery_retries_max=len(config.delivery_retry_seconds.split(",")),
         webhooks=WebhookSettings(
             hosts=frozenset(host.strip().lower() for host in config.webhook_hosts.split(",") if host.strip()),
-            allow_private=config.webhook_private == "allow",
+            allow_private=config.webhook_private == "allow", webhooks_max=config.webhooks_max,
+            overlap_seconds=config.webhook_overlap_hours * 3600,
         ),
     )
 

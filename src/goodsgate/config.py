@@ -177,9 +177,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Pauses before a failed message is delivered again; after the last one it is given up."""
 
     webhook_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$", description=_HOSTS)] = ""
-    """Hosts to which order events may be sent, comma-separated; ``*.host`` allows every subdomain, ``*`` every host."""
+    """Hosts to which webhooks may be sent, comma-separated; ``*.host`` allows every subdomain, ``*`` every host."""
     webhook_private: Literal["refuse", "allow"] = "refuse"
     """What happens when such a host resolves to a private address."""
+    webhooks_max: Annotated[int, Meta(ge=1, le=1000)] = 10
+    """Webhooks of one merchant, not counting those for order events of Konnect."""
+    webhook_overlap_hours: Annotated[float, Meta(ge=0, le=720)] = 24.0
+    """How long a replaced secret of a webhook still signs, beside the new one."""
     courier_seconds: Annotated[float, Meta(ge=0, le=86400)] = 5.0
     """Time from the invoice of an order until the simulated parcel courier is assigned."""
 

@@ -21,7 +21,9 @@ WITHOUT_JSON = {"serve", "work", "completion", "reference export"}
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """A gate in this process."""
-    with Shop(tmp_path_factory.mktemp("json"), kind="sqlite") as shop:
+    with Shop(
+        tmp_path_factory.mktemp("json"), kind="sqlite", webhook_hosts="127.0.0.1", webhook_private="allow"
+    ) as shop:
         served = HttpGate(shop)
         yield served
         served.close()
@@ -60,7 +62,10 @@ def test_every_command_that_prints_results_has_the_option():
 COMMANDS = (
     ("reference", "load", "brand", "brands.csv"), ("reference", "starter"), ("reference", "list", "brand"),
     ("profile", "save", "p", "--currency", "EUR"), ("profile", "list"), ("profile", "show", "p"),
-    ("profile", "delete", "p"),
+    ("profile", "delete", "p"), ("webhook", "add", "http://127.0.0.1:1/", "--event", "batch.finished"),
+    ("webhook", "list"), ("webhook", "show", "1"), ("webhook", "pause", "1"), ("webhook", "resume", "1"),
+    ("webhook", "attempts", "1"), ("webhook", "replay", "1", "--given-up"), ("webhook", "rotate", "1"),
+    ("webhook", "delete", "1"),
     ("merchant", "set", "$MERCHANT", "account=123456789012"), ("merchant", "list"),
     ("merchant", "key", "add", "$MERCHANT"), ("merchant", "key", "list", "$MERCHANT"),
     ("outbox", "list", "$MERCHANT"), ("outbox", "replay", "$MERCHANT", "--given-up"), ("migrate",), ("doctor",),

@@ -17,7 +17,7 @@ from tests.docs.session import Session
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """Serve one gate for all pages; each page has its own merchant."""
-    served = Gate(tmp_path_factory.mktemp("docs"))
+    served = Gate(tmp_path_factory.mktemp("docs"), webhook_hosts="127.0.0.1", webhook_private="allow")
     yield served
     assert served.stop() == 0
 

@@ -24,6 +24,7 @@ from goodsgate.cli.stand_in import stand_in
 from goodsgate.cli.submit import fix, submit
 from goodsgate.cli.traffic import traffic
 from goodsgate.cli.trouble import trouble
+from goodsgate.cli.webhook import webhook
 
 
 class OrderedGroup(click.Group):
@@ -53,7 +54,7 @@ def main() -> None:
 
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
-    reference, profile,
+    reference, profile, webhook,
     serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

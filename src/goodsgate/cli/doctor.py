@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,7 @@ def print_settings(config: "Config", sources: dict[str, str], *, with_defaults: 
 
 # -- checks -----------------------------------------------------------------------------------------------------------
 
+WEBHOOKS_NAMED_MAX = 5
 NECESSARY = ("schema", "server")
 """If one of these checks of the store fails, no further check can succeed."""
 
@@ -133,6 +135,19 @@ def check_outbox(examination: Examination) -> "Iterator[HealthCheck]":
         yield warn("outbox", detail, "`goodsgate outbox list` shows why; `goodsgate outbox replay` sends them again")
     else:
         yield ok("outbox", detail)
+
+
+def check_webhooks(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn of webhooks to which messages were given up, and name some of them."""
+    from goodsgate.engine.webhooks import failing_webhooks
+    from goodsgate.store.contract import warn
+
+    if not examination.figures.get("messages.given_up"):
+        return
+    failing = [*islice(failing_webhooks(examination.store), WEBHOOKS_NAMED_MAX)]
+    if failing:
+        listed = "; ".join(f"{each.merchant} {each.number} ({each.url}): {each.reason}" for each in failing)
+        yield warn("webhooks", f"failing: {listed}", "`goodsgate webhook test` tries one; `webhook replay` sends again")
 
 
 def check_secrets(examination: Examination) -> "Iterator[HealthCheck]":
@@ -235,5 +250,6 @@ def _merchant_with(store: "Store", names: set[str]) -> str | None:
 
 
 CHECKS = (
-    check_public_url, check_queue, check_outbox, check_secrets, check_signatures, check_client_tests, check_objects,
+    check_public_url, check_queue, check_outbox, check_webhooks, check_secrets, check_signatures, check_client_tests,
+    check_objects,
 )

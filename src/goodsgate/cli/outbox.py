@@ -93,7 +93,9 @@ def _messages(store: "Store", merchant: str, *, only: str | None, topic: str | N
 
 
 def _state(message: "Message") -> str:
-    for state, at in (("sent", message.sent_at), ("given up", message.given_up_at), ("due", message.due_at)):
+    from goodsgate.model.message import BEHIND
+
+    for state, at in (("sent", message.sent_at), ("given up", message.given_up_at), ("due", message.next_attempt_at)):
         if at is not None:
             return f"{state} {at:%Y-%m-%dT%H:%M:%SZ}"
-    raise AssertionError(message)
+    return "waits for earlier ones" if message.due_at == BEHIND else "paused"

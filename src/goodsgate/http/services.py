@@ -41,6 +41,10 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Host names in lower case; ``*.host`` allows every subdomain, ``*`` every host."""
     allow_private: bool
     """Whether a host may resolve to a private address."""
+    webhooks_max: int = 10
+    """Webhooks of one merchant."""
+    overlap_seconds: float = 86_400
+    """How long a replaced secret still signs."""
 
 
 class ProtocolSettings(msgspec.Struct, frozen=True, kw_only=True):

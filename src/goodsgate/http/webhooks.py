@@ -1,27 +1,52 @@
-"""Webhooks: sent to allowed addresses only.
+"""Webhooks: signed, and sent to allowed addresses only.
 
 Each attempt resolves the host once, checks every address of it, and connects to one of those. So a name that changes
 its address between the check and the connection leads nowhere else. Redirects are not followed.
 """
 
 import asyncio
+import base64
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterable, Mapping
+from functools import cache
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
+from standardwebhooks.webhooks import Webhook
 
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.public_addresses import is_public
 from goodsgate.http.services import WebhookSettings
+from goodsgate.model.batch import now
 
 PORTS = {"http": 80, "https": 443}
 GONE = 410
 """Status of a receiver that wants no more messages (Standard Webhooks)."""
+UNAVAILABLE = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses of a receiver that takes no message at the moment, rather than not this one."""
 
 
 class AddressRefusedError(Exception):
     """The address is malformed or not allowed by the operator; the message says why."""
+
+
+class PrivateAddressError(DeliveryError):
+    """The host has an address that is not public."""
+
+
+def secret_text(key: bytes) -> str:
+    """Return a secret as Standard Webhooks write it."""
+    return f"whsec_{base64.b64encode(key).decode()}"
+
+
+def signed_headers(id: str, payload: str, keys: Iterable[bytes]) -> dict[str, str]:
+    """Return the headers of Standard Webhooks, with one signature for each key."""
+    at = now().replace(microsecond=0)
+    return {
+        "webhook-id": id, "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(Webhook(key).sign(id, at, payload) for key in keys),
+    }
 
 
 def post_webhook(url: str, headers: Mapping[str, str], content: bytes, *, settings: WebhookSettings,
@@ -30,16 +55,16 @@ def post_webhook(url: str, headers: Mapping[str, str], content: bytes, *, settin
     try:
         address = parse_webhook_url(url, settings.hosts)
     except AddressRefusedError as fault:
-        raise DeliveryError(str(fault)) from fault
+        raise DeliveryError(str(fault), unavailable=True) from fault
     ip_address = resolve_host(address, private=settings.allow_private)
     try:
         status = asyncio.run(_post(address, ip_address, headers, content, timeout_seconds))
     except TimeoutError as fault:
-        raise DeliveryError(f"no answer within {timeout_seconds:g} s") from fault
+        raise DeliveryError(f"no answer within {timeout_seconds:g} s", unavailable=True) from fault
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
-        raise DeliveryError(f"{type(fault).__name__}: {fault}") from fault
+        raise DeliveryError(f"{type(fault).__name__}: {fault}", unavailable=True) from fault
     if not 200 <= status < 300:
-        raise DeliveryError(f"answered {status}", final=status == GONE)
+        raise DeliveryError(f"answered {status}", final=status == GONE, unavailable=status in UNAVAILABLE)
 
 
 async def _post(address: SplitResult, ip_address: str, headers: Mapping[str, str], content: bytes,
@@ -55,13 +80,21 @@ async def _post(address: SplitResult, ip_address: str, headers: Mapping[str, str
     )
     async with (
         asyncio.timeout(timeout_seconds),
-        httpx.AsyncClient(timeout=timeout_seconds, follow_redirects=False, trust_env=False) as client,
+        httpx.AsyncClient(
+            timeout=timeout_seconds, follow_redirects=False, trust_env=False, verify=_certificates()
+        ) as client,
         client.stream(
             "POST", url, content=content, extensions={"sni_hostname": address.hostname or ""},
             headers={"host": address.netloc.rpartition("@")[2], "content-type": "application/json", **headers},
         ) as response,
     ):
         return response.status_code
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return the certificates that are trusted; reading them takes longer than a delivery."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def parse_webhook_url(url: str, hosts: frozenset[str]) -> SplitResult:
@@ -87,9 +120,11 @@ def resolve_host(address: SplitResult, *, private: bool) -> str:
     try:
         results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as fault:
-        raise DeliveryError(f"the host {host} is not found: {fault}") from fault
+        raise DeliveryError(f"the host {host} is not found: {fault}", unavailable=True) from fault
     ip_addresses = [str(result[4][0]).partition("%")[0] for result in results]
     for ip_address in ip_addresses:
         if not private and not is_public(ip_address):
-            raise DeliveryError(f"the host {host} has the private address {ip_address} (setting webhook_private)")
+            raise PrivateAddressError(
+                f"the host {host} has the private address {ip_address} (setting webhook_private)", unavailable=True
+            )
     return ip_addresses[0]

@@ -31,7 +31,7 @@ from goodsgate.http.webhooks import AddressRefusedError, parse_webhook_url, reso
 from goodsgate.model.message import DeliveryState, Message
 from goodsgate.protocols.konnect.orders import webhooks
 from goodsgate.protocols.konnect.orders.events import WEBHOOK, WebhookMessage
-from goodsgate.protocols.konnect.orders.webhooks import WebhookSender
+from goodsgate.protocols.konnect.orders.webhooks import OrderWebhookSender
 from tests.factories import NOW
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for
@@ -116,13 +116,13 @@ def test_webhooks_stay_verifiable_while_the_master_secret_changes(operator: Oper
     both, url = app.create_secrets(shop.store, config), "https://erp.example"
     settings = app.protocol_settings(config).webhooks
     registered = [
-        webhooks.WebhookRegistry(shop.store, secrets, settings.hosts).add(operator.merchant, url)
+        webhooks.OrderWebhookRegistry(shop.store, secrets, settings.hosts).add(operator.merchant, url)
         for secrets in (old, both)
     ]
     assert registered[0]["webhook"] == registered[1]["webhook"]
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
-    headers = webhooks.WebhookSender(shop.store, both, settings, timeout_seconds=1).sign(message, 1, "{}")
+    headers = webhooks.OrderWebhookSender(shop.store, both, settings, timeout_seconds=1).sign(message, 1, "{}")
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{{}}".encode()
     keys = [base64.b64decode(str(one["secret"]).removeprefix("whsec_")) for one in reversed(registered)]
     mine = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
@@ -231,7 +231,7 @@ def test_the_certificate_must_match_the_host(
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
     settings = WebhookSettings(hosts=frozenset({"erp.example"}), allow_private=False)
-    sender = webhooks.WebhookSender(shop.store, shop.engine.secrets, settings, timeout_seconds=10)
+    sender = webhooks.OrderWebhookSender(shop.store, shop.engine.secrets, settings, timeout_seconds=10)
     with pytest.raises(DeliveryError, match="CERTIFICATE_VERIFY_FAILED"):
         sender.send(message)
     thread.join()
@@ -309,7 +309,7 @@ def test_a_delivery_is_bounded_as_a_whole(operator: Operator) -> None:
     thread.start()
     shop = operator.gate.shop
     anywhere = WebhookSettings(hosts=frozenset({"*"}), allow_private=True)
-    sender = WebhookSender(shop.store, shop.engine.secrets, anywhere, timeout_seconds=0.3)
+    sender = OrderWebhookSender(shop.store, shop.engine.secrets, anywhere, timeout_seconds=0.3)
     webhook = shop.store.add_resource(
         operator.merchant, WEBHOOK, name=f"http://127.0.0.1:{listening.getsockname()[1]}/", body=b"{}", resources_max=99
     )

@@ -71,6 +71,10 @@ REQUESTS = [
     ("add_merchant", "POST", "/v1/merchants", 201),
     ("add_key", "POST", "/v1/merchants/{merchant}/keys", 201),
     ("change_merchant_settings", "PATCH", "/v1/merchants/{merchant}/settings", 200),
+    ("add_webhook", "POST", "/v1/webhooks", 201),
+    ("change_webhook", "PATCH", "/v1/webhooks/1", 200),
+    ("rotate_webhook", "POST", "/v1/webhooks/1/rotate", 200),
+    ("replay_webhook", "POST", "/v1/webhooks/1/replay", 200),
 ]
 
 
@@ -78,6 +82,8 @@ REQUESTS = [
 def test_a_gate_accepts_the_example_requests(gate, name, method, path, status):
     """And its response has the members of the example response."""
     client = gate.client(None, "submit", "read", "admin")
+    if path.startswith("/v1/webhooks/"):
+        client.post("/v1/webhooks", json={"url": "https://shop.example.com/other"}).raise_for_status()
     operation = OPERATIONS[name]
     (example,) = [
         node["example"] for node in CONTRACT.resolved(operation["responses"][str(status)])["content"].values()
@@ -134,7 +140,8 @@ READS = [
     ("results", "/v1/batches/{batch}/results"), ("collections", "/v1/collections"),
     ("items", "/v1/collections/products/items"), ("item", "/v1/collections/products/items/MUG-11OZ"),
     ("stock", "/v1/collections/products/stock/MUG-11OZ"), ("reference", "/v1/reference/currency"),
-    ("profiles", "/v1/profiles"), ("merchants", "/v1/merchants"),
+    ("profiles", "/v1/profiles"), ("webhooks", "/v1/webhooks"), ("webhook", "/v1/webhooks/1"),
+    ("webhook_attempts", "/v1/webhooks/1/attempts"), ("merchants", "/v1/merchants"),
     ("keys", "/v1/merchants/{merchant}/keys"),
     ("health", "/healthz"), ("ready", "/readyz"),
 ]
@@ -144,6 +151,8 @@ READS = [
 def test_a_gate_answers_with_the_members_of_the_example(gate, name, path):
     """And the entries of a list have the members of those in the example."""
     client = gate.client(None, "submit", "read", "admin")
+    if path.startswith("/v1/webhooks"):
+        client.post("/v1/webhooks", json={"url": "https://shop.example.com/goodsgate"}).raise_for_status()
     client.submit(b'{"sku": "MUG-11OZ", "quantity": 12, "location": "BLR-01"}\n', kind="stock")
     bodies = OPERATIONS["submit"]["requestBody"]
     records = CONTRACT.resolved(bodies)["content"]["application/x-ndjson"]["example"].encode()

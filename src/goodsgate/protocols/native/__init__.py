@@ -10,6 +10,8 @@ from goodsgate.protocols.native.edits import EditHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
 from goodsgate.protocols.native.traffic import TrafficHandlers
 from goodsgate.protocols.native.trouble import TroubleHandlers
+from goodsgate.protocols.native.webhooks import WebhookHandlers
+from goodsgate.protocols.native.webhooks import message_senders as message_senders
 
 
 def protocol(context: ServerContext) -> WireProtocol:
@@ -25,6 +27,7 @@ def protocol(context: ServerContext) -> WireProtocol:
             **EditHandlers(context).handlers(), **AccessHandlers(context).handlers(),
             **ServiceHandlers(context, openapi).handlers(),
             **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
+            **WebhookHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
     )

@@ -25,7 +25,7 @@ from goodsgate.protocols.konnect.orders.serializers import serialize_shipment
 from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentEvent
 from goodsgate.protocols.konnect.orders.states import EXTERNAL_EVENTS
 from goodsgate.protocols.konnect.orders.transitions import RETURN, TransitionError, apply_event, cancel_pieces
-from goodsgate.protocols.konnect.orders.webhooks import WebhookRegistry
+from goodsgate.protocols.konnect.orders.webhooks import OrderWebhookRegistry
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import SHIPMENTS_OPEN_MAX
 from goodsgate.store.contract import ResourcesFullError
@@ -77,7 +77,7 @@ class OrderAdminHandlers:
     """Handlers of the admin API."""
 
     def __init__(self, context: ServerContext, shipments: ShipmentRepository, placer: OrderPlacer,
-                 generator: OrderGenerator, webhooks: WebhookRegistry) -> None:
+                 generator: OrderGenerator, webhooks: OrderWebhookRegistry) -> None:
         self._context = context
         self._shipments = shipments
         self._placer = placer

@@ -1,14 +1,11 @@
 """Webhooks of order events, signed as Standard Webhooks."""
 
-import base64
-
 import msgspec
-from standardwebhooks.webhooks import Webhook
 
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.engine.secrets import Secrets
 from goodsgate.http.services import WebhookSettings
-from goodsgate.http.webhooks import parse_webhook_url, post_webhook
+from goodsgate.http.webhooks import parse_webhook_url, post_webhook, secret_text, signed_headers
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import Message
@@ -17,8 +14,8 @@ from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
 from goodsgate.store.contract import NameTakenError, Store
 
 
-class WebhookRegistry:
-    """The webhook addresses of merchants."""
+class OrderWebhookRegistry:
+    """The addresses that get the order events of merchants."""
 
     def __init__(self, store: Store, secrets: Secrets, hosts: frozenset[str]) -> None:
         self._store = store
@@ -50,13 +47,11 @@ class WebhookRegistry:
 
     def _serialize(self, webhook: Resource) -> dict[str, object]:
         secret, _ = self._secrets.derived(WEBHOOK, _secret_name(webhook.merchant, webhook.number))
-        return {
-            "webhook": webhook.number, "url": webhook.name, "secret": f"whsec_{base64.b64encode(secret).decode()}",
-        }
+        return {"webhook": webhook.number, "url": webhook.name, "secret": secret_text(secret)}
 
 
-class WebhookSender:
-    """Sends messages to webhooks."""
+class OrderWebhookSender:
+    """Sends order events to webhooks."""
 
     def __init__(self, store: Store, secrets: Secrets, settings: WebhookSettings, *, timeout_seconds: float) -> None:
         self._store = store
@@ -76,13 +71,9 @@ class WebhookSender:
 
     def sign(self, message: Message, webhook: int, payload: str) -> dict[str, str]:
         """Return the headers of Standard Webhooks, with one signature for each valid master secret."""
-        id, at = f"msg_{message.merchant}_{message.number}", now().replace(microsecond=0)
         name = _secret_name(message.merchant, webhook)
         keys = [self._secrets.derived(WEBHOOK, name, by=master)[0] for master in self._secrets.names]
-        return {
-            "webhook-id": id, "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": " ".join(Webhook(key).sign(id, at, payload) for key in keys),
-        }
+        return signed_headers(f"msg_{message.merchant}_{message.number}", payload, keys)
 
 
 class DueEventRunner:

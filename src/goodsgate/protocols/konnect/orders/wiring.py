@@ -16,7 +16,7 @@ from goodsgate.protocols.konnect.orders.reads import OrderReadHandlers
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
 from goodsgate.protocols.konnect.orders.stock_sync import StockSync
 from goodsgate.protocols.konnect.orders.updates import OrderUpdateHandlers
-from goodsgate.protocols.konnect.orders.webhooks import DueEventRunner, WebhookRegistry, WebhookSender
+from goodsgate.protocols.konnect.orders.webhooks import DueEventRunner, OrderWebhookRegistry, OrderWebhookSender
 
 
 def open_repository(services: ProtocolServices) -> ShipmentRepository:
@@ -36,7 +36,7 @@ def order_handlers(context: ServerContext, updates: OrderUpdateHandlers, shipmen
     services = context.services
     pricing = CataloguePricing(services.store)
     placer = OrderPlacer(shipments, pricing, courier_seconds=services.settings.courier_seconds)
-    webhooks = WebhookRegistry(services.store, services.secrets, services.settings.webhooks.hosts)
+    webhooks = OrderWebhookRegistry(services.store, services.secrets, services.settings.webhooks.hosts)
     admin = OrderAdminHandlers(context, shipments, placer, OrderGenerator(pricing), webhooks)
     return {
         **OrderReadHandlers(context, shipments).handlers(), **updates.handlers(),
@@ -48,7 +48,7 @@ def message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
     """Return what delivers this protocol's messages, by topic."""
     settings = services.settings
     return {
-        WEBHOOK: WebhookSender(
+        WEBHOOK: OrderWebhookSender(
             services.store, services.secrets, settings.webhooks, timeout_seconds=settings.delivery_seconds
         ),
         CLOCK: DueEventRunner(open_repository(services)),
