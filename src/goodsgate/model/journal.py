@@ -1,5 +1,6 @@
 """The journal: every change of the catalogue, in one order for each merchant."""
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -41,6 +42,20 @@ class JournalPosition(msgspec.Struct, frozen=True):
 
     A store that is restored from a backup gives numbers out again, but not at the same time.
     """
+
+    @property
+    def cursor(self) -> str:
+        """The position as a text that clients keep; `parse_cursor` reads it."""
+        return f"{self.number:x}-{self.written_at:x}"
+
+
+CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
+
+
+def parse_cursor(text: str) -> JournalPosition | None:
+    """Return the position of a cursor; None if the text is not one."""
+    match = CURSOR.fullmatch(text)
+    return JournalPosition(int(match[1], 16), int(match[2], 16)) if match else None
 
 
 JOURNAL_START = JournalPosition(0, 0)
