@@ -10,7 +10,7 @@ from goodsgate.engine.settings import CheckLimits
 from goodsgate.engine.validator import Validator
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, RoundKind
-from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.catalogue import ReferenceEntry, Resource
 from goodsgate.rules import Checker, SchemaChecker
 from goodsgate.store.contract import ClaimedRound, Page
 from tests.factories import product
@@ -33,6 +33,11 @@ class ReferenceReads:
         assert (after, limit > 1) == (None, True)
         return Page([ReferenceEntry(code=code) for code in self.brands.get(merchant, ()) if kind == "brand"], None)
 
+    def resources(self, merchant: str, type: str, *, limit: int) -> list[Resource]:
+        """Return no rules of the merchant's own."""
+        self.reads += 1
+        return []
+
 
 def test_merchants_without_reference_data_share_their_rules() -> None:
     """Nothing is read for them; a merchant with reference data is checked by its own alone."""
@@ -41,7 +46,7 @@ def test_merchants_without_reference_data_share_their_rules() -> None:
     record = [orjson.dumps(product(brand="Other"))]
 
     def rules(merchant: str) -> Checker | SchemaChecker:
-        return validator.rules(merchant, Kind.PRODUCT, Policy())
+        return validator.rules(merchant, Kind.PRODUCT, Policy(), collection="products")
 
     for number in range(100):
         assert rules(f"m{number}") is rules("m0")

@@ -157,3 +157,21 @@ def test_labels_change_with_their_resource(scene: Scene) -> None:
     assert ended is not None
     assert scene.store.sweep(KEPT, steps_max=10).resources == 1
     assert scene.store.list_by_label("acme", TYPE, "closed") == []
+
+
+def test_a_change_of_rules_changes_the_version_of_reference_data(scene: Scene) -> None:
+    """In the same transaction; other resources do not, and neither does a change that was too late."""
+    before = scene.store.reference_version("acme")
+    _add(scene, "a")
+    assert scene.store.reference_version("acme") == before
+    rule = scene.store.add_resource("acme", TYPE, name="b", body=b"{}", resources_max=100, changes_rules=True)
+    added = scene.store.reference_version("acme")
+    assert added > before
+    changed = scene.store.put_resource(rule, changes_rules=True)
+    assert changed is not None
+    put = scene.store.reference_version("acme")
+    assert put > added
+    assert scene.store.put_resource(rule, changes_rules=True) is None
+    assert scene.store.put_resource(changed) is not None
+    assert scene.store.reference_version("acme") == put
+    assert scene.store.reference_version("bolt") == 0

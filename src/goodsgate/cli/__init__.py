@@ -19,6 +19,7 @@ from goodsgate.cli.orders import orders
 from goodsgate.cli.outbox import outbox
 from goodsgate.cli.profile import profile
 from goodsgate.cli.reference import reference
+from goodsgate.cli.rule import rule
 from goodsgate.cli.serve import serve, work
 from goodsgate.cli.stand_in import stand_in
 from goodsgate.cli.submit import fix, submit
@@ -54,7 +55,7 @@ def main() -> None:
 
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
-    reference, profile, webhook,
+    reference, profile, rule, webhook,
     serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

@@ -30,12 +30,14 @@ MERCHANT = "check"
 @policy_options
 @click.option("--reference", "references_from", multiple=True, metavar="KIND=FILE",
               help="Reference data to check against, e.g. brand=brands.csv. Repeatable.")
+@click.option("--rules", "rules_from", metavar="FILE",
+              help="Rules of a merchant to check by, as `goodsgate rule list --json` writes them.")
 @click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the records that would be rejected to this file, with their issues.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, without progress.")
 def check(
-    *, file: str, maps: tuple[str, ...], references_from: tuple[str, ...], report_to: Path | None, as_json: bool,
-    format: str | None, kind: str, **options: Any,
+    *, file: str, maps: tuple[str, ...], references_from: tuple[str, ...], rules_from: str | None,
+    report_to: Path | None, as_json: bool, format: str | None, kind: str, **options: Any,
 ) -> None:
     """Check a file offline with the rules of a gate. Nothing is stored or sent.
 
@@ -46,6 +48,7 @@ def check(
     Examples:
       goodsgate check products.csv
       goodsgate check products.csv --reference brand=brands.csv --references refuse
+      goodsgate check products.csv --rules rules.ndjson
       goodsgate check --kind stock --report rejected.csv stock.csv
     """
     import msgspec
@@ -67,6 +70,8 @@ def check(
             engine = app.create_engine(store, config)
             for pair in references_from:
                 _load_reference(engine, pair)
+            if rules_from is not None:
+                _load_rules(engine, rules_from)
             policy = parse_policy(maps, options)
             with ProgressDisplay(silent=as_json) as progress:
                 worker = app.create_worker(store, config, schemas={})
@@ -114,6 +119,20 @@ def _load_reference(engine: "Engine", pair: str) -> None:
         raise click.UsageError(f"--reference {pair!r} is not KIND=FILE.")
     with closing(open_feed(name)) as source:
         engine.load_reference(MERCHANT, kind, source.pieces(), format=source.format or "csv")
+
+
+def _load_rules(engine: "Engine", file: str) -> None:
+    import msgspec
+
+    from goodsgate.cli.rule import read_rules
+    from goodsgate.engine.saved_rules import save_rule
+    from goodsgate.model.record_rule import RecordRule
+
+    for name, rule in read_rules(file):
+        try:
+            save_rule(engine.store, MERCHANT, name, msgspec.convert(rule, RecordRule))
+        except msgspec.ValidationError as error:
+            raise CommandError(f"{file}: rule {name}: {error}") from error
 
 
 def _process(
@@ -165,6 +184,7 @@ def _document(batch: "Batch", engine: "Engine") -> Document:
     import msgspec
 
     from goodsgate.engine.contents import batch_contents, contents_document
+    from goodsgate.engine.saved_rules import batch_rules_document
 
     counts = {name: getattr(batch.counts, name) for name in batch.counts.__struct_fields__}
     counts |= {"total": batch.total, "accounted": batch.counts.accounted, "warned": batch.warned}
@@ -178,5 +198,5 @@ def _document(batch: "Batch", engine: "Engine") -> Document:
     return {
         "label": batch.label, "state": str(batch.state), "outcome": batch.outcome and str(batch.outcome),
         "counts": counts, "issues": groups, "withheld": None, "reading": msgspec.to_builtins(batch.reading),
-        "contents": contents_document(batch_contents(batch)),
+        "contents": contents_document(batch_contents(batch)), "rules": batch_rules_document(batch),
     }

@@ -183,6 +183,20 @@ def check_client_tests(examination: Examination) -> "Iterator[HealthCheck]":
         yield warn("traffic", detail, "set traffic_bytes_max = 0 unless this is a test")
 
 
+def check_rules(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn of merchants' rules that failed on records lately. They are no problem of the gate."""
+    from goodsgate.engine.saved_rules import recent_counts, saved_rules
+    from goodsgate.store.contract import warn
+
+    for merchant in _merchants(examination.store):
+        if not (rules := saved_rules(examination.store, merchant)):
+            continue
+        for name, counts in recent_counts(examination.store, merchant).items():
+            if counts.faults and name in rules:
+                detail = f"rule {name} of {merchant} failed on {counts.faults:,} records lately: {counts.fault}"
+                yield warn("rules", detail, f"correct it with `goodsgate rule put {name}`; records are not affected")
+
+
 def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
     """Check that the folders and buckets of the settings can be written; a bucket gets an object for a moment."""
     from goodsgate import app
@@ -238,18 +252,21 @@ def _merchant_with(store: "Store", names: set[str]) -> str | None:
     """Return the first merchant that has one of the settings; None if there is none."""
     from goodsgate.engine.merchant_documents import merchant_settings
 
+    return next((each for each in _merchants(store) if names & merchant_settings(store, each).keys()), None)
+
+
+def _merchants(store: "Store") -> "Iterator[str]":
+    """Yield the ids of all merchants."""
     after: str | None = None
     while True:
         page = store.merchants(after=after, limit=1000)
-        for merchant in page.rows:
-            if names & merchant_settings(store, merchant.id).keys():
-                return merchant.id
+        yield from (merchant.id for merchant in page.rows)
         after = page.next
         if after is None:
-            return None
+            return
 
 
 CHECKS = (
     check_public_url, check_queue, check_outbox, check_webhooks, check_secrets, check_signatures, check_client_tests,
-    check_objects,
+    check_rules, check_objects,
 )

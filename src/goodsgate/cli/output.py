@@ -187,6 +187,8 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         out.print(mask_control(f"  read as  {format_reading(batch['reading'])}"), soft_wrap=True)
     if batch.get("issues"):
         print_groups(out, batch["issues"], examples())
+    for name, rule_counts in batch.get("rules", {}).items():
+        out.print(mask_control(f"rule {name}: {describe_counts(rule_counts)}"), soft_wrap=True)
     if batch["withheld"]:
         deletions, items = batch["withheld"]["deletions"], batch["withheld"]["items"]
         out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")
@@ -195,6 +197,17 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         out.print(f"To delete them: goodsgate confirm {batch['id']} --deletions {deletions}")
     if counts["rejected"] and "id" in batch:
         out.print(f"To download the rejected records: goodsgate report {batch['id']}", soft_wrap=True)
+
+
+def describe_counts(counts: Document) -> str:
+    """Return what a rule did to records without an issue, or would have done, in words."""
+    words = {
+        "rejected": "would have rejected", "warned": "would have warned of", "accepted": "would have accepted",
+        "faults": "failed on",
+    }
+    parts = [f"{text} {counts[name]:,}" for name, text in words.items() if counts[name]]
+    text = ", ".join(parts) or "would have rejected 0"
+    return f"{text} ({counts['fault']})" if counts["fault"] else text
 
 
 def _format_total(counts: Document) -> str:

@@ -22,6 +22,7 @@ from goodsgate.console.metrics_history import MetricsHistory
 from goodsgate.console.records import RecordsPage
 from goodsgate.console.reference import ReferencePages
 from goodsgate.console.rendering import PageRenderer
+from goodsgate.console.rules import RulePages
 from goodsgate.console.submit import SubmitPage
 from goodsgate.console.traffic import TrafficPage
 from goodsgate.engine.dry_run import DryRunner
@@ -61,6 +62,7 @@ class Console:
         batch, records = BatchPage(context, renderer, self._protocols), RecordsPage(context, renderer)
         submit = SubmitPage(context, renderer, self._dry_runner)
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
+        rules = RulePages(context, renderer, self._dry_runner)
         merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {
             "/console/sign-out": (None, SignOut(context).post),
@@ -86,6 +88,8 @@ class Console:
             f"{MERCHANT}/reference": (reference.kinds,),
             f"{MERCHANT}/reference/{{kind}}": (reference.entries, reference.load),
             f"{MERCHANT}/reference/{{kind}}/usage": (reference.usage,),
+            f"{MERCHANT}/rules": (rules.rules, rules.act),
+            f"{MERCHANT}/rules/{{name}}": (rules.rule,),
             "/console/merchants": (merchants.merchants, merchants.add_merchant),
             MERCHANT: (merchants.keys,),
             f"{MERCHANT}/keys": (None, merchants.add_key),

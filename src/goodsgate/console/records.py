@@ -15,7 +15,7 @@ from goodsgate.engine.suggestions import fix_line, member_of, members_of, with_s
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding
-from goodsgate.model.issue import CODES, Issue
+from goodsgate.model.issue import CODES, Issue, base_code
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, member_text
 
 PAGE_RECORDS = 20
@@ -58,7 +58,7 @@ class RecordsPage:
     async def get(self, request: ConsoleRequest) -> Response:
         """Return the records of one group of issues, or all records with issues."""
         code = request.query.get("code") or None
-        if code is not None and code not in CODES:
+        if code is not None and base_code(code) not in CODES:
             raise refuse("parameter_invalid", f"There is no issue code {code[:40]!r}.", parameter="code")
         merchant, id = await request.merchant(), request.path_param("batch")
         values, frame = await self._context.run_in_thread(self._render_frame, request, merchant, id, code)

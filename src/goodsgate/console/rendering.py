@@ -14,6 +14,7 @@ from goodsgate.console.request import CSRF_FIELD, ConsoleRequest
 from goodsgate.http.docs import prose
 from goodsgate.model.batch import Batch, now
 from goodsgate.model.catalogue import Item, display_key
+from goodsgate.model.issue import base_code
 from goodsgate.model.versions import EVERY_GROUP, read_group_versions, version_text
 
 TEMPLATES = files(__package__) / "templates"
@@ -50,6 +51,7 @@ class PageRenderer:
         self._templates.filters.update(
             bytes=format_bytes, number=format_number, seconds=format_seconds, duration=format_duration,
             age=format_age, time=format_time, path_segment=path_segment, display_key=display_key, prose=prose,
+            base_code=base_code,
         )
         self._templates.globals.update(
             asset_url=asset_url, version=__version__, csrf_field=CSRF_FIELD, outcome_or_state=outcome_or_state,

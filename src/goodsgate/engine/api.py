@@ -11,6 +11,7 @@ from goodsgate.engine.mapping_resolution import check_group, check_names
 from goodsgate.engine.profile_recognition import ProfileRecognizer, profile_recognizer
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.saved_rules import saved_rules, with_rule_messages
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.engine.stock import Stock
@@ -18,6 +19,7 @@ from goodsgate.engine.suggestions import SuggestionGroup, fix_lines, suggestion_
 from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
+from goodsgate.model.issue import rule_name
 from goodsgate.store.contract import Idempotency, NewBatch, NewRound, Page, Store
 
 
@@ -165,7 +167,10 @@ class Engine:
 
     def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Return the issues of a batch in groups with the same code and field, the most frequent first."""
-        return self.store.issue_groups(merchant, batch, limit=limit)
+        groups = self.store.issue_groups(merchant, batch, limit=limit)
+        if any(rule_name(group.code) is not None for group in groups):
+            groups = with_rule_messages(groups, saved_rules(self.store, merchant))
+        return groups
 
     def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item:
         """Return an item. Raises Refusal: item_unknown."""

@@ -14,12 +14,14 @@ import msgspec
 from goodsgate.engine.catalogue_view import CatalogueView
 from goodsgate.engine.field_merge import decode_members
 from goodsgate.engine.record_merge import MergedRecord, RecordMerger, version_issue, versions_of
+from goodsgate.engine.rule_application import RuleApplication
 from goodsgate.engine.unknown_skus import report_unknown_skus
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Verb
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, display_key
 from goodsgate.model.field_state import NO_LOCKS, field_state
 from goodsgate.model.issue import Issue, Severity, has_error, issue
+from goodsgate.model.rule_counts import RuleCounts
 from goodsgate.model.versions import is_older, is_time, version_text
 
 CREATED = RESULT_BYTE[Result.CREATED]
@@ -50,23 +52,33 @@ class ChunkChanges(msgspec.Struct, frozen=True, kw_only=True):
     issues: Issues
     writes: Sequence[Write] = ()
     deletes: list[Delete] = []
+    rule_counts: dict[str, RuleCounts] = {}
+    """What the merchant's rules that only count, or that failed, did, by name."""
 
 
 def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at: float = math.inf) -> ChunkChanges:
     """Apply the records of a chunk; the view takes part in the changes.
 
-    Merging updates ends early, after at least one, when the processor time of this thread passes `ends_at`.
+    Merging updates, and rules of the merchant, end early, after at least one record, when the processor time of this
+    thread passes `ends_at`.
     """
     view.add_created()
     if checked.sku_severity is not None and (unknown := view.unknown_skus.get(checked.sku_severity)):
         checked = report_unknown_skus(checked, unknown, policy)
-    changes = _apply_uniform(checked, view, policy)
+    rule_application = None
+    if checked.rule_set is not None:
+        rule_application = RuleApplication(checked.rule_set, checked.keys, ends_at)
+    changes = _apply_uniform(checked, view, policy, rule_application)
     if changes is not None:
         return changes
-    application = _Application(checked, view, policy)
+    application = _Application(checked, view, policy, rule_application)
     results = application.apply_all(ends_at)
     writes, deletes = view.take_changes()
-    return chunk_changes(results, checked.keys, application.issues, writes=writes, deletes=deletes)
+    changes = chunk_changes(results, checked.keys, application.issues, writes=writes, deletes=deletes)
+    if rule_application is None:
+        return changes
+    rule_application.count_severities(changes.issues)
+    return msgspec.structs.replace(changes, rule_counts=rule_application.counts)
 
 
 def chunk_changes(results: bytes, keys: list[str | None], issues: Issues, *, writes: Sequence[Write],
@@ -78,10 +90,11 @@ def chunk_changes(results: bytes, keys: list[str | None], issues: Issues, *, wri
     return ChunkChanges(results=results, keys=keys, issues=issues, writes=writes, deletes=deletes)
 
 
-def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -> ChunkChanges | None:
+def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy, rules: RuleApplication | None,
+                   ) -> ChunkChanges | None:
     """Apply complete records without issues that are all new or all unchanged, at once.
 
-    Returns None if there are others among them.
+    Returns None if there are others among them, or any about which the merchant's rules have to say something.
     """
     keys, hashes, count = checked.distinct_keys.distinct, checked.hashes, len(checked.keys)
     if policy.verb is not Verb.UPSERT or checked.verbs is not None or checked.merged or checked.issues:
@@ -94,6 +107,8 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -
     if items.keys().isdisjoint(keys):
         if not view.case_variants.keys().isdisjoint(keys):
             return None
+        if rules is not None and not rules.allow_all(checked.documents, hashes, are_new=True):
+            return None
         writes = Writes(
             keys, hashes, checked.documents, has_groups=checked.has_groups, has_variants=checked.has_variants
         )
@@ -103,17 +118,21 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -
         is_same = [items[key].hash for key in keys] == hashes
     except KeyError:
         return None
-    return ChunkChanges(results=bytes([UNCHANGED]) * count, keys=checked.keys, issues={}) if is_same else None
+    if not is_same or (rules is not None and not rules.allow_all(checked.documents, hashes, are_new=False)):
+        return None
+    return ChunkChanges(results=bytes([UNCHANGED]) * count, keys=checked.keys, issues={})
 
 
 class _Application:
     """The records of one chunk while they are applied."""
 
-    def __init__(self, checked: CheckedChunk, view: CatalogueView, policy: Policy) -> None:
+    def __init__(self, checked: CheckedChunk, view: CatalogueView, policy: Policy, rules: RuleApplication | None,
+                 ) -> None:
         self.issues: Issues = {**checked.issues}
         self._checked = checked
         self._view = view
         self._policy = policy
+        self._rules = rules
         self._merger = RecordMerger(checked, policy)
         self._first_at: dict[str, int] = {}
         """Key → index of the first record of the chunk that has it."""
@@ -125,7 +144,8 @@ class _Application:
         items, writes, newer_keys, merged = view.items, view.writes, view.newer_keys, checked.merged
         duplicates = checked.duplicates
         first_at = self._first_at
-        upserts = policy.verb is Verb.UPSERT and checked.verbs is None
+        rules = self._rules
+        upserts = policy.verb is Verb.UPSERT and checked.verbs is None and rules is None
         self._merger.expect(items, issues)
         for at, (key, version, digest) in enumerate(zip(checked.keys, checked.versions, checked.hashes, strict=True)):
             if at in merged:
@@ -156,7 +176,8 @@ class _Application:
                     continue
             verb = self._merger.verb_of(at)
             results[at] = self._apply_repeated(at, key, verb) if is_repeated else self._apply_one(at, key, verb)
-            if self._merger.merges(verb) and time.thread_time() > ends_at:
+            takes_long = self._merger.merges(verb) if rules is None else at + 1 >= rules.passed
+            if takes_long and time.thread_time() > ends_at:
                 return bytes(results[: at + 1])
         return bytes(results)
 
@@ -228,6 +249,8 @@ class _Application:
                 add_issues(self.issues, at, *merged.lock_issues)
         else:
             versions = versions_of(item, version, document, replaces=replaces)
+        if self._rules is not None and self._breaks_rule(at, document, digest, item, merged):
+            return REJECTED
         result = CREATED if not exists else UPDATED
         if exists and item is not None and (item.hash == digest or (merged is not None and document == item.document)):
             result = SUPERSEDED if merged is not None and (merged.is_superseded or merged.older_fields) else UNCHANGED
@@ -270,6 +293,17 @@ class _Application:
         ]
         add_issues(self.issues, at, *further)
         return has_error(further)
+
+    def _breaks_rule(self, at: int, document: bytes, digest: bytes, item: CurrentItem | Write | None,
+                     merged: MergedRecord | None) -> bool:
+        """Add what the merchant's rules say about what the record becomes, and say whether there is an error."""
+        assert self._rules is not None
+        if merged is not None and merged.is_superseded:
+            return False
+        found = self._rules.check(at, document, digest, item.document if item is not None else None)
+        if found:
+            add_issues(self.issues, at, *found)
+        return has_error(found)
 
     def _delete(self, at: int, key: str, item: CurrentItem | Write | None) -> int:
         version, view = self._checked.versions[at], self._view

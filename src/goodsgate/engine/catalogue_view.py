@@ -57,7 +57,7 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
     if len(chunks) > 1:
         keys = ChunkKeys([key for checked in chunks for key in checked.distinct_keys.distinct])
     distinct = keys.distinct
-    with_documents = any(checked.has_updates for checked in chunks)
+    with_documents = any(checked.needs_documents for checked in chunks)
     items = store.current_items(round.merchant, round.kind, round.collection, distinct, documents=with_documents)
     new = [key for key in distinct if key not in items] if items else distinct
     changed = [] if with_documents else _find_changed(chunks, items)

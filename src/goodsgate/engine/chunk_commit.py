@@ -69,7 +69,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
         columns=mapping.columns if mapping is not None and has_mapping else None,
         mapping=mapping.mapping if mapping is not None and has_mapping else None, reading=chunk.reading,
-        roles=count_roles(roles, chunk.roles_before) if roles else {},
+        roles=count_roles(roles, chunk.roles_before) if roles else {}, rule_counts=changes.rule_counts,
         end_state=end_state,
     )
 

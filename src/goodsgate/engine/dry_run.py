@@ -1,16 +1,21 @@
 """Work a submission without effect: the real engine over the current items, whose changes go to a scratch store."""
 
+import math
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from goodsgate.engine.api import Engine
+from goodsgate.engine.saved_rules import RESOURCE_TYPE, rule_resources
 from goodsgate.engine.worker import Worker
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Kind, Policy, now
 from goodsgate.model.catalogue import CurrentItem, Item, Merchant, ReferenceEntry, Resource
+from goodsgate.model.record_rule import RecordRule
 from goodsgate.store.contract import Page, Store
 
 GROUPS_MAX = 50
@@ -38,9 +43,11 @@ class Overlay:
     Everything else that is not listed fails, so that no question is answered by the empty scratch store by mistake.
     """
 
-    def __init__(self, scratch: Store, real: Store) -> None:
+    def __init__(self, scratch: Store, real: Store, rules: Mapping[str, RecordRule] | None = None) -> None:
+        """Take both stores, and the `rules` that count instead of the merchant's own."""
         self._scratch = scratch
         self._real = real
+        self._rules = rules
         for name in SCRATCH_METHODS:
             setattr(self, name, getattr(scratch, name))
 
@@ -61,12 +68,14 @@ class Overlay:
         return self._real.reference(merchant, kind, search=search, after=after, limit=limit)
 
     def resources(self, merchant: str, type: str, **filters: Any) -> list[Resource]:
-        """Return the real resources, among which are the profiles that the merchant has saved."""
+        """Return the real resources, among which are the profiles and the rules that the merchant has saved."""
+        if type == RESOURCE_TYPE and self._rules is not None:
+            return rule_resources(merchant, self._rules)
         return self._real.resources(merchant, type, **filters)
 
     def reference_version(self, merchant: str) -> int:
-        """Return the version of the real reference data."""
-        return self._real.reference_version(merchant)
+        """Return the version of the real reference data and rules."""
+        return self._real.reference_version(merchant) or int(self._rules is not None)
 
 
 class DryRunner:
@@ -85,18 +94,20 @@ class DryRunner:
         self._create_worker = create_worker
 
     def run(self, pieces: Iterable[bytes], *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
-            content_encoding: str, rejected_max: int = 5, records_max: int | None = None) -> DryRun:
+            content_encoding: str, rejected_max: int = 5, records_max: int | None = None,
+            rules: Mapping[str, RecordRule] | None = None, ends_at: float = math.inf) -> DryRun:
         """Work a submission here and now. Raises Refusal as a submission does.
 
         The deletions of a full feed are not computed: the policy must not ask for them. If the submission has more than
-        `records_max` records, reading ends there with `records_too_many`.
+        `records_max` records, reading ends there with `records_too_many`. `rules` count instead of the merchant's own.
+        At `ends_at`, in the time of `time.monotonic`, the work ends, and the batch is as it is then.
         """
         with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
             scratch = self._open_scratch(Path(folder))
             try:
                 scratch.migrate()
                 scratch.add_merchant(Merchant(id=merchant, name=merchant, created_at=now()))
-                overlay = cast(Store, Overlay(scratch, self.store))
+                overlay = cast(Store, Overlay(scratch, self.store, rules))
                 engine = self._create_engine(overlay)
                 submission = engine.submit(
                     merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,
@@ -104,9 +115,11 @@ class DryRunner:
                 )
                 for piece in pieces:
                     submission.write(piece)
+                    if time.monotonic() >= ends_at:
+                        break
                 receipt = submission.finish()
                 assert receipt.batch is not None
-                batch = self._work(engine, receipt.batch, records_max)
+                batch = self._work(engine, receipt.batch, records_max, ends_at)
                 return DryRun(
                     batch, engine.groups(merchant, batch.id, limit=GROUPS_MAX),
                     scratch.rejected_records(merchant, batch.id, limit=rejected_max),
@@ -115,12 +128,19 @@ class DryRunner:
             finally:
                 scratch.close()
 
-    def _work(self, engine: Engine, batch: Batch, records_max: int | None) -> Batch:
+    def _work(self, engine: Engine, batch: Batch, records_max: int | None, ends_at: float) -> Batch:
         worker = self._create_worker(engine.store, records_max)
+        timer = None
+        if ends_at < math.inf:
+            timer = threading.Timer(max(ends_at - time.monotonic(), 0.0), worker.stop)
+            timer.daemon = True
+            timer.start()
         try:
-            while batch.state not in FINAL_STATES:
+            while batch.state not in FINAL_STATES and time.monotonic() < ends_at:
                 worker.step()
                 batch = engine.batch(batch.merchant, batch.id)
         finally:
+            if timer is not None:
+                timer.cancel()
             worker.close()
         return batch

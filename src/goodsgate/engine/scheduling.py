@@ -366,7 +366,7 @@ class PreparedAhead(Sequential):
             keys = checked.distinct_keys.distinct
             if (
                 isinstance(self._store, SupportsPrefetch) and not after.policy.schema
-                and not checked.has_updates
+                and not checked.needs_documents
             ):
                 # If each record has a key of its own, the store can compare the hashes where the items are.
                 is_unique = len(keys) == len(checked.keys)

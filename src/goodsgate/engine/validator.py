@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import overload
 
 import msgspec
@@ -11,24 +11,26 @@ from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.freshness import future_issues, latest_version
 from goodsgate.engine.group_checks import check_grouped
 from goodsgate.engine.grouped_chunks import GroupedChunk
+from goodsgate.engine.merchant_data import NO_MERCHANT, MerchantData
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Duplicates, Kind, Policy, Verb, duplicates_of
-from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry, digest_of
+from goodsgate.model.catalogue import digest_of
 from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules import (
     Checker,
     CheckResult,
     RecordRefs,
     ReferenceData,
+    RuleSet,
     Schema,
     SchemaChecker,
+    SeverityRules,
     ValidCache,
 )
 from goodsgate.rules.context import reference_severity
 from goodsgate.store.contract import ClaimedRound, Store
 
-REFERENCE_PAGE = 5_000
 CHECKERS_MAX = 32
 """Compiled rule sets that a worker keeps, one for each merchant, kind and policy."""
 FIRST_RECORDS = 64
@@ -49,8 +51,6 @@ TOTALS = frozenset(
     for word in (name, name.capitalize(), name.title(), name.upper()) for mark in ("", ":")
 )
 """What stands in place of a key in the line of a total."""
-NO_MERCHANT = ""
-"""Stands for every merchant without reference data: all of them share their rules."""
 
 
 class ChunkKeys:
@@ -143,14 +143,16 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a record may have a member `item_group_id`."""
     has_variants: bool = True
     """Whether a record may have a member `variants`."""
-    has_updates: bool = False
-    """Whether any record is an update, which needs the document of its item."""
+    needs_documents: bool = False
+    """Whether any record is an update, or is compared with its item by a rule: the items' documents are needed."""
     merges_upserts: bool = False
     """Whether any record may be an upsert that is merged into its item."""
     patches: dict[int, bytes] = {}
     """Index → document with its nulls, of records that have any; more may be known to `documents`."""
     refs: list[RecordRefs | None] | None = None
     """What each record of a schema refers to; None without a schema."""
+    rule_set: RuleSet | None = None
+    """The merchant's own rules for what the records become; None if it has none for them."""
 
     def patch(self, at: int) -> bytes:
         """Return a record as it is merged into an item: its document, with its nulls."""
@@ -177,18 +179,15 @@ class Validator:
 
     def __init__(self, store: Store, limits: CheckLimits, schemas: Mapping[str, Schema]) -> None:
         """Take the `schemas` that policies may name."""
-        self._store = store
         self._limits = limits
         self._schemas = schemas
         self._valid_cache = ValidCache(limits.valid_cache_records)
-        self._references: dict[str, tuple[int, ReferenceData]] = {}
-        self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker | SchemaChecker]] = {}
-        self._versions: dict[str, int] = {}
-        """Merchant → version of its reference data, since the last `refresh`."""
+        self._merchant_data = MerchantData(store)
+        self._checkers: dict[tuple[str, Kind, str, bytes], tuple[int, Checker | SchemaChecker]] = {}
 
     def refresh(self) -> None:
-        """Look up the version of reference data again before it is used next."""
-        self._versions.clear()
+        """Look up the version of reference data and rules again before they are used next."""
+        self._merchant_data.refresh()
 
     def check(self, chunk: Chunk, round: ClaimedRound, mapping: FieldMapping) -> CheckedChunk:
         """Check the records of a chunk, or as many of them as the time allows: those are the chunk of the result.
@@ -196,7 +195,7 @@ class Validator:
         Raises KeyError if the policy names a schema that was not given.
         """
         policy = round.policy
-        rules = merged_rules = self.rules(round.merchant, round.kind, policy)
+        rules = merged_rules = self._rules_of(round, policy)
         giver_rules = self._giver_rules(round) if isinstance(chunk, GroupedChunk) else None
         latest = latest_version(round, self._limits.clock_ahead_seconds_max)
         count = len(chunk)
@@ -216,7 +215,10 @@ class Validator:
         if policy.verb is not Verb.UPSERT or records.verbs is not None or (schema is not None and schema.merged_schema):
             merged_schema = schema.merged_schema if schema is not None else None
             merged_policy = msgspec.structs.replace(policy, verb=Verb.UPSERT, schema=merged_schema or policy.schema)
-            merged_rules = self.rules(round.merchant, round.kind, merged_policy)
+            merged_rules = self._rules_of(round, merged_policy)
+        has_updates = policy.verb is Verb.UPDATE or (records.verbs is not None and Verb.UPDATE in records.verbs)
+        own_rules = self._merchant_data.rules(round.merchant)
+        rule_set = own_rules.rule_set(round.kind, round.collection) if not policy.schema else None
         documents = records.documents
         if records.pending and isinstance(rules, Checker):
             documents = CanonicalDocuments([*documents], records.pending, rules.canonical_form)
@@ -227,60 +229,47 @@ class Validator:
             merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
             has_groups=records.has_groups, has_variants=records.has_variants,
             duplicates=duplicates_of(policy, round.kind), sku_severity=_sku_severity(round.kind, policy),
-            has_updates=policy.verb is Verb.UPDATE or (records.verbs is not None and Verb.UPDATE in records.verbs),
+            needs_documents=has_updates or (rule_set is not None and rule_set.reads_current),
+            rule_set=rule_set,
             merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
 
     def _giver_rules(self, round: ClaimedRound) -> Checker:
         """Return the rules for rows that are no items, which need not be complete: those of an update."""
-        rules = self.rules(round.merchant, round.kind, msgspec.structs.replace(round.policy, verb=Verb.UPDATE))
+        rules = self._rules_of(round, msgspec.structs.replace(round.policy, verb=Verb.UPDATE))
         assert isinstance(rules, Checker)
         return rules
 
-    def rules(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
+    def _rules_of(self, round: ClaimedRound, policy: Policy) -> Checker | SchemaChecker:
+        return self.rules(round.merchant, round.kind, policy, collection=round.collection)
+
+    def rules(self, merchant: str, kind: Kind, policy: Policy, *, collection: str) -> Checker | SchemaChecker:
         """Return the compiled rules with the merchant's reference data as of the last `refresh`."""
-        version = self._versions.get(merchant)
-        if version is None:
-            version = self._versions[merchant] = self._store.reference_version(merchant)
-        owner = merchant if version else NO_MERCHANT
-        name = (owner, kind, msgspec.json.encode(policy))
+        data = self._merchant_data
+        version = data.version(merchant)
+        severities = data.rules(merchant).severities(kind, collection)
+        name = (
+            merchant if version else NO_MERCHANT, kind, collection if severities is not None else "",
+            msgspec.json.encode(policy),
+        )
         known = self._checkers.pop(name, None)
         if known is None or known[0] != version:
-            known = (version, self._compile(kind, policy, self._reference(owner, version)))
+            known = (version, self._compile(kind, policy, data.reference(merchant), severities))
         self._checkers[name] = known  # inserted last, so that the first is the one not used for the longest time
         if len(self._checkers) > CHECKERS_MAX:
             del self._checkers[next(iter(self._checkers))]
         return known[1]
 
-    def _compile(self, kind: Kind, policy: Policy, reference: ReferenceData) -> Checker | SchemaChecker:
+    def _compile(self, kind: Kind, policy: Policy, reference: ReferenceData, severities: SeverityRules | None,
+                 ) -> Checker | SchemaChecker:
         most, depth = self._limits.issues_per_record_max, self._limits.depth_max
         if policy.schema:
             schema = self._schemas[policy.schema]
             return SchemaChecker(schema, policy, reference, issues_per_record_max=most, depth_max=depth)
         return Checker(
-            kind, policy, reference, issues_per_record_max=most, depth_max=depth, valid_cache=self._valid_cache
+            kind, policy, reference, issues_per_record_max=most, depth_max=depth, valid_cache=self._valid_cache,
+            severities=severities,
         )
-
-    def _reference(self, merchant: str, version: int) -> ReferenceData:
-        known = self._references.pop(merchant, None)
-        if known is None or known[0] != version:
-            known = (version, ReferenceData.build(
-                {kind: self._entries(merchant, kind) for kind in REFERENCE_KINDS}, ask=partial(self._entries, merchant)
-            ) if version else ReferenceData.build({}))
-        self._references[merchant] = known
-        if len(self._references) > CHECKERS_MAX:
-            del self._references[next(iter(self._references))]
-        return known[1]
-
-    def _entries(self, merchant: str, kind: str) -> list[ReferenceEntry]:
-        entries: list[ReferenceEntry] = []
-        after = None
-        while True:
-            page = self._store.reference(merchant, kind, after=after, limit=REFERENCE_PAGE)
-            entries.extend(page.rows)
-            after = page.next
-            if after is None:
-                return entries
 
 
 class _CheckedRecords(msgspec.Struct):

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from goodsgate.model.issue import CODES, Issue
+from goodsgate.model.issue import CODES, Issue, base_code, rule_name
 from goodsgate.model.remedies import REMEDIES
+from goodsgate.model.rule_counts import RuleCounts
 
 
 class Kind(StrEnum):
@@ -299,6 +300,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """How the submission was read, as far as it is not obvious; empty before the first chunk."""
     roles: dict[str, int] = {}
     """Products and rows by role (see `model.roles`); empty if each row stands alone."""
+    rule_counts: dict[str, RuleCounts] = {}
+    """What the merchant's rules that only count, or that failed, did to it, by name."""
     received_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -342,7 +345,7 @@ class FixMatch(msgspec.Struct, frozen=True, kw_only=True):
     """Records with an empty `_row`, or none: new records of the batch, if that is wanted."""
 
 
-class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
+class IssueGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Issues of a batch with the same code, severity and field."""
 
     code: str
@@ -353,10 +356,15 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Issues, not records."""
     top: list[tuple[str, int]]
     """Most frequent values (as received, truncated) with counts, which are lower bounds past 64 distinct values."""
+    rule_message: str | None = None
+    """What a merchant's own rule says now, if the issues are those of one."""
 
     @property
     def message(self) -> str:
         """The message for all issues of the group; it has the value only if all of them have the same."""
+        name = rule_name(self.code)
+        if name is not None:
+            return self.rule_message or f'The record breaks the rule "{name}".'
         template = EXPECTATION.sub(lambda match: "." if match[1] is not None else "", CODES[self.code].template)
         value = self.top[0][0] if len(self.top) == 1 and self.top[0][1] == self.count else DIFFERENT
         return template.format(
@@ -366,7 +374,7 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def remedy(self) -> str:
         """What to do about the issues of the group."""
-        return REMEDIES[self.code]
+        return REMEDIES[base_code(self.code)]
 
 
 def new_id() -> str:

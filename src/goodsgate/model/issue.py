@@ -9,6 +9,8 @@ from goodsgate.model.json_text import write_json
 
 Severity = Literal["error", "warning"]
 
+RULE = "rule"
+"""Code of the issues of merchants' own rules; each has the name of its rule behind a point: ``rule.minimum-price``."""
 VALUE_CHARACTERS_MAX = 200
 """Maximum length of the value in an issue; longer values are truncated with an ellipsis."""
 
@@ -42,7 +44,7 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def message(self) -> str:
         """The message of the code with the values of this issue, one sentence for people."""
         name = self.column or self.path.lstrip("/") or "record"
-        return CODES[self.code].template.format(
+        return CODES[base_code(self.code)].template.format(
             value=self.value, expected=self.expected, field=name, suggestion=self.suggestion
         )
 
@@ -52,6 +54,21 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if not any(character.isdigit() for character in self.path):
             return self.path
         return "/".join("*" if part.isdigit() else part for part in self.path.split("/"))
+
+
+def rule_code(name: str) -> str:
+    """Return the issue code of a merchant's rule."""
+    return f"{RULE}.{name}"
+
+
+def rule_name(code: str) -> str | None:
+    """Return the name of the merchant's rule that an issue code stands for; None for a code of the gate."""
+    return code[len(RULE) + 1 :] if code.startswith(f"{RULE}.") else None
+
+
+def base_code(code: str) -> str:
+    """Return the entry of `CODES` for a code."""
+    return RULE if code.startswith(f"{RULE}.") else code
 
 
 def truncate_value(value: object) -> str | None:
@@ -328,6 +345,7 @@ CODES: dict[str, Code] = {
     "member_unknown": _error("{field} is unknown to this operation, which cannot be undone."),
     "entry_unknown": _error('The item has no {field} "{value}".'),
     "bylaw_broken": _error("{field} violates a merchant rule: {expected}"),
+    RULE: _error("{expected}"),
     "key_not_held": _warning('No item has key "{value}"; there is nothing to delete.'),
     "sku_case_twin": _warning('SKU "{value}" differs only in case from another item, "{expected}".'),
     "row_not_rejected": _error('_row "{value}" is not a rejected record of this batch.'),
@@ -340,4 +358,15 @@ UNSOUND_CODES = frozenset({
     "sku_characters", "sku_edge_blanks", "sku_lookalike", "sku_rounded", "group_sku_missing",
 })
 """Errors after which the key of a record is unknown or doubtful: its cells may stand in the wrong columns."""
-"""Name → entry. The one table: rules, formats and engine take their codes from here."""
+
+ADJUSTABLE_CODES = frozenset({
+    "attribute_missing", "attribute_not_allowed", "attribute_out_of_range", "attribute_type", "attribute_unit",
+    "brand_unknown", "category_unknown", "country_unknown", "date_range_reversed", "date_unreadable",
+    "date_zone_missing", "gtin_characters", "gtin_check_digit", "gtin_length", "gtin_rounded", "gtin_zeros_lost",
+    "hs_code_form", "hs_code_unknown", "list_too_long", "list_too_short", "measure_out_of_range", "price_too_large",
+    "price_zero", "sale_price_above_price", "sale_price_currency", "tax_rule_unknown", "text_control_characters",
+    "text_edge_blanks", "text_empty", "text_entities", "text_form", "text_lost_characters", "text_markup",
+    "text_mojibake", "text_too_long", "text_too_short", "unit_missing", "unit_unknown", "url_blanks",
+    "url_not_absolute", "url_not_ascii", "url_several", "value_not_allowed", "value_spelling", "variant_repeated",
+})
+"""Codes whose severity a merchant can set: a record that has such a value has a key, and its prices can be read."""

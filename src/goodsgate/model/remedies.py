@@ -216,6 +216,7 @@ REMEDIES: dict[str, str] = {
     "member_unknown": "Check the spelling, or omit the member.",
     "entry_unknown": "Use entries that the item has.",
     "bylaw_broken": "Follow the merchant's attributes, families and categories, or change those first.",
+    "rule": "Correct the record as the rule says; or change the rule, if the record is right.",
     "key_not_held": "Nothing, if the item was expected to be gone.",
     "sku_case_twin": "Use one spelling; both are stored as separate items.",
     "row_not_rejected": "Keep `_row` as it was in the report; accepted records need no fix.",

@@ -23,6 +23,7 @@ from goodsgate.rules.fast_path_product import ProductFastPath
 from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.record_rules import check_record, key_of, version_of
 from goodsgate.rules.reference_data import ReferenceData
+from goodsgate.rules.rule_set import SeverityRules
 from goodsgate.rules.typed_decoder import DEPTH, TypedDecoder
 from goodsgate.rules.valid_cache import ValidCache, key_at, key_offset_of, new_salt
 
@@ -87,12 +88,12 @@ class Checker:
     """Compiled rules for one kind of record under one policy; adapts to the members of a feed, not thread-safe.
 
     ``issues_per_record_max`` (from 1) limits the issues of one record, ``depth_max`` (from 2) its nesting, the record
-    itself included. ``valid_cache`` remembers valid documents.
+    itself included. ``valid_cache`` remembers valid documents. ``severities`` are those that the merchant has set.
     """
 
     def __init__(
         self, kind: Kind, policy: Policy, reference: ReferenceData, *, issues_per_record_max: int = 100,
-        depth_max: int = 16, valid_cache: ValidCache | None = None,
+        depth_max: int = 16, valid_cache: ValidCache | None = None, severities: SeverityRules | None = None,
     ) -> None:
         self.kind = kind
         self.verb = policy.verb
@@ -105,6 +106,7 @@ class Checker:
         self._canonical_form = CanonicalForm(kind, self._context)
         self._is_product = kind is Kind.PRODUCT
         self._valid_cache = valid_cache
+        self._severities = severities
         self._salt = new_salt()
         self._has_nulls = False
         """Whether the document that was decoded last has nulls outside of lists."""
@@ -241,6 +243,8 @@ class Checker:
             verb = self._verb_of(record, issues, at, result)
             context = self._context if has_suspect_bytes(document) else self._ascii_context
             issues += check_record(record, self.kind, verb, context)
+            if self._severities is not None:
+                issues = self._severities.adjust(issues, record)
             result.has_groups |= "item_group_id" in record
             result.has_variants |= "variants" in record
             key = key_of(record, self.kind)

@@ -35,6 +35,11 @@ class Pattern:
             reason = error.args[0]
             raise PatternError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason) from error
 
+    @property
+    def size(self) -> int:
+        """Number of instructions of the compiled expression."""
+        return int(self._compiled.programsize)
+
     def fullmatch(self, text: str) -> bool:
         """Return whether the whole text matches."""
         return self._match(self._compiled.fullmatch, text)

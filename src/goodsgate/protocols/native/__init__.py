@@ -7,6 +7,7 @@ from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
 from goodsgate.protocols.native.edits import EditHandlers
+from goodsgate.protocols.native.rules import RuleHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
 from goodsgate.protocols.native.traffic import TrafficHandlers
 from goodsgate.protocols.native.trouble import TroubleHandlers
@@ -26,7 +27,8 @@ def protocol(context: ServerContext) -> WireProtocol:
             **BatchHandlers(context).handlers(), **queries.handlers(), **CatalogueHandlers(context).handlers(),
             **EditHandlers(context).handlers(), **AccessHandlers(context).handlers(),
             **ServiceHandlers(context, openapi).handlers(),
-            **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
+            **RuleHandlers(context).handlers(), **TroubleHandlers(context).handlers(),
+            **TrafficHandlers(context).handlers(),
             **WebhookHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,

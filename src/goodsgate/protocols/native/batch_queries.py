@@ -14,7 +14,7 @@ from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import BatchDocument, DocumentCache
 from goodsgate.model.batch import FINAL_STATES, Finding, Kind, Result, State
 from goodsgate.model.catalogue import display_key
-from goodsgate.model.issue import Issue
+from goodsgate.model.issue import Issue, base_code
 from goodsgate.protocols.native.batches import encode_batch, serialize_batch
 from goodsgate.protocols.native.responses import JSON, page_response
 from goodsgate.store.contract import BatchFilter, RecordResult, StoreBusyError
@@ -203,7 +203,7 @@ def _serialize_issue(finding: Finding, issue: Issue) -> dict[str, Any]:
         "expected": issue.expected,
         "suggestion": issue.suggestion,
         "message": issue.message,
-        "docs": f"/docs/issues#{issue.code}",
+        "docs": f"/docs/issues#{base_code(issue.code)}",
     }
 
 

@@ -15,6 +15,7 @@ from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, in
 from goodsgate.engine.receive import parse_delimiter, parse_empty_words, parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.saved_profiles import with_saved_profile
+from goodsgate.engine.saved_rules import batch_rules_document
 from goodsgate.http.context import HEAD_BYTES, PIECE_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
 from goodsgate.http.threads import WORK, Work
@@ -31,6 +32,7 @@ from goodsgate.model.batch import (
     Verb,
     duplicates_of,
 )
+from goodsgate.model.issue import base_code
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
 from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import Idempotency
@@ -311,10 +313,8 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
             "share": 1.0 if batch.state in FINAL_STATES else share, "records": accounted,
             "bytes_done": batch.bytes_done, "bytes_total": batch.bytes_total,
         },
-        "position": batch.position,
-        "rounds": batch.rounds,
-        "format": batch.format,
-        "content_encoding": batch.content_encoding,
+        "position": batch.position, "rounds": batch.rounds,
+        "format": batch.format, "content_encoding": batch.content_encoding,
         "policy": {
             "verb": policy.verb, "duplicates": duplicates_of(policy, batch.kind), "replace": policy.replace,
             "empty": policy.empty, "references": policy.references, "mode": policy.mode,
@@ -334,6 +334,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         },
         "reading": [*map(_serialize_decision, batch.reading)],
         "contents": contents_document(batch_contents(batch)),
+        "rules": batch_rules_document(batch),
         "received_at": batch.received_at,
         "started_at": batch.started_at,
         "finished_at": batch.finished_at,
@@ -363,5 +364,5 @@ def _serialize_group(group: IssueGroup) -> dict[str, Any]:
         "message": group.message,
         "remedy": group.remedy,
         "top": [{"value": value, "count": count} for value, count in group.top],
-        "docs": f"/docs/issues#{group.code}",
+        "docs": f"/docs/issues#{base_code(group.code)}",
     }

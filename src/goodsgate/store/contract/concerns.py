@@ -99,7 +99,10 @@ class ReferenceStore(Protocol):
         """Return entries in the order of their codes; `search` is a case-insensitive substring of code or name."""
 
     def reference_version(self, merchant: str) -> int:
-        """Return a number that grows with every change of the merchant's reference data; 0 before the first."""
+        """Return a number that grows with every change of the merchant's reference data or rules; 0 before the first.
+
+        A change of rules is one of a resource with `changes_rules`.
+        """
 
 
 class ResourceStore(Protocol):
@@ -108,20 +111,21 @@ class ResourceStore(Protocol):
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
                      messages: Sequence[NewMessage] = (), common_numbers: bool = False,
-                     idempotency: Idempotency[Resource] | None = None) -> Resource:
+                     idempotency: Idempotency[Resource] | None = None, changes_rules: bool = False) -> Resource:
         """Add a resource with the next number of its type: of the merchant's, or with `common_numbers` of everybody's.
 
-        All resources of a type are added in the same way.
+        All resources of a type are added in the same way; `changes_rules` also changes the `reference_version`.
         Raises NameTakenError, ResourcesFullError if `resources_max` resources of the type never expire, and
         KeyInUseError as `add_batch` does, for a key of the same merchant.
         """
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
                      messages: Sequence[NewMessage] = (), idempotency: Idempotency[Resource] | None = None,
-                     ) -> Resource | None:
+                     changes_rules: bool = False) -> Resource | None:
         """Replace name, body and expiry of a resource, and return it with its new version.
 
         Returns None if the stored version is another one. `labels` replace those of the resource; None keeps them.
+        `changes_rules` also changes the `reference_version` of the merchant.
         Raises NameTakenError, and KeyInUseError as `add_batch` does.
         """
 

@@ -9,6 +9,7 @@ import msgspec
 from goodsgate.model.batch import Counts, Finding, Kind, Policy, ReadingDecision, Result, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.model.issue import Issue
+from goodsgate.model.rule_counts import RuleCounts
 
 Subject = TypeVar("Subject")
 
@@ -146,6 +147,8 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Replaces those of the batch, if given."""
     roles: dict[str, int] = {}
     """Added to the counts of products and rows of the batch; negative where a record changed its role."""
+    rule_counts: dict[str, RuleCounts] = {}
+    """Added to the counts of the merchant's rules, by name."""
     end_state: State | None = None
     """FINISHED, CANCELLED or BROKEN if the round ends with this chunk."""
     withheld: Withheld | None = None

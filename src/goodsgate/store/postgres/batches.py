@@ -47,6 +47,7 @@ class PostgresBatchRow(msgspec.Struct):
     withheld: bytes | None
     reading: bytes | None
     roles: bytes | None
+    rule_counts: bytes | None
     ended: str | None
     open: int
     cancelling: int

@@ -25,6 +25,6 @@ def lock_batches(db: PostgresStatements, merchant: int, batches: list[str]) -> t
 def progress_row(progress: Progress) -> dict[str, object]:
     """Return the progress as one row of `put_progress`."""
     row = msgspec.structs.asdict(progress)
-    for name in ("columns", "mapping", "withheld", "reading", "roles"):
+    for name in ("columns", "mapping", "withheld", "reading", "roles", "rule_counts"):
         row[name] = row[name].decode() if row[name] is not None else None
     return row

@@ -412,7 +412,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.roles, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.roles, b.rule_counts, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -426,7 +426,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.roles, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.roles, b.rule_counts, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -455,7 +455,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.roles, b.ended, b.open, b.cancelling, b.round_started_at,
+       b.withheld, b.reading, b.roles, b.rule_counts, b.ended, b.open, b.cancelling, b.round_started_at,
        CASE WHEN b.open AND b.round_started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < b.round_id
@@ -568,7 +568,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
        ),
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors, b.columns, b.mapping, b.withheld,
-       b.reading, b.roles, b.items_before,
+       b.reading, b.roles, b.rule_counts, b.items_before,
        b.first_at, b.ended, b.ended_at
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
@@ -1205,14 +1205,14 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- Differs because a worker that was cut off may still be writing: the next statements wait for it.
 SELECT id, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
-       items_before, first_at, ended, ended_at
+       rule_counts, items_before, first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
 
 -- name: progress
 -- Differs because it is part of the batch's row.
 SELECT seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
-       items_before, first_at, ended, ended_at
+       rule_counts, items_before, first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = :id::uuid AND round IS NOT NULL
 
 -- name: batch_number
@@ -1235,13 +1235,14 @@ SET round = p.round, chunks = p.chunks, records = p.records, total = p.total, by
     superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, merged = p.merged, warned = p.warned,
     file_errors = p.file_errors,
     columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json,
-    reading = p.reading::json, roles = p.roles::json, items_before = p.items_before, first_at = p.first_at,
+    reading = p.reading::json, roles = p.roles::json, rule_counts = p.rule_counts::json,
+    items_before = p.items_before, first_at = p.first_at,
     ended = p.ended, ended_at = p.ended_at
 FROM json_to_recordset(:rows::json) AS p (
     seq bigint, round integer, chunks integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
     created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
     cancelled bigint, merged bigint, warned bigint, file_errors bigint, columns text, mapping text, withheld text,
-    reading text, roles text, items_before bigint, first_at bigint,
+    reading text, roles text, rule_counts text, items_before bigint, first_at bigint,
     ended text, ended_at bigint
 )
 WHERE b.merchant = :merchant AND b.seq = p.seq

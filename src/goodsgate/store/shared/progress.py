@@ -4,11 +4,13 @@ import msgspec
 
 from goodsgate.model.batch import Counts, RoundKind, State, outcome_of
 from goodsgate.model.roles import add_roles
+from goodsgate.model.rule_counts import RuleCounts, add_rule_counts
 from goodsgate.store.contract import ChunkCommit, StoreError
 
 COUNT_NAMES = Counts.__struct_fields__
 encode = msgspec.json.Encoder().encode
 decode_roles = msgspec.json.Decoder(dict[str, int]).decode
+decode_rule_counts = msgspec.json.Decoder(dict[str, RuleCounts]).decode
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -37,6 +39,7 @@ class Progress(msgspec.Struct, kw_only=True):
     withheld: bytes | None = None
     reading: bytes | None = None
     roles: bytes | None = None
+    rule_counts: bytes | None = None
     items_before: int
     first_at: int
     ended: str | None = None
@@ -95,6 +98,9 @@ class Progress(msgspec.Struct, kw_only=True):
         if commit.roles:
             before = decode_roles(self.roles) if self.roles is not None else {}
             self.roles = encode(add_roles(before, commit.roles))
+        if commit.rule_counts:
+            known = decode_rule_counts(self.rule_counts) if self.rule_counts is not None else {}
+            self.rule_counts = encode(add_rule_counts(known, commit.rule_counts))
         if commit.withheld is not None:
             self.withheld = encode(commit.withheld)
         if commit.end_state is not None:

@@ -26,7 +26,7 @@ class SqlResources:
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
                      messages: Sequence[NewMessage] = (), common_numbers: bool = False,
-                     idempotency: Idempotency[Resource] | None = None) -> Resource:
+                     idempotency: Idempotency[Resource] | None = None, changes_rules: bool = False) -> Resource:
         """Add a resource with the next number of its type. Raises NameTakenError, ResourcesFullError."""
         owner = self._database.require_number(merchant)
         owned = {"merchant": owner, "type": type}
@@ -44,6 +44,8 @@ class SqlResources:
             db.change("add_resource", row)
             _add_labels(db, row, labels)
             add_messages(db, owner, self._database.now(), messages)
+            if changes_rules:
+                db.value("next_reference_version", {"merchant": owner, "now": self._database.now()})
             added = Resource(
                 merchant=merchant, type=type, number=number, version=1, name=name, body=body, expires_at=expires_at
             )
@@ -55,7 +57,7 @@ class SqlResources:
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
                      messages: Sequence[NewMessage] = (), idempotency: Idempotency[Resource] | None = None,
-                     ) -> Resource | None:
+                     changes_rules: bool = False) -> Resource | None:
         """Replace a resource; return None if the stored version is another one. Raises NameTakenError."""
         owner = self._database.number(resource.merchant)
         if owner is None:
@@ -77,6 +79,8 @@ class SqlResources:
                 _add_labels(db, row, labels)
             if changed:
                 add_messages(db, owner, self._database.now(), messages)
+                if changes_rules:
+                    db.value("next_reference_version", {"merchant": owner, "now": self._database.now()})
                 if idempotency is not None:
                     answer_key(db, owner, idempotency, stored, now=self._database.now())
         if messages:

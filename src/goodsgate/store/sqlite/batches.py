@@ -52,6 +52,7 @@ class SqliteBatchRow(msgspec.Struct):
     withheld: bytes | None
     reading: bytes | None
     roles: bytes | None
+    rule_counts: bytes | None
     open: int
     cancelling: int
     round_started_at: int | None

@@ -212,7 +212,7 @@ def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, rou
         "bytes_done": progress.bytes_before + progress.bytes_done, "warned": progress.warned,
         "file_errors": progress.file_errors,
         "columns": progress.columns, "withheld": progress.withheld, "reading": progress.reading,
-        "roles": progress.roles,
+        "roles": progress.roles, "rule_counts": progress.rule_counts,
     })
     db.change("close_lane", named)
     end = RoundEnd(batch=batch.hex(), round=round, kind=kind, collection=collection, policy=policy, progress=progress)

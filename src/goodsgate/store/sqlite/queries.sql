@@ -572,7 +572,8 @@ UPDATE batch
 SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min(:bytes_done, bytes_total),
     created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded,
     rejected = :rejected, cancelled = :cancelled, merged = :merged, warned = :warned, file_errors = :file_errors,
-    columns = :columns, withheld = :withheld, reading = :reading, roles = :roles
+    columns = :columns, withheld = :withheld, reading = :reading, roles = :roles,
+    rule_counts = :rule_counts
 WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane
@@ -986,7 +987,7 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- name: progress
 SELECT batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
-       items_before, first_at, ended, ended_at
+       rule_counts, items_before, first_at, ended, ended_at
 FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
 
 -- name: batch_number
@@ -1011,7 +1012,7 @@ SELECT name, sum(count) FROM total_count GROUP BY name
 -- Differs because rows are passed one by one; none is new.
 INSERT INTO progress (merchant, batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated,
                       unchanged, deleted, superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping,
-                      withheld, reading, roles, items_before, first_at, ended, ended_at)
+                      withheld, reading, roles, rule_counts, items_before, first_at, ended, ended_at)
 VALUES (?1, :row)
 ON CONFLICT (merchant, batch) DO UPDATE SET
     round = excluded.round, chunks = excluded.chunks, records = excluded.records, total = excluded.total,
@@ -1020,7 +1021,8 @@ ON CONFLICT (merchant, batch) DO UPDATE SET
     superseded = excluded.superseded, rejected = excluded.rejected, cancelled = excluded.cancelled,
     merged = excluded.merged, warned = excluded.warned, file_errors = excluded.file_errors,
     columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
-    reading = excluded.reading, roles = excluded.roles, ended = excluded.ended, ended_at = excluded.ended_at
+    reading = excluded.reading, roles = excluded.roles, rule_counts = excluded.rule_counts,
+    ended = excluded.ended, ended_at = excluded.ended_at
 
 -- name: fence
 -- Differs because the lease is in the other file than what it guards.

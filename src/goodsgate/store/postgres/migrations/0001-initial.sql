@@ -94,6 +94,7 @@ CREATE TABLE batch (
     withheld json,
     reading json,
     roles json,
+    rule_counts json,
     items_before bigint NOT NULL DEFAULT 0,         -- items of the collection before the first chunk
     first_at bigint NOT NULL DEFAULT 0,             -- written_at of the first chunk
     ended text,                                     -- state in which that round ended

@@ -93,6 +93,7 @@ CREATE TABLE batch (
     withheld BLOB,
     reading BLOB,
     roles BLOB,
+    rule_counts BLOB,
     UNIQUE (merchant, id)
 ) STRICT;
 CREATE INDEX batch_newest ON batch (merchant);  -- and seq, with which every index ends
@@ -133,7 +134,7 @@ CREATE VIEW batch_document AS
 SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.folded, b.protocol, b.protocol_data,
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
-       b.columns, b.withheld, b.reading, b.roles, r.open, r.cancelling, r.started_at AS round_started_at,
+       b.columns, b.withheld, b.reading, b.roles, b.rule_counts, r.open, r.cancelling, r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open = 1 AND q.id < r.id
@@ -327,6 +328,7 @@ CREATE TABLE progress (
     withheld BLOB,
     reading BLOB,
     roles BLOB,
+    rule_counts BLOB,
     items_before INTEGER NOT NULL,            -- items of the collection before the first chunk
     first_at INTEGER NOT NULL,                -- written_at of the first chunk
     ended TEXT,                               -- state in which that round ended
