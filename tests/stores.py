@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from goodsgate.store.contract import Store
+from goodsgate.engine.search_terms import item_terms
+from goodsgate.store.contract import ItemTerms, Store
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.sqlite import SqliteStore
 from tests.postgres import server
@@ -58,11 +59,15 @@ def drop(below: Path) -> None:
 
 
 def open_at(address: str, *, small_payload_bytes: int, cache_bytes: int = 4 * 1024**2,
-            connections_max: int = CONNECTIONS_MAX, now: Callable[[], datetime] | None = None) -> Store:
-    """Open the store at an address; `now` replaces its clock."""
+            connections_max: int = CONNECTIONS_MAX, now: Callable[[], datetime] | None = None,
+            terms: ItemTerms | None = item_terms) -> Store:
+    """Open the store at an address; `now` replaces its clock, and without `terms` its search is off."""
     if address.startswith("postgresql:"):
         return PostgresStore(
-            address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now
+            address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now,
+            item_terms=terms,
         )
     clock = {} if now is None else {"now": now}
-    return SqliteStore(Path(address), cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, **clock)
+    return SqliteStore(
+        Path(address), cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, item_terms=terms, **clock
+    )

@@ -6,7 +6,7 @@ which takes three quarters of the time, and a worker does not load the server.
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from goodsgate.http.connections import ConnectionLimits
     from goodsgate.http.known_settings import KnownSettings
     from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings
+    from goodsgate.model.batch import Kind
     from goodsgate.rules import Schema
     from goodsgate.store.objects import Objects
 
@@ -55,19 +56,29 @@ POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 def open_store(config: Config) -> Store:
     """Return the store that the settings name, without migrating its schema. Raises StoreError."""
+    item_terms = _item_terms if config.search == "on" else None
     if config.store.startswith(POSTGRES_SCHEMES):
         from goodsgate.store.postgres import PostgresStore
 
         return PostgresStore(
             config.store, connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes,
             journal=config.journal_days > 0,
+            item_terms=item_terms,
         )
     from goodsgate.store.sqlite import SqliteStore
 
     return SqliteStore(
         Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes,
         journal=config.journal_days > 0,
+        item_terms=item_terms,
     )
+
+
+def _item_terms(kind: "Kind", keys: Sequence[str], documents: Sequence[bytes]) -> list[str]:
+    """Return the terms of items; only a process that writes items loads the engine for it."""
+    from goodsgate.engine.search_terms import item_terms
+
+    return item_terms(kind, keys, documents)
 
 
 def store_owner(store: Store) -> str:
@@ -123,7 +134,8 @@ def create_dry_runner(store: Store, config: Config) -> "DryRunner":
     from goodsgate.engine.dry_run import DryRunner
 
     scratch_config = msgspec.structs.replace(
-        config, catalogue_cache_bytes=SCRATCH_CACHE_BYTES, valid_cache_records=SCRATCH_VALID_CACHE_RECORDS
+        config, catalogue_cache_bytes=SCRATCH_CACHE_BYTES, valid_cache_records=SCRATCH_VALID_CACHE_RECORDS,
+        search="off",
     )
     return DryRunner(
         store, open_scratch=lambda folder: open_store(msgspec.structs.replace(scratch_config, store=str(folder))),

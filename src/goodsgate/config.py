@@ -126,6 +126,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Other names of Mircate calls and members: ``Class/method=Class/method``, ``Class/method.member=member``."""
     small_payload_bytes: Bytes = 256 * 1024
     """Payloads up to this size are stored in the intake file itself."""
+    search: Literal["on", "off"] = "on"
+    """Whether the store has an index of words, GTINs and brands; without it, a search examines items one by one."""
 
     # Reading submissions
     chunk_bytes: Bytes = 16 * 1024**2

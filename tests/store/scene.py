@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from goodsgate.engine.search_terms import item_terms
 from goodsgate.model.batch import (
     RESULT_BYTE,
     Batch,
@@ -74,16 +75,18 @@ class Scene:
             print(f"not for {self.kind}: {why}")
             pytest.skip(why)
 
-    def open(self) -> Store:
+    def open(self, *, search: bool = True) -> Store:
         """One more store at the same place, as good as a second process."""
-        store = StrictStore(stores.open_at(self.address, small_payload_bytes=SMALL_BYTES, now=self.clock))
+        store = StrictStore(stores.open_at(
+            self.address, small_payload_bytes=SMALL_BYTES, now=self.clock, terms=item_terms if search else None
+        ))
         self.stores.append(store)
         return store
 
-    def reopen(self) -> None:
-        """As after a restart."""
+    def reopen(self, *, search: bool = True) -> None:
+        """As after a restart, perhaps without the search index."""
         self.close()
-        self.store = self.open()
+        self.store = self.open(search=search)
 
     def close(self) -> None:
         """All of them."""

@@ -56,6 +56,8 @@ SWITCH_SECONDS_REMOTE = 0.0005
 SWEEP_STEPS = 20
 SWEEP_SECONDS_MAX = 0.2
 """A sweep gives way to the work after this time, and goes on between two claims."""
+FILL_ITEMS = 500
+"""Items that are looked at in one step while the search index is filled."""
 
 RoundId = tuple[str, str, int]
 
@@ -200,10 +202,15 @@ class Worker:
         self._committer.commit(claim, [commit], lambda: [commit])
 
     def _sweep(self) -> None:
-        """Remove expired data, for a while."""
+        """Remove expired data and fill the search index, for a while."""
         self._swept_at = begun = time.monotonic()
         while (counts := self._store.sweep(self._settings.retention, steps_max=SWEEP_STEPS)) != SweepCounts():
             log.info("swept", extra=msgspec.structs.asdict(counts))
             if time.monotonic() - begun > SWEEP_SECONDS_MAX:
                 self._swept_at = 0.0  # there is more: again after the next claim
+                break
+        begun = time.monotonic()
+        while self._store.fill_search(limit=FILL_ITEMS):
+            if time.monotonic() - begun > SWEEP_SECONDS_MAX:
+                self._swept_at = 0.0
                 return

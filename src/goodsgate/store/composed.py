@@ -15,6 +15,7 @@ from goodsgate.store.contract import (
     ReferenceStore,
     ReportStore,
     ResourceStore,
+    SearchStore,
     StockStore,
 )
 
@@ -25,10 +26,11 @@ class ComposedStore:
     def __init__(self, *, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                  outbox: OutboxStore, intake: IntakeStore, queue: QueueStore, lookups: LookupStore,
                  committer: CommitStore, catalogue: CatalogueStore, journal: JournalStore, index: IndexStore,
-                 stock: StockStore, batches: BatchStore, reports: ReportStore, maintenance: MaintenanceStore) -> None:
+                 search: SearchStore, stock: StockStore, batches: BatchStore, reports: ReportStore,
+                 maintenance: MaintenanceStore) -> None:
         self._add_administration(merchants, reference, resources, outbox, maintenance)
         self._add_processing(intake, queue, lookups, committer, stock)
-        self._add_reading(catalogue, journal, index, batches, reports)
+        self._add_reading(catalogue, journal, index, search, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                             outbox: OutboxStore, maintenance: MaintenanceStore) -> None:
@@ -108,7 +110,8 @@ class ComposedStore:
         self.change_stock = stock.change_stock
         self.stock_levels = stock.stock_levels
 
-    def _add_reading(self, catalogue: CatalogueStore, journal: JournalStore, index: IndexStore, batches: BatchStore,
+    def _add_reading(self, catalogue: CatalogueStore, journal: JournalStore, index: IndexStore, search: SearchStore,
+                     batches: BatchStore,
                      reports: ReportStore) -> None:
         self.items = catalogue.items
         self.item = catalogue.item
@@ -122,6 +125,9 @@ class ComposedStore:
 
         self.find_by_index = index.find_by_index
         self.list_index = index.list_index
+
+        self.search_items = search.search_items
+        self.fill_search = search.fill_search
 
         self.batch = batches.batch
         self.batches = batches.batches

@@ -46,6 +46,11 @@ from goodsgate.store.contract.outbox import OutboxStore as OutboxStore
 from goodsgate.store.contract.processing import CommitStore as CommitStore
 from goodsgate.store.contract.processing import LookupStore as LookupStore
 from goodsgate.store.contract.processing import SupportsPrefetch as SupportsPrefetch
+from goodsgate.store.contract.search import SEARCH_MATCHES_MAX as SEARCH_MATCHES_MAX
+from goodsgate.store.contract.search import ItemSearch as ItemSearch
+from goodsgate.store.contract.search import ItemTerms as ItemTerms
+from goodsgate.store.contract.search import SearchStore as SearchStore
+from goodsgate.store.contract.search import SearchTerm as SearchTerm
 from goodsgate.store.contract.values import INDEX_VALUE_MAX as INDEX_VALUE_MAX
 from goodsgate.store.contract.values import BatchFilter as BatchFilter
 from goodsgate.store.contract.values import ChunkCommit as ChunkCommit

@@ -20,6 +20,7 @@ from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.outbox import OutboxStore
 from goodsgate.store.contract.processing import CommitStore, LookupStore
+from goodsgate.store.contract.search import SearchStore
 from goodsgate.store.contract.values import (
     BatchFilter,
     Claim,
@@ -395,6 +396,7 @@ class MaintenanceStore(Protocol):
 
 class Store(
     MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, CommitStore,
-    CatalogueStore, JournalStore, IndexStore, StockStore, BatchStore, ReportStore, MaintenanceStore, Protocol,
+    CatalogueStore, JournalStore, IndexStore, SearchStore, StockStore, BatchStore, ReportStore, MaintenanceStore,
+    Protocol,
 ):
     """Everything that a store does."""

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.composed import ComposedStore
+from goodsgate.store.contract import ItemTerms
 from goodsgate.store.postgres.batches import PostgresBatches
 from goodsgate.store.postgres.committer import PostgresCommitter
 from goodsgate.store.postgres.database import PostgresDatabase
@@ -17,6 +18,7 @@ from goodsgate.store.postgres.intake import PostgresIntake
 from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.maintenance import PostgresMaintenance
 from goodsgate.store.postgres.queue import PostgresQueue
+from goodsgate.store.postgres.search import PostgresSearch
 from goodsgate.store.postgres.stock import PostgresStock
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.item_index import SqlIndex
@@ -34,15 +36,17 @@ class PostgresStore(ComposedStore):
     """A store in a PostgreSQL database; see the contract for what each method does."""
 
     def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
-                 journal: bool = True, now: Callable[[], datetime] | None = None) -> None:
+                 item_terms: ItemTerms | None = None, journal: bool = True,
+                 now: Callable[[], datetime] | None = None) -> None:
         """Connect to nothing yet. Raises StoreError if the address is invalid.
 
         This process opens at most `connections_max` connections, and one to listen. Payloads up to
-        `small_payload_bytes` are sent once, with their batch. `journal` is whether changes are written to the journal.
-        `now` replaces the server's clock.
+        `small_payload_bytes` are sent once, with their batch. `item_terms` gives the terms of the search index, which
+        is off without it. `journal` is whether changes are written to the journal. `now` replaces the server's clock.
         """
         database = PostgresDatabase(
-            address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now
+            address, connections_max=connections_max, small_payload_bytes=small_payload_bytes,
+            item_terms=item_terms, now=now,
         )
         batches, lookups = PostgresBatches(database), PostgresLookups(database)
         super().__init__(
@@ -51,7 +55,8 @@ class PostgresStore(ComposedStore):
             queue=PostgresQueue(database, batches, lookups), lookups=lookups,
             committer=PostgresCommitter(database, lookups, journal=journal), catalogue=SqlCatalogue(database),
             journal=SqlJournal(database, flush=database.flush), index=SqlIndex(database),
-            stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
+            search=PostgresSearch(database), stock=PostgresStock(database, journal=journal), batches=batches,
+            reports=SqlReports(database),
             maintenance=PostgresMaintenance(database, lookups),
         )
         self.prefetch = lookups.prefetch

@@ -11,24 +11,28 @@ import orjson
 import psycopg
 
 from goodsgate.model import crash
+from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.model.webhook import WEBHOOK
 from goodsgate.store.contract import (
     ChunkCommit,
     Claim,
     ClaimedRound,
+    ItemTerms,
     LeaseLostError,
     StockChangedError,
     StoreBusyError,
     StoreError,
 )
+from goodsgate.store.postgres.collection_writes import CollectionWrites
 from goodsgate.store.postgres.database import PostgresDatabase, random_number
 from goodsgate.store.postgres.findings import FindingWriter
 from goodsgate.store.postgres.item_index import write_entries
-from goodsgate.store.postgres.item_rows import ItemRows, copy_rows, row_head, rows_of, stamp
+from goodsgate.store.postgres.item_rows import ItemRows, copy_rows, row_head, rows_of
 from goodsgate.store.postgres.journal import chunk_time, write_segments
 from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.progress import lock_batches, progress_row
+from goodsgate.store.postgres.search import TermRows, copy_terms, sort_terms
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.postgres.stock import stock_has_changed
@@ -48,63 +52,6 @@ KEEPALIVES = (
 drops it after 15 seconds. Between two statements it does so anyway."""
 SYNCHRONOUS = "SET LOCAL synchronous_commit = on"
 """Processes cache the number of a collection for good; no crash may lose it."""
-
-
-class CollectionWrites(msgspec.Struct):
-    """What the chunks of one commit do to one collection; the last write of each key counts."""
-
-    number: int
-    new_writes: Writes | None = None
-    """All writes, column by column, as long as nothing else is to be written."""
-    writes: dict[str, Write] = {}
-    deletes: dict[str, Delete] = {}
-    stamp: bytes = b""
-    """Batch and time of the first chunk's writes."""
-    stamps: dict[str, bytes] = {}
-    """The same by key, of the other chunks' writes."""
-    has_variants: bool = False
-    """Whether a product among the writes has variants."""
-    tombstone_at: int | None = None
-    """When the first delete was written."""
-
-    def add(self, commit: ChunkCommit, written_at: int) -> None:
-        """Add the items of a chunk behind those of the chunks before it."""
-        self.has_variants = self.has_variants or commit.has_variants
-        stamped = stamp(commit.round.batch, written_at)
-        if not self.stamp and isinstance(commit.writes, Writes) and not commit.deletes:
-            self.stamp, self.new_writes = stamped, commit.writes
-            return
-        self.stamp = self.stamp or stamped
-        self.split_columns()
-        writes = {write.key: write for write in commit.writes}
-        if self.deletes:
-            for key in self.deletes.keys() & writes.keys():
-                del self.deletes[key]
-        self.writes.update(writes)
-        if stamped != self.stamp:
-            self.stamps.update(dict.fromkeys([*writes, *(delete.key for delete in commit.deletes)], stamped))
-        for delete in commit.deletes:
-            self.writes.pop(delete.key, None)
-            self.deletes[delete.key] = delete
-            if self.tombstone_at is None:
-                self.tombstone_at = written_at
-
-    def split_columns(self) -> None:
-        """Store the writes by key from now on, so that others can be added."""
-        columns, self.new_writes = self.new_writes, None
-        if columns is not None:
-            self.writes = {write.key: write for write in columns}
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys of all writes and deletes."""
-        return [*(self.new_writes.keys if self.new_writes is not None else ()), *self.writes, *self.deletes]
-
-    def stamps_of(self, keys: Sequence[str]) -> list[bytes]:
-        """Return batch and time of the writes of these keys."""
-        if not self.stamps:
-            return [self.stamp] * len(keys)
-        return [self.stamps.get(key, self.stamp) for key in keys]
 
 
 class CommittedChunk(msgspec.Struct, frozen=True):
@@ -165,7 +112,8 @@ class PostgresCommitter:
             journal = JournalWriter() if self._journal else None
             written_at, has_webhooks = lease
             writer = _CommitWriter(
-                db, claim.merchant, number, written_at, self._database.now(), self._lookups, journal
+                db, claim.merchant, number, written_at, self._database.now(), self._lookups, journal,
+                self._database.item_terms,
             )
             writer.has_webhooks = has_webhooks
             writer.lock_batches(commits)
@@ -202,9 +150,10 @@ class _CommitWriter:
     """Writes the chunks of one commit to the database, in as few statements as there are kinds of rows."""
 
     def __init__(self, db: PostgresStatements, merchant: str, number: int, written_at: int, now: int,
-                 lookups: PostgresLookups, journal: JournalWriter | None) -> None:
+                 lookups: PostgresLookups, journal: JournalWriter | None, item_terms: ItemTerms | None) -> None:
         self._db = db
         self._journal = journal
+        self._item_terms = item_terms
         self._merchant = merchant
         self._number = number
         self._now = now
@@ -240,7 +189,8 @@ class _CommitWriter:
             return number
         self._db.cursor.execute(SYNCHRONOUS)
         named = {
-            "merchant": self._number, "id": random_number(), "kind": round.kind, "name": round.collection
+            "merchant": self._number, "id": random_number(), "kind": round.kind, "name": round.collection,
+            "search_gap": "" if self._item_terms is None else None,
         }
         return int(self._db.value("add_collection", named))
 
@@ -283,7 +233,7 @@ class _CommitWriter:
         """Write items, results and findings; a cached lookup has all items of its keys."""
         db = self._db
         new: list[ItemRows] = []
-        changed, with_state = list[ItemRows](), list[ItemRows]()
+        changed, with_state, terms = list[ItemRows](), list[ItemRows](), list[TermRows]()
         stored: dict[int, dict[str, StoredItem]] = {}
         for name, collection in self._collections.items():
             keys = collection.keys
@@ -305,11 +255,12 @@ class _CommitWriter:
                 stored[collection.number] = read_stored_items(
                     db, self._number, collection.number, [key for key in keys if key in live], indexed=indexed
                 )
-            self._sort_items(collection, live, new, changed, with_state)
+            self._sort_items(name[0], collection, live, new=new, changed=changed, with_state=with_state, terms=terms)
         if new or changed or self._findings.rows:
             db.cursor.execute("SET LOCAL ROLE NONE")
             if new:
                 copy_rows(db, "copy_items", new)
+            copy_terms(db, terms)
             self._findings.copy(db)
             db.cursor.execute(f"SET LOCAL ROLE {ROLE}")
         if changed or with_state:
@@ -329,18 +280,20 @@ class _CommitWriter:
         if self._journal is not None:
             write_segments(db, self._number, self._journal.segments(stored))
 
-    def _sort_items(self, collection: CollectionWrites, live: dict[str, bool], new: list[ItemRows],
-                    changed: list[ItemRows], with_state: list[ItemRows]) -> None:
+    def _sort_items(self, kind: str, collection: CollectionWrites, live: dict[str, bool], *, new: list[ItemRows],
+                    changed: list[ItemRows], with_state: list[ItemRows], terms: list[TermRows]) -> None:
         """Sort the writes of a collection into new, changed and other rows, delete items, and count them.
 
         `live` are the existing rows by key, and whether each is live or a tombstone.
         """
-        head = row_head(self._number, collection.number)
+        searched = self._item_terms is not None
+        head = row_head(self._number, collection.number, searched=searched)
         named = {"merchant": self._number, "collection": collection.number}
         if collection.new_writes is not None and not live:
             writes = collection.new_writes.in_order()
             stamps = [collection.stamp] * len(writes)
             new.append(ItemRows(head, writes.keys, writes.hashes, None, writes.documents, stamps))
+            terms.append(sort_terms(self._db, named, self._terms_of(kind, writes.keys, writes.documents), {}))
             self._count_items({**named, "change": len(writes), "tombstone_at": None})
             return
         collection.split_columns()
@@ -361,13 +314,21 @@ class _CommitWriter:
                 items, stamps = [written[key] for key in own], collection.stamps_of(own)
                 rows.append(rows_of(head, items, stamps, with_state=rows is with_state))
         tombstone_at = collection.tombstone_at if collection.deletes else None
+        documents = [write.document for write in collection.writes.values()]
+        terms.append(sort_terms(self._db, named, self._terms_of(kind, [*collection.writes], documents), live))
+        if collection.deletes:
+            self._db.change("delete_terms", {**named, "keys": [*collection.deletes]})
         write_entries(self._db, self._number, collection.number, collection.writes, collection.deletes)
-        if change or tombstone_at is not None:
+        if change or tombstone_at is not None or not searched:
             self._count_items({**named, "change": change, "tombstone_at": tombstone_at})
+
+    def _terms_of(self, kind: str, keys: Sequence[str], documents: Sequence[bytes]) -> dict[str, str]:
+        terms = self._item_terms
+        return {} if terms is None else dict(zip(keys, terms(Kind(kind), keys, documents), strict=True))
 
     def _count_items(self, change: dict[str, int | None]) -> None:
         """Change the number of items of a collection. Raises StoreBusyError if it is gone: a backup was restored."""
-        if not self._db.change("change_item_count", change):
+        if not self._db.change("change_item_count", {**change, "searched": self._item_terms is not None}):
             self._lookups.forget_collections()
             raise StoreBusyError("the collection is gone: the database was restored while the worker was running")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import ItemTerms, StoreError
 from goodsgate.store.postgres.notifications import Notifications
 from goodsgate.store.postgres.server import Server
 from goodsgate.store.postgres.uploads import Uploads
@@ -28,8 +28,10 @@ class PostgresDatabase:
     """See PostgresStore."""
 
     def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
-                 now: Callable[[], datetime] | None = None) -> None:
+                 item_terms: ItemTerms | None = None, now: Callable[[], datetime] | None = None) -> None:
         """Connect to nothing yet. Raises StoreError if the address is invalid."""
+        self.item_terms = item_terms
+        """Gives the terms of items; None if the search index is off."""
         self.server = Server(address, connections_max=connections_max, now=now)
         self.notifications = Notifications(self.server)
         self.uploads = Uploads(self.server, small_bytes=small_payload_bytes, sending_max=connections_max)

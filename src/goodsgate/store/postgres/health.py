@@ -14,7 +14,7 @@ from goodsgate.store.postgres.schema import VERSION_MIN, role_privilege, schema_
 from goodsgate.store.postgres.server import ROLE, SCHEMA
 from goodsgate.store.postgres.statements import Cursor
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
-from goodsgate.store.shared.health import judge_deaths, judge_worker
+from goodsgate.store.shared.health import judge_deaths, judge_search, judge_worker
 
 AHEAD_SECONDS_MAX = 1.0
 """Leases run on the server's clock, so that a host's own may be wrong; times in its log are then wrong, too."""
@@ -250,10 +250,15 @@ def check_leases(database: PostgresDatabase) -> Iterator[HealthCheck]:
         yield ok("leases", f"{len(leases)} held, none overdue")
 
 
+def check_search(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the search index has all items."""
+    yield judge_search(database)
+
+
 QUICK_CHECKS = (check_schema, check_writable, check_free_space, check_deaths, check_worker)
 THOROUGH_CHECKS = (
     check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_session_settings,
-    check_connections, check_clocks, check_leases,
+    check_connections, check_clocks, check_leases, check_search,
 )
 
 

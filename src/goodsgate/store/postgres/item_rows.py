@@ -17,7 +17,7 @@ NULL = b"\xff\xff\xff\xff"
 EIGHT = b"\0\0\0\x08"
 SIXTEEN = b"\0\0\0\x10"
 """Each column follows its length in four bytes."""
-COLUMNS = 8
+COLUMNS = 9
 """One more with a field state."""
 PARTS = 8
 """The number of byte strings that a row is joined from; two more with a field state."""
@@ -60,9 +60,9 @@ def rows_of(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes
     )
 
 
-def row_head(merchant: int, collection: int) -> bytes:
+def row_head(merchant: int, collection: int, *, searched: bool) -> bytes:
     """Return the first columns of all rows of a collection."""
-    return struct.pack(">iqiq", 8, merchant, 8, collection)
+    return struct.pack(">iqiq", 8, merchant, 8, collection) + (b"\0\0\0\x01\x01" if searched else NULL)
 
 
 def stamp(batch: str, written_at: int) -> bytes:

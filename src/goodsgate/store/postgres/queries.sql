@@ -802,13 +802,16 @@ DELETE FROM message WHERE (merchant, number) IN (
 -- ================================================== collections =================================================
 
 -- name: collection
-SELECT id, items, indexed, has_variants FROM collection WHERE merchant = :merchant AND kind = :kind AND name = :name
+SELECT id, items, indexed, has_variants, search_gap FROM collection
+WHERE merchant = :merchant AND kind = :kind AND name = :name
 
 -- name: add_collection
-INSERT INTO collection (merchant, id, kind, name) VALUES (:merchant, :id, :kind, :name) RETURNING id
+INSERT INTO collection (merchant, id, kind, name, search_gap) VALUES (:merchant, :id, :kind, :name, :search_gap)
+RETURNING id
 
 -- name: change_item_count
-UPDATE collection SET items = items + :change, tombstone_at = least(tombstone_at, :tombstone_at::bigint)
+UPDATE collection SET items = items + :change, tombstone_at = least(tombstone_at, :tombstone_at::bigint),
+    search_gap = CASE WHEN :searched THEN search_gap ELSE '' END
 WHERE merchant = :merchant AND id = :collection
 
 -- name: collections
@@ -823,6 +826,21 @@ UPDATE collection SET indexed = true WHERE merchant = :merchant AND id = :collec
 
 -- name: mark_collection_variants
 UPDATE collection SET has_variants = true WHERE merchant = :merchant AND id = :collection AND NOT has_variants
+
+-- name: collections_to_fill
+-- Every merchant: a health check.
+SELECT count(*), coalesce(sum(items), 0) FROM collection WHERE search_gap IS NOT NULL AND items > 0
+
+-- name: collection_to_fill
+-- Every merchant: the search index is filled for one after the other.
+SELECT merchant, id, kind, search_gap FROM collection WHERE search_gap IS NOT NULL AND items > 0 LIMIT 1
+
+-- name: lock_collection
+-- Differs because others write, too. Whoever fills the search index waits for nobody, so that nobody waits for him.
+SELECT search_gap FROM collection WHERE merchant = :merchant AND id = :collection FOR UPDATE NOWAIT
+
+-- name: set_search_gap
+UPDATE collection SET search_gap = :gap WHERE merchant = :merchant AND id = :collection
 
 -- ===================================================== items ====================================================
 
@@ -913,35 +931,38 @@ WHERE NOT EXISTS (
 -- name: copy_items
 -- Differs because new rows go in by COPY.
 -- Every merchant: each row of COPY names its merchant.
-COPY item (merchant, collection, key, hash, version, batch, written_at, document) FROM STDIN (FORMAT binary)
+COPY item (merchant, collection, searched, key, hash, version, batch, written_at, document) FROM STDIN (FORMAT binary)
 
 -- name: create_staged_items
 -- Every merchant: a table of this transaction only.
 -- Differs because changed rows come by a temporary table.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged (
-    merchant bigint, collection bigint, key text COLLATE "C", hash uuid, version bigint, batch uuid, written_at bigint,
-    document json, field_state text
+    merchant bigint, collection bigint, searched boolean, key text COLLATE "C", hash uuid, version bigint, batch uuid,
+    written_at bigint, document json, field_state text
 ) ON COMMIT DELETE ROWS
 
 -- name: copy_staged_items
 -- Every merchant: each row of COPY names its merchant.
 -- Differs because changed rows come by a temporary table.
-COPY pg_temp.staged (merchant, collection, key, hash, version, batch, written_at, document) FROM STDIN (FORMAT binary)
+COPY pg_temp.staged (merchant, collection, searched, key, hash, version, batch, written_at, document)
+FROM STDIN (FORMAT binary)
 
 -- name: copy_staged_items_with_state
 -- Every merchant: each row of COPY names its merchant.
 -- Differs because changed rows come by a temporary table. Items with versions of groups or with locks: few, so that
 -- the others need not have the column.
-COPY pg_temp.staged (merchant, collection, key, hash, version, batch, written_at, document, field_state)
+COPY pg_temp.staged (merchant, collection, searched, key, hash, version, batch, written_at, document, field_state)
 FROM STDIN (FORMAT binary)
 
 -- name: write_items
 -- Differs because changed rows come by a temporary table. The conflict finds each row by the index, whatever the plan.
-INSERT INTO item (merchant, collection, key, hash, version, batch, written_at, document, field_state)
-SELECT merchant, collection, key, hash, version, batch, written_at, document, field_state FROM pg_temp.staged
+INSERT INTO item (merchant, collection, searched, key, hash, version, batch, written_at, document, field_state)
+SELECT merchant, collection, searched, key, hash, version, batch, written_at, document, field_state
+FROM pg_temp.staged
 WHERE merchant = :merchant
 ON CONFLICT (merchant, collection, folded, key) DO UPDATE
-SET batch = CASE WHEN item.hash IS NOT DISTINCT FROM excluded.hash THEN item.batch ELSE excluded.batch END,
+SET searched = excluded.searched,
+    batch = CASE WHEN item.hash IS NOT DISTINCT FROM excluded.hash THEN item.batch ELSE excluded.batch END,
     written_at = CASE
         WHEN item.hash IS NOT DISTINCT FROM excluded.hash THEN item.written_at ELSE excluded.written_at
     END,
@@ -1126,6 +1147,62 @@ DELETE FROM item_index_entries WHERE merchant = :merchant AND ctid = ANY (ARRAY 
         WHERE merchant = :merchant AND collection = :collection AND key = w.key OFFSET 0
     ) m
 ))
+
+-- ==================================================== search ====================================================
+
+-- name: items_by_terms
+-- Terms name their collection, so that their index alone is used (`+ 0`). It is not used with row-level security.
+SELECT i.key, i.batch, i.written_at
+FROM (
+    SELECT key, lower(key) AS folded FROM item_terms
+    WHERE merchant = :merchant AND collection + 0 = :collection AND terms @@ :match::tsquery LIMIT :limit
+) t
+CROSS JOIN LATERAL (
+    SELECT key, batch, written_at FROM item
+    WHERE merchant = :merchant AND collection = :collection AND folded = t.folded AND key = t.key AND hash IS NOT NULL
+    OFFSET 0
+) i
+
+-- name: items_changed
+SELECT key, batch, written_at FROM item
+WHERE merchant = :merchant AND collection = :collection AND searched IS NOT NULL
+  AND written_at BETWEEN :since AND :until AND hash IS NOT NULL
+LIMIT :limit
+
+-- name: items_by_key
+SELECT i.key, i.document, i.version, i.field_state, i.batch, i.written_at
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key, document, version, field_state, batch, written_at FROM item
+    WHERE merchant = :merchant AND collection = :collection AND folded = w.folded
+          AND key = w.value COLLATE "C" AND hash IS NOT NULL OFFSET 0
+) i
+
+-- name: items_to_fill
+SELECT key, CASE WHEN hash IS NOT NULL AND searched IS NULL THEN document END FROM item
+WHERE merchant = :merchant AND collection = :collection
+  AND (folded, key) > (lower(:gap::text COLLATE "C"), :gap::text COLLATE "C")
+ORDER BY folded, key LIMIT :limit FOR NO KEY UPDATE NOWAIT
+
+-- name: mark_searched
+UPDATE item i SET searched = true
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+WHERE i.merchant = :merchant AND i.collection = :collection AND i.folded = w.folded AND i.key = w.value COLLATE "C"
+
+-- name: copy_terms
+-- Every merchant: each row of COPY names its merchant.
+-- Differs because new rows go in by COPY.
+COPY item_terms (merchant, collection, key, terms) FROM STDIN (FORMAT binary)
+
+-- name: put_terms
+-- Differs because terms that have not changed are not written again.
+INSERT INTO item_terms (merchant, collection, key, terms)
+SELECT :merchant, :collection, key, terms::tsvector FROM unnest(:keys::text[], :terms::text[]) AS u (key, terms)
+ON CONFLICT (merchant, collection, key) DO UPDATE SET terms = excluded.terms
+WHERE item_terms.terms <> excluded.terms
+
+-- name: delete_terms
+DELETE FROM item_terms WHERE merchant = :merchant AND collection = :collection AND key = ANY (:keys)
 
 -- ==================================================== stock =====================================================
 

@@ -20,12 +20,14 @@ class Collection(msgspec.Struct, frozen=True):
     """An item of it has or had an index entry."""
     has_variants: bool
     """A product of it has or had variants."""
+    search_gap: str | None
+    """Items behind this key may lack in the search index; None if none does."""
 
 
 def find_collection(db: Statements, merchant: int | None, kind: str, name: str) -> Collection | None:
     """Return a collection, if it exists."""
     row = db.first("collection", {"merchant": merchant, "kind": kind, "name": name})
-    return Collection(row[0], row[1], bool(row[2]), bool(row[3])) if row is not None else None
+    return Collection(row[0], row[1], bool(row[2]), bool(row[3]), row[4]) if row is not None else None
 
 
 class SqlCatalogue:
@@ -49,7 +51,7 @@ class SqlCatalogue:
                 "merchant": number, "collection": found.number, "limit": limit + 1, "from": start, "after": after or "",
             }
             rows = db.rows("items_by_prefix", {**values, "prefix": prefix}) if prefix else db.rows("items", values)
-        items = [_item(kind, collection, row) for row in rows[:limit]]
+        items = [item_from_row(kind, collection, row) for row in rows[:limit]]
         return Page(items, items[-1].key if len(rows) > limit else None)
 
     def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item | None:
@@ -66,7 +68,7 @@ class SqlCatalogue:
             entries = db.first("item_entries", named) if row is not None and found.indexed else None
         if row is None:
             return None
-        return _item(kind, collection, row, decode_entries(entries[0]) if entries is not None else ())
+        return item_from_row(kind, collection, row, decode_entries(entries[0]) if entries is not None else ())
 
     def collections(self, merchant: str) -> list[tuple[Kind, str, int]]:
         """Return kind, name and number of items of each collection that is not empty."""
@@ -75,7 +77,8 @@ class SqlCatalogue:
         return [(Kind(kind), name, items) for kind, name, items in rows]
 
 
-def _item(kind: Kind, collection: str, row: Row, index_entries: tuple[IndexEntry, ...] = ()) -> Item:
+def item_from_row(kind: Kind, collection: str, row: Row, index_entries: tuple[IndexEntry, ...] = ()) -> Item:
+    """Return the item of a row."""
     key, document, version, field_state, batch, written_at = row
     return Item(
         kind=kind, collection=collection, key=key, document=document, version=version, field_state=field_state,

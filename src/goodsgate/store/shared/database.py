@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import ItemTerms, StoreError
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -92,6 +92,9 @@ class Database(Protocol):
     @property
     def message_signal(self) -> MessageSignal:
         """To be sent after each commit that stored messages."""
+
+    item_terms: ItemTerms | None
+    """Gives the terms of items; None if the search index is off."""
 
     def now(self) -> int:
         """Return the time in microseconds since 1970."""

@@ -39,3 +39,17 @@ def judge_worker(database: Database, *, is_worked: bool, absence: str = "no work
     detail = f"{absence}, and work waits; rounds waiting: {waiting:,}, the oldest for {seconds:,.0f} s"
     remedy = "start a worker: `goodsgate work`, or `goodsgate serve` with workers = 1"
     return (bad if seconds > WORKERLESS_SECONDS_MAX else warn)("worker", detail, remedy)
+
+
+def judge_search(database: Database) -> HealthCheck:
+    """Judge whether the search index has all items."""
+    if database.item_terms is None:
+        return ok("search", "the index is off: searches examine items one by one")
+    (collections, items), *_ = database.catalogue.query("collections_to_fill", {}, ALL_MERCHANTS)
+    if not collections:
+        return ok("search", "the index has all items")
+    return warn(
+        "search", f"the index lacks items; collections: {collections:,} with {items:,} items; until it has them, "
+        "searches examine items one by one",
+        "keep a worker running with the setting search=on: it adds them between its batches",
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from goodsgate.model.batch import now as now_utc
 from goodsgate.store.composed import ComposedStore
+from goodsgate.store.contract import ItemTerms
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.item_index import SqlIndex
 from goodsgate.store.shared.journal import SqlJournal
@@ -29,6 +30,7 @@ from goodsgate.store.sqlite.intake import SqliteIntake
 from goodsgate.store.sqlite.lookups import SqliteLookups
 from goodsgate.store.sqlite.maintenance import SqliteMaintenance
 from goodsgate.store.sqlite.queue import SqliteQueue
+from goodsgate.store.sqlite.search import SqliteSearch
 from goodsgate.store.sqlite.stock import SqliteStock
 
 __all__ = ["SqliteStore"]
@@ -38,21 +40,25 @@ class SqliteStore(ComposedStore):
     """A store in a folder; see the contract for what each method does."""
 
     def __init__(self, folder: Path, *, cache_bytes: int, small_payload_bytes: int,
-                 journal: bool = True, now: Callable[[], datetime] = now_utc) -> None:
+                 item_terms: ItemTerms | None = None, journal: bool = True,
+                 now: Callable[[], datetime] = now_utc) -> None:
         """Create the folder, but not the schema (see `migrate`).
 
         `cache_bytes` are for the catalogue in the working process; payloads up to `small_payload_bytes` are stored in
-        the intake file itself. `journal` is whether changes are written to the journal.
+        the intake file itself. `item_terms` gives the terms of the search index, which is off without it. `journal` is
+        whether changes are written to the journal.
         """
-        database = SqliteDatabase(folder, cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, now=now)
+        database = SqliteDatabase(
+            folder, cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, item_terms=item_terms, now=now
+        )
         batches, lookups = SqliteBatches(database), SqliteLookups(database)
         queue = SqliteQueue(database, batches, lookups)
         super().__init__(
             merchants=SqlMerchants(database), reference=SqlReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=SqliteIntake(database, batches), queue=queue, lookups=lookups,
             committer=SqliteCommitter(database, queue, lookups, journal=journal), catalogue=SqlCatalogue(database),
-            journal=SqlJournal(database), index=SqlIndex(database), stock=SqliteStock(database, journal=journal),
-            batches=batches, reports=SqlReports(database),
+            journal=SqlJournal(database), index=SqlIndex(database), search=SqliteSearch(database),
+            stock=SqliteStock(database, journal=journal), batches=batches, reports=SqlReports(database),
             maintenance=SqliteMaintenance(database),
         )
         self.back_up = SqliteBackup(database).back_up

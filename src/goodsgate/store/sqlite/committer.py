@@ -16,6 +16,7 @@ from goodsgate.store.contract import (
     ChunkCommit,
     Claim,
     ClaimedRound,
+    ItemTerms,
     LeaseLostError,
     StockChangedError,
     StoreBusyError,
@@ -36,6 +37,7 @@ from goodsgate.store.sqlite.journal import write_segments
 from goodsgate.store.sqlite.lookups import SqliteLookups
 from goodsgate.store.sqlite.progress import read_all_progress
 from goodsgate.store.sqlite.queue import SqliteQueue
+from goodsgate.store.sqlite.search import prepare_terms
 from goodsgate.store.sqlite.statements import SqliteStatements
 from goodsgate.store.sqlite.stock import stock_has_changed
 
@@ -49,6 +51,8 @@ class CollectionWrites(msgspec.Struct):
     indexed: bool
     has_variants: bool
     """Whether the store knows that a product of the collection has variants."""
+    search_gap: str | None
+    """See `Collection.search_gap`."""
     adds_variants: bool = False
     writes: dict[str, tuple[Write, bytes, int]] = {}
     """By key, with batch and time of the write."""
@@ -102,7 +106,8 @@ class SqliteCommitter:
                 commits = refresh()
                 known = self._lookups.take()
             writer = _CommitWriter(
-                db, number, db.value("clock"), self._database.now(), known, JournalWriter() if self._journal else None
+                db, number, db.value("clock"), self._database.now(), known,
+                JournalWriter() if self._journal else None, self._database.item_terms,
             )
             writer.read_progress(commits)
             for commit in commits:
@@ -147,8 +152,9 @@ class _CommitWriter:
     """Writes the chunks of one commit to the catalogue file, in as few statements as there are kinds of rows."""
 
     def __init__(self, db: SqliteStatements, number: int, written_at: int, now: int, known: Lookup | None,
-                 journal: JournalWriter | None) -> None:
+                 journal: JournalWriter | None, item_terms: ItemTerms | None) -> None:
         """`known` is what was looked up of the items last."""
+        self._item_terms = item_terms
         self._db = db
         self._number = number
         self._now = now
@@ -182,11 +188,13 @@ class _CommitWriter:
             found = find_collection(self._db, self._number, *name)
             if found is not None:
                 self._collections[name] = CollectionWrites(
-                    found.number, found.items, found.indexed, found.has_variants
+                    found.number, found.items, found.indexed, found.has_variants, found.search_gap
                 )
             else:
-                named = {"merchant": self._number, "kind": round.kind, "name": round.collection}
-                self._collections[name] = CollectionWrites(self._db.value("add_collection", named), 0, False, False)
+                gap = "" if self._item_terms is None else None
+                named = {"merchant": self._number, "kind": round.kind, "name": round.collection, "search_gap": gap}
+                number = self._db.value("add_collection", named)
+                self._collections[name] = CollectionWrites(number, 0, False, False, gap)
         return self._collections[name]
 
     def add(self, commit: ChunkCommit) -> None:
@@ -213,9 +221,9 @@ class _CommitWriter:
     def write(self) -> None:
         """Write items, index entries, results and the journal."""
         stored: dict[int, dict[str, StoredItem]] = {}
-        for collection in self._collections.values():
+        for (kind, _), collection in self._collections.items():
             stored[collection.number] = self._read_stored(collection)
-            change = self._write_items(collection, stored[collection.number])
+            change = self._write_items(kind, collection, stored[collection.number])
             entries = {key: write.index_entries for key, (write, *_) in collection.writes.items()}
             write_entries(
                 self._db, self._number, collection.number, entries, collection.deletes, indexed=collection.indexed
@@ -223,6 +231,9 @@ class _CommitWriter:
             if collection.adds_variants and not collection.has_variants:
                 named = {"merchant": self._number, "collection": collection.number}
                 self._db.change("mark_collection_variants", named)
+            if self._item_terms is None and collection.search_gap != "" and (collection.writes or collection.deletes):
+                gap = {"merchant": self._number, "collection": collection.number, "gap": ""}
+                self._db.change("set_search_gap", gap)
             if change:
                 named = {"merchant": self._number, "collection": collection.number, "change": change}
                 self._db.change("change_item_count", named)
@@ -238,24 +249,30 @@ class _CommitWriter:
             keys -= self._known.keys - {row[1] for row in self._known.rows}
         return read_stored_items(self._db, self._number, collection.number, [*keys], indexed=collection.indexed)
 
-    def _write_items(self, collection: CollectionWrites, stored: dict[str, StoredItem]) -> int:
+    def _write_items(self, kind: str, collection: CollectionWrites, stored: dict[str, StoredItem]) -> int:
         """Write items and return by how many the collection has grown."""
         db, named = self._db, (self._number, collection.number)
         # In the order of the index: neighbours share pages, which decides the speed at a million items.
         writes = sorted(collection.writes.items())
+        terms = prepare_terms(
+            db, named, kind, [write for _, (write, *_) in writes], collection.deletes, item_terms=self._item_terms,
+            stored=stored.keys(),
+        )
+        hashes = terms.hashes
         rows = [
-            (key, write.hash, write.version, write.document, batch, written_at)
+            (key, write.hash, write.version, write.document, batch, written_at, hashes.get(key))
             for key, (write, batch, written_at) in writes if write.field_state is None
         ]
         rows_with_state = [
-            (key, write.hash, write.version, write.document, batch, written_at, write.field_state)
+            (key, write.hash, write.version, write.document, batch, written_at, hashes.get(key), write.field_state)
             for key, (write, batch, written_at) in writes if write.field_state is not None
         ] if len(rows) < len(writes) else []
         db.insert_rows("write_items", named, rows)
         db.insert_rows("write_items_with_state", named, rows_with_state)
+        terms.write(db, named, (str(row[0]) for row in (*rows, *rows_with_state)))
         live = {key for key, item in stored.items() if item.hash is not None}
         db.insert_rows("write_items", named, [
-            (key, None, delete.version, None, batch, written_at)
+            (key, None, delete.version, None, batch, written_at, None if self._item_terms is None else 0)
             for key, (delete, batch, written_at) in sorted(collection.deletes.items())
         ])
         return len(collection.writes.keys() - live) - len(collection.deletes.keys() & live)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from goodsgate.model.batch import now as now_utc
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import ItemTerms, StoreError
 from goodsgate.store.shared.database import MessageSignal
 from goodsgate.store.shared.merchant_numbers import MerchantNumbers
 from goodsgate.store.shared.statement_files import migrations
@@ -30,9 +30,11 @@ class SqliteDatabase:
     """What the parts of the store share; see SqliteStore."""
 
     def __init__(self, folder: Path, *, cache_bytes: int, small_payload_bytes: int,
-                 now: Callable[[], datetime] = now_utc) -> None:
+                 item_terms: ItemTerms | None = None, now: Callable[[], datetime] = now_utc) -> None:
         """Open and create nothing yet; see SqliteStore."""
         self.folder = folder
+        self.item_terms = item_terms
+        """Gives the terms of items; None if the search index is off."""
         self.is_full = False
         """Whether a write of this process has failed for lack of space, and none of a check has succeeded since."""
         self.intake = SqliteFile(

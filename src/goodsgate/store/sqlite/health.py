@@ -12,7 +12,7 @@ from itertools import islice
 import apsw
 
 from goodsgate.store.contract import HealthCheck, StoreBusyError, StoreError, bad, ok, run_checks, warn
-from goodsgate.store.shared.health import judge_deaths, judge_worker
+from goodsgate.store.shared.health import judge_deaths, judge_search, judge_worker
 from goodsgate.store.sqlite.database import MIGRATIONS, SqliteDatabase
 from goodsgate.store.sqlite.file import SqliteFile
 
@@ -233,10 +233,17 @@ def check_leases(database: SqliteDatabase) -> Iterator[HealthCheck]:
         yield bad("leases", detail, "restart the worker; its log says what it waits for")
 
 
+def check_search(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that the search index has all items."""
+    yield judge_search(database)
+
+
 QUICK_CHECKS = (
     check_schema, check_place, check_identity, check_free_space, check_folder, check_deaths, check_worker
 )
-THOROUGH_CHECKS = (check_journal, check_pages, check_permissions, check_payloads, check_growth, check_leases)
+THOROUGH_CHECKS = (
+    check_journal, check_pages, check_permissions, check_payloads, check_growth, check_leases, check_search
+)
 
 
 def _has_intake(database: SqliteDatabase) -> bool:

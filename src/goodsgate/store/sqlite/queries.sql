@@ -690,10 +690,11 @@ SELECT EXISTS (SELECT 1 FROM round WHERE file = :file)
 -- ============================================== catalogue: collections ==============================================
 
 -- name: collection
-SELECT id, items, indexed, has_variants FROM collection WHERE merchant = :merchant AND kind = :kind AND name = :name
+SELECT id, items, indexed, has_variants, search_gap FROM collection
+WHERE merchant = :merchant AND kind = :kind AND name = :name
 
 -- name: add_collection
-INSERT INTO collection (merchant, kind, name) VALUES (:merchant, :kind, :name) RETURNING id
+INSERT INTO collection (merchant, kind, name, search_gap) VALUES (:merchant, :kind, :name, :search_gap) RETURNING id
 
 -- name: change_item_count
 UPDATE collection SET items = items + :change WHERE merchant = :merchant AND id = :collection
@@ -706,6 +707,17 @@ UPDATE collection SET indexed = 1 WHERE merchant = :merchant AND id = :collectio
 
 -- name: mark_collection_variants
 UPDATE collection SET has_variants = 1 WHERE merchant = :merchant AND id = :collection AND NOT has_variants
+
+-- name: collections_to_fill
+-- Every merchant: a health check.
+SELECT count(*), coalesce(sum(items), 0) FROM collection WHERE search_gap IS NOT NULL AND items > 0
+
+-- name: collection_to_fill
+-- Every merchant: the search index is filled for one after the other.
+SELECT merchant, id, kind, search_gap FROM collection WHERE search_gap IS NOT NULL AND items > 0 LIMIT 1
+
+-- name: set_search_gap
+UPDATE collection SET search_gap = :gap WHERE merchant = :merchant AND id = :collection
 
 -- ============================================== catalogue: identity =============================================
 
@@ -781,24 +793,26 @@ WHERE i.hash IS NULL
 
 -- name: write_items
 -- Differs because one statement writes new and existing rows.
-INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at) VALUES (?1, ?2, :row)
+INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at, search) VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
     batch = CASE WHEN hash IS excluded.hash THEN batch ELSE excluded.batch END,
     written_at = CASE WHEN hash IS excluded.hash THEN written_at ELSE excluded.written_at END,
     moved_at = CASE WHEN hash IS excluded.hash THEN moved_at END,
-    hash = excluded.hash, version = excluded.version, field_state = NULL, document = excluded.document
+    hash = excluded.hash, version = excluded.version, field_state = NULL, document = excluded.document,
+    search = coalesce(excluded.search, CASE WHEN search IS NOT NULL THEN -1 END)
 
 -- name: write_items_with_state
 -- Differs because one statement writes new and existing rows: those with versions of groups or with locks. They are
 -- few, so that the others do without the column.
-INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at, field_state)
+INSERT INTO item (merchant, collection, key, hash, version, document, batch, written_at, search, field_state)
 VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
     batch = CASE WHEN hash IS excluded.hash THEN batch ELSE excluded.batch END,
     written_at = CASE WHEN hash IS excluded.hash THEN written_at ELSE excluded.written_at END,
     moved_at = CASE WHEN hash IS excluded.hash THEN moved_at END,
     hash = excluded.hash, version = excluded.version, field_state = excluded.field_state,
-    document = excluded.document
+    document = excluded.document,
+    search = coalesce(excluded.search, CASE WHEN search IS NOT NULL THEN -1 END)
 
 -- name: stored_items
 SELECT i.key, i.hash, i.version, i.field_state, i.written_at, i.moved_at, i.document
@@ -941,6 +955,58 @@ ON CONFLICT (merchant, collection, key) DO UPDATE SET entries = excluded.entries
 
 -- name: delete_item_entries
 DELETE FROM item_index_entries WHERE merchant = ?1 AND collection = ?2 AND key IN (SELECT value FROM json_each(?3))
+
+-- =============================================== catalogue: search ==============================================
+
+-- name: items_by_terms
+-- CROSS JOIN pins the order. Terms name their collection.
+SELECT i.key, i.batch, i.written_at
+FROM (SELECT rowid AS id FROM item_terms WHERE item_terms MATCH :match LIMIT :limit) t CROSS JOIN item i ON i.id = t.id
+WHERE i.merchant = :merchant AND i.collection = :collection AND i.hash IS NOT NULL
+
+-- name: items_changed
+SELECT key, batch, written_at FROM item INDEXED BY item_changed
+WHERE merchant = :merchant AND collection = :collection AND search IS NOT NULL
+  AND written_at BETWEEN :since AND :until AND hash IS NOT NULL
+LIMIT :limit
+
+-- name: items_by_key
+SELECT i.key, i.document, i.version, i.field_state, i.batch, i.written_at
+FROM json_each(:keys) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = :merchant AND i.collection = :collection AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+WHERE i.hash IS NOT NULL
+
+-- name: items_to_fill
+SELECT key, CASE WHEN hash IS NOT NULL AND coalesce(search, -1) = -1 THEN document END FROM item INDEXED BY item_key
+WHERE merchant = :merchant AND collection = :collection AND (key COLLATE NOCASE, key) > (:gap, :gap)
+ORDER BY key COLLATE NOCASE, key LIMIT :limit
+
+-- name: item_searches
+-- Differs because the terms are stored by the number of their item, and a hash of them with the item.
+SELECT i.key, i.id, i.search FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+
+-- name: last_item
+-- Differs because the terms are stored by the number of their item; those of new items follow each other.
+-- Every merchant: how far the table has grown.
+SELECT coalesce(max(id), 0) FROM item
+
+-- name: mark_searched
+UPDATE item SET search = ?4
+WHERE merchant = ?1 AND collection = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3
+
+-- name: add_terms
+-- Differs because terms that are known to be new cost less than others.
+-- Every merchant: each term names its collection.
+INSERT INTO item_terms (rowid, terms) VALUES (:row)
+
+-- name: put_terms
+-- Every merchant: each term names its collection.
+REPLACE INTO item_terms (rowid, terms) VALUES (:row)
+
+-- name: delete_terms
+-- Every merchant: they are those of items that were looked up.
+DELETE FROM item_terms WHERE rowid IN (SELECT value FROM json_each(?1))
 
 -- =============================================== catalogue: stock ===============================================
 

@@ -1,6 +1,7 @@
 """Checks of catalogue, index, stock, batches and reports."""
 
 # ruff: noqa: D103, ARG001 – the contract documents the methods, and not every check uses both arguments.
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ from goodsgate.store.strict.demands import (
     check_order,
     check_page,
     check_rejected,
+    check_utc,
     key_order,
     require,
 )
@@ -118,6 +120,30 @@ def list_index(observed: Observed, call: Any) -> Check:
     require(len(rows) == max(0, min(call.limit, total - call.offset)), "the page is full", total, call, len(rows))
     order = [(value.encode(), key.encode()) for value, key in rows]
     check_order(order[::-1] if call.backwards else order, None)
+
+
+@checks
+def search_items(observed: Observed, call: Any) -> Check:
+    for alternatives in call.search.terms:
+        valid = all(re.fullmatch(r"[^\W_A-Z]*¦?[^\W_A-Z]*¦?", term.text) and term.text for term in alternatives)
+        require(bool(alternatives) and valid, "terms are of letters and digits", call.search)
+    check_utc(call.search.since)
+    page = yield None
+    if page is None:
+        return
+    after = key_order(call.after) if call.after else None
+    check_page(page, [key_order(item.key) for item in page.rows], call.limit, after)
+    for item in page.rows:
+        require((item.kind, item.collection) == (call.kind, call.collection), "items of the collection", item)
+        require(item.key.startswith(call.search.prefix or ""), "filters apply", call.search, item)
+        require(call.search.batch in (None, item.batch), "filters apply", call.search, item)
+        require(call.search.since is None or item.written_at >= call.search.since, "filters apply", call.search, item)
+
+
+@checks
+def fill_search(observed: Observed, call: Any) -> Check:
+    require(call.limit > 0, "a step", call.limit)
+    yield None
 
 
 @checks

@@ -178,6 +178,7 @@ CREATE TABLE collection (
     has_variants boolean NOT NULL DEFAULT false,    -- a product of it has or had variants
     stock_changed boolean NOT NULL DEFAULT false,   -- an order has changed its stock
     tombstone_at bigint,                            -- no tombstone is older; NULL: there is none
+    search_gap text COLLATE "C" DEFAULT '',         -- items behind this key may lack in the search index; NULL: none does
     PRIMARY KEY (merchant, id),
     UNIQUE (merchant, kind, name)
 ) WITH (fillfactor = 50);
@@ -193,11 +194,13 @@ CREATE TABLE item (
     written_at bigint NOT NULL,                     -- of the chunk
     document json,
     moved_at bigint,                                -- when an order moved the stock since; NULL: none has
+    searched boolean,                               -- whether its terms are in the search index; NULL: they are not
     folded text COLLATE "C" GENERATED ALWAYS AS (lower(key)) STORED  -- without ASCII case
 ) PARTITION BY HASH (merchant);
 -- One index for lookups by the exact key, for case variants, and for the order of listings.
 CREATE UNIQUE INDEX item_key ON item (merchant, collection, folded, key);
 CREATE INDEX item_tombstone ON item (merchant, collection, written_at) WHERE hash IS NULL;
+CREATE INDEX item_changed ON item (merchant, collection, written_at) WHERE searched IS NOT NULL;
 
 -- The records that one chunk added: a byte per record (index into RESULTS), and a JSON array of the keys.
 CREATE TABLE chunk (
@@ -322,11 +325,22 @@ CREATE TABLE item_index_entries (
     PRIMARY KEY (merchant, collection, key)
 ) PARTITION BY HASH (merchant);
 
+-- The search index: the terms of items. Each term begins with a short hash of its collection's number, so that a search
+-- costs nothing for what others have.
+CREATE TABLE item_terms (
+    merchant bigint NOT NULL,
+    collection bigint NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    terms tsvector NOT NULL,
+    PRIMARY KEY (merchant, collection, key)
+) PARTITION BY HASH (merchant);
+CREATE INDEX item_terms_terms ON item_terms USING gin (terms);
+
 DO $$
 DECLARE
     whole text;
 BEGIN
-    FOREACH whole IN ARRAY ARRAY['index_entry', 'item_index_entries'] LOOP
+    FOREACH whole IN ARRAY ARRAY['index_entry', 'item_index_entries', 'item_terms'] LOOP
         FOR part IN 0..15 LOOP
             EXECUTE format(
                 'CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 16, REMAINDER %s)',

@@ -258,6 +258,7 @@ CREATE TABLE collection (
     indexed INTEGER NOT NULL DEFAULT 0,       -- 1: an item of it has or had an index entry
     has_variants INTEGER NOT NULL DEFAULT 0,  -- 1: a product of it has or had variants
     stock_changed INTEGER NOT NULL DEFAULT 0, -- 1: an order has changed its stock
+    search_gap TEXT DEFAULT '',               -- items behind this key may lack in the search index; NULL: none does
     UNIQUE (merchant, kind, name)
 ) STRICT;
 
@@ -272,12 +273,21 @@ CREATE TABLE item (
     batch BLOB NOT NULL,
     written_at INTEGER NOT NULL,              -- of the chunk; strictly growing
     document BLOB,
-    moved_at INTEGER                          -- when an order moved the stock since; NULL: none has
+    moved_at INTEGER,                         -- when an order moved the stock since; NULL: none has
+    search INTEGER                            -- hash of its terms in the search index; NULL: none; -1: out of date
 ) STRICT;
 -- One index for lookups by the exact key, for case variants, and for the order of listings. A second
 -- unique index costs a third of the speed at a million items.
 CREATE UNIQUE INDEX item_key ON item (merchant, collection, key COLLATE NOCASE, key);
 CREATE INDEX item_tombstone ON item (merchant, collection, written_at) WHERE hash IS NULL;
+CREATE INDEX item_changed ON item (merchant, collection, written_at) WHERE search IS NOT NULL;
+
+-- The search index: the terms of items, by the item's id. Each term begins with the number of its collection, so that a
+-- search costs nothing for what others have. Only whether an item has a term is stored.
+CREATE VIRTUAL TABLE item_terms USING fts5 (
+    terms, content='', contentless_delete=1, detail='none', tokenize='ascii'
+);
+INSERT INTO item_terms (item_terms, rank) VALUES ('automerge', 8);
 
 -- The journal, in segments: the changes that one chunk made to a collection, packed, in the order of their keys.
 CREATE TABLE journal (
