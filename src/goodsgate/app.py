@@ -190,11 +190,12 @@ def retention(config: Config) -> Retention:
 
 def create_outbox(store: Store, config: Config) -> "Outbox":
     """Return the outbox with the senders of every protocol; start it beside a worker and stop it after the worker."""
+    from goodsgate.engine.item_changes import ItemChangeSource
     from goodsgate.engine.outbox import Outbox
     from goodsgate.protocols import load_message_senders
 
     senders = load_message_senders(create_services(store, config))
-    return Outbox(store, senders, delivery_settings(config))
+    return Outbox(store, senders, delivery_settings(config), sources=[ItemChangeSource(store)])
 
 
 def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int] | None = None) -> "Application":

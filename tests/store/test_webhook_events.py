@@ -8,7 +8,7 @@ import pytest
 from goodsgate.model.batch import Counts, Kind, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import Message
-from goodsgate.model.webhook import WEBHOOK, BatchEvent, Webhook, WebhookEvent, WebhookSecret
+from goodsgate.model.webhook import ITEMS_CHANGED_LABEL, WEBHOOK, BatchEvent, Webhook, WebhookEvent, WebhookSecret
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
@@ -94,6 +94,27 @@ def test_a_webhook_may_ask_for_kinds_and_collections(scene: Scene) -> None:
         (Kind.PRODUCT, "outlet"): ["2"], (Kind.STOCK, "outlet"): ["1", "2", "3"], (Kind.PRICE, "products"): ["1", "2"],
         (Kind.PRODUCT, "other"): [],
     }
+
+
+def test_webhooks_that_are_told_of_changes_are_found_over_all_merchants(scene: Scene) -> None:
+    """With the last number of each merchant's journal; changes are counted by kind and collection."""
+    for merchant in ("acme", "bolt"):
+        _webhook(scene, WebhookEvent.ITEMS_CHANGED, merchant=merchant, kinds=(Kind.STOCK,))
+    deleted = _webhook(scene)
+    assert scene.store.put_resource(msgspec.structs.replace(deleted, expires_at=scene.clock()), labels=()) is not None
+    assert sorted(scene.store.labelled(WEBHOOK, ITEMS_CHANGED_LABEL)) == [("acme", 1), ("bolt", 1)]
+    assert scene.store.labelled("other/type", ITEMS_CHANGED_LABEL) == []
+    assert scene.store.journal_numbers(["acme", "bolt", "nobody"]) == {}
+    for kind, collection in ((Kind.PRODUCT, "products"), (Kind.PRODUCT, "outlet"), (Kind.STOCK, "outlet")):
+        scene.seal(kind=kind, collection=collection)
+        scene.run([Record("A"), Record("B")])
+    assert scene.store.journal_numbers(["acme", "bolt", "nobody"]) == {"acme": 6}
+    assert scene.store.count_changes("acme", after=0, until=4) == [
+        (Kind.PRODUCT, "outlet", 2), (Kind.PRODUCT, "products", 2)
+    ]
+    assert scene.store.count_changes("acme", after=4, until=6) == [(Kind.STOCK, "outlet", 2)]
+    assert scene.store.count_changes("acme", after=6, until=6) == []
+    assert scene.store.count_changes("bolt", after=0, until=9) == []
 
 
 def test_batches_that_end_together_are_told_one_after_the_other(scene: Scene) -> None:

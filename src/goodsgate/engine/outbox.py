@@ -14,7 +14,7 @@ addresses do not delay the messages of other merchants.
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -84,14 +84,25 @@ class MessageSender(Protocol):
         """
 
 
+class MessageSource(Protocol):
+    """Stores messages about what it finds in the store; called again and again, in every process."""
+
+    def store_messages(self) -> None:
+        """Look for something new. Raises StoreError."""
+
+
 class Outbox:
     """Passes messages to their senders in threads of its own; any number of processes may do so at once."""
 
-    def __init__(self, store: Store, senders: Mapping[str, MessageSender], settings: DeliverySettings) -> None:
+    def __init__(self, store: Store, senders: Mapping[str, MessageSender], settings: DeliverySettings, *,
+                 sources: Sequence[MessageSource] = ()) -> None:
         """Create an outbox with senders by topic; it does nothing before `start`, or if there are no senders."""
         self._store = store
         self._senders = senders
         self._settings = settings
+        self._sources = sources
+        self._sources_due_at = 0.0
+        """When to ask the sources again, on the monotonic clock."""
         self._lease_seconds = LEASE_FACTOR * settings.timeout_seconds + 1
         self._stop = threading.Event()
         self._thread_free = threading.Event()
@@ -131,6 +142,7 @@ class Outbox:
         while not self._stop.is_set():
             self._thread_free.clear()
             try:
+                self._ask_sources()
                 has_claimed = self._claim_and_send()
             except StoreError as fault:
                 outage.wait(fault, self._stop)
@@ -138,6 +150,13 @@ class Outbox:
             outage.end()
             if not has_claimed:
                 self._thread_free.wait(IDLE_SECONDS)
+
+    def _ask_sources(self) -> None:
+        if monotonic() < self._sources_due_at:
+            return
+        for source in self._sources:
+            source.store_messages()
+        self._sources_due_at = monotonic() + IDLE_SECONDS
 
     def _claim_and_send(self) -> bool:
         """Claim a message for each free thread, and return whether there was any."""

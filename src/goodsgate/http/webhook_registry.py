@@ -24,6 +24,7 @@ from goodsgate.http.webhooks import (
 )
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import Resource
+from goodsgate.model.journal import JournalPosition
 from goodsgate.model.message import DeliveryState, QueueStatus
 from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
 from goodsgate.store.contract import Idempotency, NameTakenError, ResourcesFullError, Store
@@ -70,6 +71,7 @@ class WebhookRegistry:
         webhook = Webhook(
             events=change.events or tuple(WebhookEvent), kinds=change.kinds or (), collections=change.collections or (),
             description=change.description or "", created_at=now(), secrets=(_new_secret(),),
+            changes_until=self._store.journal_position(merchant),
         )
         try:
             resource = self._store.add_resource(
@@ -99,9 +101,14 @@ class WebhookRegistry:
             name: value for name in ("events", "kinds", "collections", "description")
             if (value := getattr(change, name)) is not None
         }
-        return self._update(
-            merchant, number, lambda webhook: msgspec.structs.replace(webhook, **fields), url=change.url
-        )
+        position = self._store.journal_position(merchant)
+
+        def replace(webhook: Webhook) -> Webhook:
+            changed = msgspec.structs.replace(webhook, **fields)
+            is_new = WebhookEvent.ITEMS_CHANGED in changed.events and WebhookEvent.ITEMS_CHANGED not in webhook.events
+            return msgspec.structs.replace(changed, changes_until=position) if is_new else changed
+
+        return self._update(merchant, number, replace, url=change.url)
 
     def pause(self, merchant: str, number: int, *, reason: str = "", answer: Answer | None = None,
               ) -> RegisteredWebhook:
@@ -121,6 +128,10 @@ class WebhookRegistry:
         resumed = self._update(merchant, number, resume, answer=answer)
         self._store.release_messages(merchant, WEBHOOK, str(number))
         return resumed
+
+    def record_changes(self, merchant: str, number: int, position: JournalPosition) -> None:
+        """Record which changes of items were told."""
+        self._update(merchant, number, lambda webhook: msgspec.structs.replace(webhook, changes_until=position))
 
     def note_test(self, merchant: str, number: int, *, has_arrived: bool, answer: Answer | None = None,
                   ) -> RegisteredWebhook:

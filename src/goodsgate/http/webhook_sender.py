@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from goodsgate.engine.item_changes import unreported_changes
 from goodsgate.engine.outbox import DeliveryError, DeliveryPausedError
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.webhooks import RegisteredWebhook
@@ -14,16 +15,18 @@ from goodsgate.http.webhooks import post_webhook, signed_headers
 from goodsgate.model.batch import State, new_id, now
 from goodsgate.model.json_text import write_json
 from goodsgate.model.message import Attempt, Message
-from goodsgate.model.webhook import BatchEvent, WebhookEvent
+from goodsgate.model.webhook import BatchEvent, MessageHead, WebhookEvent
 
 GONE = "the receiver answered 410 (Gone)"
 TEST = "webhook.test"
 
 
 def message_event(message: Message) -> tuple[WebhookEvent, str | None]:
-    """Return the event of a message to a webhook, and the batch that it is about."""
-    event = msgspec.json.decode(message.body, type=BatchEvent)
-    return event.event, event.batch
+    """Return the event of a message to a webhook, and the batch that it is about, if it is one about a batch."""
+    event = msgspec.json.decode(message.body, type=MessageHead).event
+    if event is WebhookEvent.ITEMS_CHANGED:
+        return event, None
+    return event, msgspec.json.decode(message.body, type=BatchEvent).batch
 
 
 class WebhookSender:
@@ -32,6 +35,7 @@ class WebhookSender:
     def __init__(self, services: ProtocolServices) -> None:
         self._store = services.store
         self._settings = services.settings
+        self._base_url = services.settings.public_url or services.settings.local_url
         self.registry = WebhookRegistry(services.store, services.secrets, services.settings.webhooks)
 
     def send(self, message: Message) -> None:
@@ -43,14 +47,38 @@ class WebhookSender:
             raise DeliveryError("the webhook was deleted", final=True) from fault
         if registered.webhook.paused_at is not None:
             raise DeliveryPausedError
-        payload = write_json(self._batch_payload(message))
+        id = f"msg_{message.merchant}_{message.number}"
         try:
-            self._post(registered, f"msg_{message.merchant}_{message.number}", payload)
+            if message_event(message)[0] is WebhookEvent.ITEMS_CHANGED:
+                self._tell_changes(registered, message, id)
+            else:
+                self._post(registered, id, write_json(self._batch_payload(message)))
         except DeliveryError as fault:
             if not fault.final:
                 raise
             self._pause(message.merchant, number)
             raise DeliveryPausedError from fault
+
+    def _tell_changes(self, registered: RegisteredWebhook, message: Message, id: str) -> None:
+        """Tell of all changes until now, so that none is told twice unless this process dies, and none is missed."""
+        position = self._store.journal_position(message.merchant)
+        counts = unreported_changes(self._store, message.merchant, registered.webhook, until=position.number)
+        if counts:
+            before = registered.webhook.changes_until
+            data = {
+                "webhook": registered.number, "sequence": message.number, "after": before.cursor,
+                "cursor": position.cursor, "changes": sum(count for _, _, count in counts),
+                "counts": [
+                    {"kind": kind, "collection": collection, "changes": count} for kind, collection, count in counts
+                ],
+                "url": f"{self._base_url}/v1/changes?after={before.cursor}",
+            }
+            event = {"type": WebhookEvent.ITEMS_CHANGED, "timestamp": position.at, "data": data}
+            self._post(registered, id, write_json(event))
+        try:
+            self.registry.record_changes(message.merchant, registered.number, position)
+        except Refusal:
+            return  # it was deleted meanwhile
 
     def test(self, registered: RegisteredWebhook) -> Attempt:
         """Send a test event now and return how that went."""
@@ -78,7 +106,6 @@ class WebhookSender:
         event = msgspec.json.decode(message.body, type=BatchEvent)
         batch = self._store.batch(message.merchant, event.batch)
         withheld = event.withheld
-        base = self._settings.public_url or self._settings.local_url
         return {
             "type": event.event, "timestamp": event.ended_at,
             "data": {
@@ -94,6 +121,6 @@ class WebhookSender:
                 "withheld": None if withheld is None else {
                     "items": withheld.items, "deletions": withheld.deletions, "reason": withheld.reason,
                 },
-                "url": f"{base}/v1/batches/{event.batch}",
+                "url": f"{self._base_url}/v1/batches/{event.batch}",
             },
         }

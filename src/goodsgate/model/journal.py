@@ -1,6 +1,7 @@
 """The journal: every change of the catalogue, in one order for each merchant."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -42,6 +43,11 @@ class JournalPosition(msgspec.Struct, frozen=True):
 
     A store that is restored from a backup gives numbers out again, but not at the same time.
     """
+
+    @property
+    def at(self) -> datetime:
+        """`written_at` as a time."""
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self.written_at)
 
     @property
     def cursor(self) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from goodsgate.model.batch import Counts, Kind, State, Withheld
+from goodsgate.model.journal import JOURNAL_START, JournalPosition
 
 WEBHOOK = "native/webhook"
 """Type of the resources that hold webhooks, and topic of the messages to them; the subject is the webhook's number."""
@@ -20,6 +21,7 @@ class WebhookEvent(StrEnum):
     BATCH_WITHHELD = "batch.withheld"
     BATCH_BROKEN = "batch.broken"
     BATCH_CANCELLED = "batch.cancelled"
+    ITEMS_CHANGED = "items.changed"
 
 
 END_EVENTS: dict[str, WebhookEvent] = {
@@ -27,6 +29,10 @@ END_EVENTS: dict[str, WebhookEvent] = {
     State.BROKEN: WebhookEvent.BATCH_BROKEN, State.CANCELLED: WebhookEvent.BATCH_CANCELLED,
 }
 """State in which a round ends → event."""
+
+
+ITEMS_CHANGED_LABEL = f"{WebhookEvent.ITEMS_CHANGED}//"
+"""Label of all webhooks that are told of changed items."""
 
 
 class WebhookSecret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,15 +58,28 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paused_at: datetime | None = None
     pause_reason: str = ""
     """Why it was paused, if nobody did it."""
+    changes_until: JournalPosition = JOURNAL_START
+    """Behind the last change that an `items.changed` has told."""
     tested_at: datetime | None = None
     """When the last test delivery arrived."""
 
     def labels(self) -> list[tuple[str, int]]:
         """Return the labels by which the end of a batch finds the webhook."""
-        return [
-            (_label(event, kind, collection), 0)
-            for event in self.events for kind in self.kinds or ("",) for collection in self.collections or ("",)
+        labels = [
+            (_label(event, kind, collection), 0) for event in self.events if event is not WebhookEvent.ITEMS_CHANGED
+            for kind in self.kinds or ("",) for collection in self.collections or ("",)
         ]
+        return [*labels, (ITEMS_CHANGED_LABEL, 0)] if WebhookEvent.ITEMS_CHANGED in self.events else labels
+
+    def accepts(self, kind: Kind, collection: str) -> bool:
+        """Return whether the webhook is told of items of a kind and a collection."""
+        return (not self.kinds or kind in self.kinds) and (not self.collections or collection in self.collections)
+
+
+class MessageHead(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bodies of all messages to webhooks begin with."""
+
+    event: WebhookEvent
 
 
 class BatchEvent(msgspec.Struct, frozen=True, kw_only=True):

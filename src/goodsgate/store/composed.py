@@ -54,6 +54,7 @@ class ComposedStore:
         self.put_resource = resources.put_resource
         self.resource = resources.resource
         self.resources = resources.resources
+        self.labelled = resources.labelled
         self.list_by_label = resources.list_by_label
 
         self.claim_messages = outbox.claim_messages
@@ -118,6 +119,8 @@ class ComposedStore:
         self.collections = catalogue.collections
 
         self.journal_position = journal.journal_position
+        self.journal_numbers = journal.journal_numbers
+        self.count_changes = journal.count_changes
         self.changes = journal.changes
         self.batch_changes = journal.batch_changes
         self.batch_journal = journal.batch_journal

@@ -4,7 +4,9 @@ import base64
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import httpx
@@ -16,6 +18,7 @@ from goodsgate import app
 from goodsgate.engine import outbox as outbox_module
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.webhook_registry import WebhookChange, WebhookRegistry
+from goodsgate.model.journal import parse_cursor
 from goodsgate.model.message import DeliveryState
 from goodsgate.model.webhook import WEBHOOK
 from tests import factories
@@ -24,6 +27,7 @@ from tests.protocols.webhook_receiver import Receiver
 from tests.shop import ndjson
 
 T = TypeVar("T")
+BATCH_EVENTS = ["batch.finished", "batch.withheld", "batch.broken", "batch.cancelled"]
 SECONDS_MAX = 60.0
 """A guard against hanging."""
 
@@ -57,7 +61,8 @@ def _delivering(gate: HttpGate, pauses: str = "0,0,0", **settings: Any) -> Itera
 
 
 def _add(client: Client, receiver: Receiver, **members: Any) -> dict[str, Any]:
-    answer = client.post("/v1/webhooks", json={"url": receiver.url, **members})
+    events = {"events": BATCH_EVENTS}
+    answer = client.post("/v1/webhooks", json={"url": receiver.url, **events, **members})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -319,6 +324,62 @@ def test_a_delivery_is_cut_off_after_its_time(gate, client, receiver, monkeypatc
         assert _until_idle(client)["reason"].startswith("no answer within")
     message = client.get("/v1/webhooks/1/attempts").json()["messages"][0]
     assert (message["in_order"], len(message["attempts"])) == (True, 2)
+
+
+def _changes(receiver: Receiver) -> list[dict[str, Any]]:
+    return [event["data"] for event in _events(receiver) if event["type"] == "items.changed"]
+
+
+def test_changed_items_are_told_once(gate, client, receiver):
+    """However many batches there were: one message waits, and counts what has changed until it is sent."""
+    client.submit(ndjson(factories.products(1)))
+    _add(client, receiver, events=["items.changed"])
+    receiver.statuses = [503, 503]
+    store = gate.shop.store
+    with _delivering(gate, pauses="0,0,0,0,0"):
+        client.submit(ndjson(factories.products(2, 3)))
+        _wait_for(lambda: store.messages(client.merchant, topic=WEBHOOK))
+        client.submit(b'{"sku": "A", "quantity": 1}\n', kind="stock")
+        _wait_for(lambda: sum(each["changes"] for each in _changes(receiver)[2:]) == 3)
+        client.submit(ndjson(factories.products(3)))  # nothing new
+        client.submit(ndjson([factories.product(3, title="Other")]))
+        _wait_for(lambda: sum(each["changes"] for each in _changes(receiver)[2:]) == 4)
+        _until_idle(client)
+    told = _changes(receiver)[2:]
+    assert [each["after"] for each in told[1:]] == [each["cursor"] for each in told[:-1]]
+    assert parse_cursor(told[0]["after"]).number == 1
+    assert parse_cursor(told[-1]["cursor"]) == store.journal_position(client.merchant)
+    counts = Counter()
+    for each in told:
+        counts.update({(row["kind"], row["collection"]): row["changes"] for row in each["counts"]})
+    assert counts == {("product", "products"): 3, ("stock", "products"): 1}
+    assert len(store.messages(client.merchant, topic=WEBHOOK)) == len(told)
+
+
+def test_changes_that_nobody_asks_for_are_not_told(gate, client, receiver):
+    """Those of another kind; and what has changed before a webhook asks for changes."""
+    _add(client, receiver, events=["items.changed"], kinds=["stock"])
+    client.post("/v1/webhooks", json={"url": receiver.url + "&two", "events": ["batch.broken"]}).raise_for_status()
+    with _delivering(gate):
+        client.submit(ndjson(factories.products(1)))
+        client.patch("/v1/webhooks/2", json={"events": ["items.changed"]}).raise_for_status()
+        client.submit(b'{"sku": "A", "quantity": 1}\n', kind="stock")
+        _wait_for(lambda: len(_changes(receiver)) == 2)
+    counts = [{"kind": "stock", "collection": "products", "changes": 1}]
+    assert {each["webhook"]: each["counts"] for each in _changes(receiver)} == {1: counts, 2: counts}
+
+
+def test_refused_changes_are_told_again_with_the_next_ones(gate, client, receiver, monkeypatch):
+    """Without waiting for the pause, since the receiver is there."""
+    monkeypatch.setattr("goodsgate.engine.item_changes.REFUSED_PAUSE", timedelta(0))
+    _add(client, receiver, events=["items.changed"])
+    receiver.statuses = [500]
+    with _delivering(gate, pauses="3600"):
+        client.submit(ndjson(factories.products(1)))
+        _wait_for(lambda: client.get("/v1/webhooks/1").json()["state"] == "retrying")
+        client.submit(ndjson(factories.products(2)))
+        _until_idle(client)
+    assert [each["changes"] for each in _changes(receiver)][-1] == 2
 
 
 def test_attempts_are_listed_page_by_page(gate, client, receiver):

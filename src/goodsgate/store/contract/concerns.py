@@ -136,6 +136,9 @@ class ResourceStore(Protocol):
     def resources(self, merchant: str, type: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
         """Return resources that never expire, by number."""
 
+    def labelled(self, type: str, label: str) -> list[tuple[str, int]]:
+        """Return merchant and number of each resource of a type that has a label; of all merchants."""
+
     def list_by_label(self, merchant: str, type: str, label: str, *, since: int | None = None, until: int | None = None,
                       offset: int = 0, limit: int = 100) -> list[Resource]:
         """Return resources with a label by position (`since` to `until`, both included) and number.
@@ -257,6 +260,15 @@ class JournalStore(Protocol):
 
     def journal_position(self, merchant: str) -> JournalPosition:
         """Return the position behind the last change of the merchant."""
+
+    def journal_numbers(self, merchants: Sequence[str]) -> dict[str, int]:
+        """Return, by merchant, the number of the last change; it may not be durable yet. 0 is left out."""
+
+    def count_changes(self, merchant: str, *, after: int, until: int) -> list[tuple[Kind, str, int]]:
+        """Return kind, collection and number of changes with numbers greater than `after`, up to `until`.
+
+        Both are numbers of `journal_position` or `journal_numbers`. What was removed does not count.
+        """
 
     def changes(self, merchant: str, *, after: JournalPosition, kind: Kind | None = None,
                 collection: str | None = None, limit: int = 1000) -> JournalPage:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 import msgspec
+import orjson
 import zstandard
 
 from goodsgate.model.batch import Kind
@@ -25,7 +26,7 @@ from goodsgate.model.journal import (
 )
 from goodsgate.store.contract import ChunkCommit, JournalPositionError
 from goodsgate.store.shared.catalogue import find_collection
-from goodsgate.store.shared.database import Database, Row, Statements
+from goodsgate.store.shared.database import ALL_MERCHANTS, Database, Row, Statements
 from goodsgate.store.shared.item_index import read_entries, sorted_keys
 from goodsgate.store.shared.timestamps import id_bytes
 
@@ -251,6 +252,20 @@ class SqlJournal:
             position = _position(db, number, last)
         self._make_durable(number, position)
         return position
+
+    def journal_numbers(self, merchants: Sequence[str]) -> dict[str, int]:
+        """Return, by merchant, the number of the last change."""
+        pairs = [(self._database.number(merchant), merchant) for merchant in merchants]
+        numbers = {number: merchant for number, merchant in pairs if number is not None}
+        rows = self._catalogue.query("journal_numbers", {"merchants": orjson.dumps([*numbers]).decode()}, ALL_MERCHANTS)
+        return {numbers[number]: last for number, last in rows}
+
+    def count_changes(self, merchant: str, *, after: int, until: int) -> list[tuple[Kind, str, int]]:
+        """Return kind, collection and number of changes between two numbers."""
+        number = self._database.number(merchant)
+        values = {"merchant": number, "after": after, "until": until}
+        rows = self._catalogue.query("count_changes", values, number)
+        return [(Kind(kind), collection, int(count)) for kind, collection, count in rows]
 
     def changes(self, merchant: str, *, after: JournalPosition, kind: Kind | None = None,
                 collection: str | None = None, limit: int = 1000) -> JournalPage:

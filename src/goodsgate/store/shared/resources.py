@@ -8,7 +8,7 @@ import msgspec
 from goodsgate.model.catalogue import Label, Resource
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, NameTakenError, ResourcesFullError
-from goodsgate.store.shared.database import Database, Row, Statements
+from goodsgate.store.shared.database import ALL_MERCHANTS, Database, Row, Statements
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.outbox import add_messages
 from goodsgate.store.shared.timestamps import microseconds, timestamp_or_none
@@ -99,6 +99,12 @@ class SqlResources:
         owner = self._database.number(merchant)
         values = {"merchant": owner, "type": type, "after": after, "limit": limit}
         return [_resource(merchant, type, row) for row in self._intake.query("resources", values, owner)]
+
+    def labelled(self, type: str, label: str) -> list[tuple[str, int]]:
+        """Return merchant and number of each resource of a type that has a label."""
+        return [(merchant, number) for merchant, number in self._intake.query(
+            "labelled_resources", {"type": type, "label": label}, ALL_MERCHANTS
+        )]
 
     def list_by_label(self, merchant: str, type: str, label: str, *, since: int | None = None, until: int | None = None,
                       offset: int = 0, limit: int = 100) -> list[Resource]:

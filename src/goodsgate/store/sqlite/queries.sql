@@ -163,6 +163,11 @@ DELETE FROM label WHERE merchant = :merchant AND type = :type AND number = :numb
 -- name: add_label
 INSERT INTO label (merchant, type, label, position, number) VALUES (:merchant, :type, :label, :position, :number)
 
+-- name: labelled_resources
+-- Every merchant: for webhooks.
+SELECT o.id, l.number FROM label AS l JOIN merchant AS o ON o.number = l.merchant
+WHERE l.type = 'native/webhook' AND l.type = :type AND l.label = :label
+
 -- name: resources_by_label
 SELECT r.number, r.version, r.name, CAST(r.body AS BLOB), r.expires_at FROM label AS l
 JOIN resource AS r ON r.merchant = l.merchant AND r.type = l.type AND r.number = l.number
@@ -833,6 +838,16 @@ VALUES (?1, :row)
 
 -- name: journal_head
 SELECT last, swept, swept_at FROM journal_head WHERE merchant = :merchant
+
+-- name: journal_numbers
+-- Every merchant: for webhooks.
+SELECT merchant, last FROM journal_head WHERE merchant IN (SELECT value FROM json_each(:merchants))
+
+-- name: count_changes
+SELECT c.kind, c.name, sum(j.count)
+FROM journal j CROSS JOIN collection c ON c.merchant = j.merchant AND c.id = j.collection
+WHERE j.merchant = :merchant AND j.first > :after AND j.first <= :until
+GROUP BY c.kind, c.name ORDER BY c.kind, c.name
 
 -- name: segment_of
 SELECT first, written_at, count FROM journal WHERE merchant = :merchant AND first <= :number

@@ -535,7 +535,10 @@ CREATE TABLE label (
     FOREIGN KEY (merchant, type, number) REFERENCES resource (merchant, type, number) ON DELETE CASCADE
 );
 CREATE INDEX label_of ON label (merchant, type, number);
+-- Webhooks of all merchants are found by their label.
+CREATE INDEX label_webhook ON label (label) WHERE type = 'native/webhook';
 
 ALTER TABLE label ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON label USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);
+CREATE POLICY every ON label USING (current_setting('goodsgate.every', true) = 'on');
 GRANT SELECT, INSERT, UPDATE, DELETE ON label TO goodsgate_app;

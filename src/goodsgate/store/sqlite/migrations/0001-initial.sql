@@ -241,6 +241,8 @@ CREATE TABLE label (
     FOREIGN KEY (merchant, type, number) REFERENCES resource (merchant, type, number) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX label_of ON label (merchant, type, number);
+-- Webhooks of all merchants are found by their label.
+CREATE INDEX label_webhook ON label (label) WHERE type = 'native/webhook';
 
 -- part: catalogue
 CREATE TABLE catalogue_identity (
