@@ -13,6 +13,7 @@ from goodsgate.cli.conformance import conformance
 from goodsgate.cli.doctor import doctor
 from goodsgate.cli.export import export
 from goodsgate.cli.inspect import inspect_command
+from goodsgate.cli.item import item
 from goodsgate.cli.maintenance import backup, migrate
 from goodsgate.cli.merchant import merchant
 from goodsgate.cli.orders import orders
@@ -55,7 +56,7 @@ def main() -> None:
 
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
-    reference, profile, rule, webhook,
+    item, reference, profile, rule, webhook,
     serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

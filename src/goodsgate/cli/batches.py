@@ -77,7 +77,7 @@ def watch(*, client: "Client", batch_id: str, as_json: bool) -> None:
     Example:
       goodsgate watch 019b2f0c64aa5e1f9c3b7d20448a91ce
     """
-    _finish(client, batch_id, wait=True, as_json=as_json)
+    finish_batch(client, batch_id, wait=True, as_json=as_json)
 
 
 @click.command()
@@ -162,7 +162,7 @@ def suggestions(*, client: "Client", batch_id: str, accept: str | None, wait: bo
         )
     click.echo(f"{_count_of(groups[0], listing)} records are changed.", err=True)
     client.accept_suggestions(batch_id, code=code, field=groups[0]["field"])
-    _finish(client, batch_id, wait=wait, as_json=as_json)
+    finish_batch(client, batch_id, wait=wait, as_json=as_json)
 
 
 def _print_suggestions(listing: Document, *, as_json: bool) -> None:
@@ -193,7 +193,7 @@ def retry(*, client: "Client", batch_id: str, wait: bool, as_json: bool) -> None
       goodsgate retry 019b2f0c64aa5e1f9c3b7d20448a91ce
     """
     client.retry(batch_id)
-    _finish(client, batch_id, wait=wait, as_json=as_json)
+    finish_batch(client, batch_id, wait=wait, as_json=as_json)
 
 
 @click.command()
@@ -210,7 +210,7 @@ def confirm(*, client: "Client", batch_id: str, deletions: int, wait: bool, as_j
       goodsgate confirm 019b2f0c64aa5e1f9c3b7d20448a91ce --deletions 120
     """
     client.confirm(batch_id, deletions=deletions)
-    _finish(client, batch_id, wait=wait, as_json=as_json)
+    finish_batch(client, batch_id, wait=wait, as_json=as_json)
 
 
 @click.command()
@@ -228,7 +228,7 @@ def cancel(*, client: "Client", batch_id: str, wait: bool, as_json: bool) -> Non
       goodsgate cancel 019b2f0c64aa5e1f9c3b7d20448a91ce
     """
     client.cancel(batch_id)
-    _finish(client, batch_id, wait=wait, as_json=as_json)
+    finish_batch(client, batch_id, wait=wait, as_json=as_json)
 
 
 @click.command("list")
@@ -269,7 +269,7 @@ def list_batches(*, client: "Client", as_json: bool, **filters: Any) -> None:
     create_console(sys.stdout).print(table)
 
 
-def _finish(client: "Client", batch_id: str, *, wait: bool, as_json: bool) -> None:
+def finish_batch(client: "Client", batch_id: str, *, wait: bool, as_json: bool) -> None:
     """Print the batch, once it has ended if `wait`, and exit with the matching code."""
     if wait:
         with ProgressDisplay(silent=as_json) as progress:
