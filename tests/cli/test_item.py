@@ -69,3 +69,23 @@ def test_what_is_no_edit_is_refused(client: Client, arguments: list[str], code: 
     done = run(client, *arguments)
     assert text in done.output, done.output
     assert done.exit_code == code, done.output
+
+
+def test_suggestions_are_previewed_and_applied(client: Client) -> None:
+    """By code, with the values before and after; a batch without them is refused."""
+    batch = str(client.submit(b'{"id":"B","title":"Mug","gtin":"4006381333932"}')["id"])
+
+    def suggestions(*arguments: str) -> Result:
+        command = ["suggestions", batch, *arguments, "--url", str(client.base_url), "--key", client.secret]
+        return CliRunner().invoke(main, command)
+
+    code = ("--code", "gtin_check_digit")
+    assert suggestions("--preview", *code).output.splitlines() == [
+        "1 × gtin_check_digit:/gtin", "  1 × 4006381333932 → 4006381333931", "1 records would be changed.",
+    ]
+    for wrong in (("--apply",), code, ("--apply", "--preview", *code)):
+        assert suggestions(*wrong).exit_code == 2
+    assert suggestions("--apply", "--no-wait", *code).exit_code == 0
+    client._shop.work()
+    assert run(client, "show", "B").output.splitlines()[-1] == "gtin: 4006381333931"
+    assert "nothing_suggested" in suggestions("--apply", "--field", "/gtin", *code).output

@@ -123,7 +123,7 @@ def test_suggestions_are_listed_and_accepted(client: EitherClient) -> None:
     listing = client.call("suggestions", batch)
     (group,) = listing.suggestions
     assert (group.code, group.records, group.examples[0].suggestion) == (IssueCode.GTIN_CHECK_DIGIT, 1, "4006381333931")
-    batch = client.call("accept_suggestions", batch, code=group.code, field=group.field)
+    batch = client.call("apply_suggestions", batch, code=group.code, field=group.field)
     assert client.call("wait", batch).is_clean
 
 

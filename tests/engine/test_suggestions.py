@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodsgate.engine import suggestions
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.suggestions import Members, fix_line, fix_lines, member_of, members_of, with_suggestions
+from goodsgate.engine.suggestions import (
+    Members,
+    SuggestedChange,
+    SuggestedFix,
+    fix_line,
+    member_of,
+    members_of,
+    with_suggestions,
+)
 from goodsgate.model.issue import Issue, issue
 from tests import effort
 from tests.shop import Shop
@@ -91,12 +100,12 @@ def test_every_record_of_a_group_is_mended_and_no_other(shop: Shop) -> None:
     records += [{"id": "B1", "title": "", "gtin": good}, {"id": "B2", "title": "x", "gtin": good}]
     batch = shop.run(records)
     assert batch.counts.rejected == 2_501
-    shop.engine.accept_suggestions("acme", batch.id, code="gtin_check_digit", field="/gtin")
+    shop.engine.apply_suggestions("acme", batch.id, code="gtin_check_digit", field="/gtin")
     shop.work()
     counts = shop.engine.batch("acme", batch.id).counts
     assert (counts.created, counts.rejected) == (2_501, 1)
     with pytest.raises(Refusal) as refused:
-        shop.engine.accept_suggestions("acme", batch.id, code="gtin_check_digit", field="/gtin")
+        shop.engine.apply_suggestions("acme", batch.id, code="gtin_check_digit", field="/gtin")
     assert refused.value.code == "nothing_suggested"
 
 
@@ -105,17 +114,48 @@ def test_the_records_that_a_suggestion_changes_are_counted_before_it_is_applied(
     bad = "4006381333932"
     records = [{"id": f"A{n}", "title": "x", "gtin": bad, "price": "1,5" if n == 0 else "1.5 EUR"} for n in range(3)]
     batch = shop.run([*records, {"id": "B", "price": "ask"}, {"id": "C", "title": " ", "price": "2,5 EUR"}])
-    groups, is_complete = shop.engine.suggestions("acme", batch.id)
-    counted = {(group.code, group.field): group.records for group in groups}
-    assert is_complete
+    preview = shop.engine.suggestions("acme", batch.id)
+    counted = {(group.code, group.field): group.records for group in preview.groups}
+    assert preview.complete
     assert counted["gtin_check_digit", "/gtin"] == 3
     assert ("field_missing", "/title") not in counted
     assert ("price_unreadable", "/price") not in counted
-    first = next(group for group in groups if group.code == "gtin_check_digit")
-    assert first.examples == [(bad, "4006381333931")]
+    first = next(group for group in preview.groups if group.code == "gtin_check_digit")
+    assert first.changes == [SuggestedChange(before=bad, after="4006381333931", records=3)]
     ended = shop.engine.batch("acme", batch.id)
     for (code, field), count in counted.items():
-        lines = b"".join(fix_lines(shop.store, ended, code=code, field=field)).splitlines()
+        lines = b"".join(SuggestedFix(shop.store, ended, code=code, field=field)).splitlines()
         assert len(lines) == count
         assert all(orjson.loads(line)["_row"] for line in lines)
-    assert shop.engine.suggestions("acme", batch.id, code="price_unreadable", field="/price") == ([], True)
+    assert shop.engine.suggestions("acme", batch.id, code="price_unreadable", field="/price").groups == []
+
+
+def test_suggestions_of_all_fields_of_a_code_are_applied_at_once(shop: Shop) -> None:
+    """A record with two of them counts once, and is corrected in both."""
+    both = {"id": "A", "title": "x", "price": "1,5 EUR", "sale_price": "1,2 EUR"}
+    batch = shop.run([both, {**both, "id": "B", "sale_price": "1.20 EUR"}])
+    preview = shop.engine.suggestions("acme", batch.id, code="price_decimal_mark")
+    assert (preview.records, [(group.field, group.records) for group in preview.groups]) == (
+        2, [("/price", 2), ("/sale_price", 1)]
+    )
+    _, match = shop.engine.apply_suggestions("acme", batch.id, code="price_decimal_mark")
+    shop.work()
+    assert (match.records, match.replacing) == (2, 2)
+    assert shop.items()["A"] == {"id": "A", "title": "x", "price": "1.50 EUR", "sale_price": "1.20 EUR"}
+
+
+def test_a_preview_of_a_large_batch_is_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads so many records and counts so many distinct changes; what is applied is not bounded."""
+    monkeypatch.setattr(suggestions, "RECORDS_AT_ONCE", 20)
+    monkeypatch.setattr(suggestions, "COUNTED_RECORDS_MAX", 60)
+    monkeypatch.setattr(suggestions, "CHANGES_COUNTED", 10)
+    prices = [f"{n % 15},5 EUR" for n in range(100)]
+    batch = shop.run([{"id": f"A{n}", "title": "x", "price": price} for n, price in enumerate(prices)])
+    preview = shop.engine.suggestions("acme", batch.id, code="price_decimal_mark", field="/price")
+    (group,) = preview.groups
+    assert (preview.records, preview.complete, group.records, len(group.changes)) == (60, False, 60, 10)
+    assert group.records_left + sum(change.records for change in group.changes) == 60
+    assert group.changes[0] == SuggestedChange(before="0,5 EUR", after="0.5 EUR", records=4)
+    _, match = shop.engine.apply_suggestions("acme", batch.id, code="price_decimal_mark", field="/price")
+    shop.work()
+    assert (match.records, shop.engine.batch("acme", batch.id).counts.created) == (100, 100)

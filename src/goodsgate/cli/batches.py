@@ -134,35 +134,52 @@ def file_errors(name: str | None) -> Iterator[None]:
 
 @click.command()
 @BATCH
-@click.option("--accept", metavar="CODE[:FIELD]", help="Apply the suggestions of this issue code and field.")
+@click.option("--apply", "applies", is_flag=True, help="Apply the suggestions of --code and process the records again.")
+@click.option("--preview", is_flag=True, help="Print the values before and after instead.")
+@click.option("--code", metavar="CODE", help="Issue code of the suggestions, e.g. gtin_check_digit.")
+@click.option("--field", metavar="FIELD", help="Only those of this field, e.g. /gtin.")
 @WAIT
 @JSON
 @with_client
-def suggestions(*, client: "Client", batch_id: str, accept: str | None, wait: bool, as_json: bool) -> None:
-    """List suggestions for rejected records with the number of records that each changes, or apply one of them.
+def suggestions(*, client: "Client", batch_id: str, applies: bool, preview: bool, code: str | None, field: str | None,
+                wait: bool, as_json: bool) -> None:
+    """List suggestions for rejected records with the number of records that each changes, or apply those of a code.
 
     \b
     Examples:
       goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce
-      goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce --accept gtin_check_digit:/gtin
+      goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce --preview --code gtin_check_digit
+      goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce --apply --code gtin_check_digit --field /gtin
     """
-    listing = client.request("GET", f"/v1/batches/{batch_id}/suggestions")
-    if accept is None:
-        _print_suggestions(listing, as_json=as_json)
+    if not applies and not preview:
+        if code is not None or field is not None:
+            raise click.UsageError("--code and --field need --preview or --apply.")
+        _print_suggestions(client.request("GET", f"/v1/batches/{batch_id}/suggestions"), as_json=as_json)
         return
-    code, _, field = accept.partition(":")
-    groups = [
-        group for group in listing["suggestions"]
-        if group["code"] == code and field.strip("/") in ("", group["field"].strip("/"))
-    ]
-    if len(groups) != 1:
-        raise click.UsageError(
-            f"{accept!r} names {'several groups' if groups else 'no group'} of suggestions; "
-            "use one that `goodsgate suggestions` lists, as CODE:FIELD."
-        )
-    click.echo(f"{_count_of(groups[0], listing)} records are changed.", err=True)
-    client.accept_suggestions(batch_id, code=code, field=groups[0]["field"])
+    if code is None or (applies and preview):
+        raise click.UsageError("Name one of --preview and --apply, and the --code that `goodsgate suggestions` lists.")
+    if preview:
+        params = {"code": code, "preview": "true"} | ({"field": field} if field is not None else {})
+        document = client.request("POST", f"/v1/batches/{batch_id}/suggestions/apply", params=params)
+        _print_preview(document, as_json=as_json)
+        return
+    client.apply_suggestions(batch_id, code=code, field=field)
     finish_batch(client, batch_id, wait=wait, as_json=as_json)
+
+
+def _print_preview(document: Document, *, as_json: bool) -> None:
+    """Print each change with the number of its records, and how many records there are in all."""
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    for group in document["groups"]:
+        click.echo(f"{_count_of(group, document)} × {group['code']}:{group['field']}")
+        for change in group["changes"]:
+            before = "(no value)" if change["before"] is None else change["before"]
+            click.echo(mask_control(f"  {change['records']:,} × {before} → {change['after']}"))
+        if group["records_left"]:
+            click.echo(f"  {group['records_left']:,} × other values")
+    click.echo(f"{_count_of(document, document)} records would be changed.")
 
 
 def _print_suggestions(listing: Document, *, as_json: bool) -> None:

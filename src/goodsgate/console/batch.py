@@ -83,8 +83,9 @@ class BatchPage:
     async def accept_suggestions(self, request: ConsoleRequest) -> Response:
         """Apply the suggestion to all records of a group and process them again."""
         form, merchant, batch = await self._action(request)
-        accept = partial(self._engine.accept_suggestions, code=form.get("code"), field=form.get("field"))
-        return _redirect_to(await self._context.run_in_thread(accept, merchant, batch))
+        apply = partial(self._engine.apply_suggestions, code=form.get("code"), field=form.get("field"))
+        fixed, _ = await self._context.run_in_thread(apply, merchant, batch)
+        return _redirect_to(fixed)
 
     async def preview_fix(self, request: ConsoleRequest) -> Response:
         """Return how many rejected records a corrected report would replace, and the button that sends it."""

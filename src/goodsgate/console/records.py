@@ -11,7 +11,7 @@ from goodsgate.console.batch import batch_path
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.suggestions import fix_line, member_of, members_of, with_suggestions
+from goodsgate.engine.suggestions import SuggestionPreview, fix_line, member_of, members_of, with_suggestions
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding
@@ -95,15 +95,15 @@ class RecordsPage:
         return self._renderer.text("records_fragment.html", {
             **values, "records": records, "next_page": request.link(after=next_after) if next_after else None,
             "first_page": request.link(after=None) if after else None,
-            "suggested": self._suggested_records(batch, code, field) if values["can_edit"] else None,
+            "suggested": self._suggestions(batch, code, field) if values["can_edit"] else None,
         })
 
-    def _suggested_records(self, batch: Batch, code: str | None, field: str | None) -> tuple[int, bool] | None:
-        """Return how many records the suggestions of a group would change, and whether all were counted."""
+    def _suggestions(self, batch: Batch, code: str | None, field: str | None) -> SuggestionPreview | None:
+        """Return what the suggestions of a group would change, if anything."""
         if code is None or field is None:
             return None
-        groups, is_complete = self._engine.suggestions(batch.merchant, batch.id, code=code, field=field)
-        return (groups[0].records, is_complete) if groups else None
+        preview = self._engine.suggestions(batch.merchant, batch.id, code=code, field=field)
+        return preview if preview.records else None
 
     def _find(self, batch: Batch, code: str | None, field: str | None, after: int) -> tuple[list[Finding], int | None]:
         """Return one page of findings, and the record number after which the next page starts."""

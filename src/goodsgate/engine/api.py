@@ -15,7 +15,7 @@ from goodsgate.engine.saved_rules import saved_rules, with_rule_messages
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.engine.stock import Stock
-from goodsgate.engine.suggestions import SuggestionGroup, fix_lines, suggestion_groups
+from goodsgate.engine.suggestions import SuggestedFix, SuggestionPreview, preview_suggestions
 from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
@@ -111,19 +111,24 @@ class Engine:
         return receipt.batch
 
     def suggestions(self, merchant: str, batch: str, *, code: str | None = None, field: str | None = None,
-                    ) -> tuple[list[SuggestionGroup], bool]:
-        """Return what accepting suggestions would change; see `engine.suggestions`. Raises Refusal: batch_unknown."""
-        return suggestion_groups(self.store, self.batch(merchant, batch), code=code, field=field)
+                    ) -> SuggestionPreview:
+        """Return what applying suggestions would change; see `engine.suggestions`. Raises Refusal: batch_unknown."""
+        return preview_suggestions(self.store, self.batch(merchant, batch), code=code, field=field)
 
-    def accept_suggestions(self, merchant: str, batch: str, *, code: str, field: str,
-                           idempotency: Idempotency[Batch] | None = None) -> Batch:
-        """Send back every rejected record of an issue group with its suggestion in place of the rejected value.
+    def apply_suggestions(self, merchant: str, batch: str, *, code: str, field: str | None = None,
+                          key: RequestKey | None = None, answer: Callable[[Batch, FixMatch], bytes] | None = None,
+                          ) -> tuple[Batch, FixMatch]:
+        """Send back every rejected record with a suggestion of this code and field in place of the rejected value.
 
-        Raises Refusal: batch_unknown, batch_open, nothing_suggested.
+        Without a field, those of all fields. Returns the batch and how many records are replaced. `answer` serializes
+        both for a `key` that is reserved. Raises Refusal: batch_unknown, batch_open, nothing_suggested.
         """
-        lines = fix_lines(self.store, self.batch(merchant, batch), code=code, field=field)
+        fix = SuggestedFix(self.store, self._ended(merchant, batch), code=code, field=field)
+        idempotency: Idempotency[Batch] | None = None
+        if key is not None and answer is not None:
+            idempotency = key.answered_by(lambda fixed: answer(fixed, fix.match))
         try:
-            return self.submit_fix(merchant, batch, lines, idempotency=idempotency)
+            return self.submit_fix(merchant, batch, fix, idempotency=idempotency), fix.match
         except Refusal as refusal:
             raise Refusal("nothing_suggested") if refusal.code == "payload_empty" else refusal from None
 

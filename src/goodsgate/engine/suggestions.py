@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from goodsgate.model.batch import Batch, Finding
+from goodsgate.model.batch import Batch, Finding, FixMatch
 from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, read_members, read_value, write_json
 from goodsgate.store.contract import Store
@@ -16,7 +16,16 @@ from goodsgate.store.contract import Store
 RECORDS_AT_ONCE = 1_000
 COUNTED_RECORDS_MAX = 100_000
 """Rejected records among which suggestions are counted."""
-EXAMPLES_MAX = 3
+CHANGES_COUNTED = 1_000
+"""Distinct changes of a group that are counted one by one."""
+
+
+class SuggestedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that suggestions replace, and how many rejected records have it."""
+
+    before: str | None
+    after: str
+    records: int
 
 
 class SuggestionGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +34,20 @@ class SuggestionGroup(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     field: str
     records: int
-    examples: list[tuple[str | None, str]]
-    """The first distinct values, each with its suggestion."""
+    changes: list[SuggestedChange]
+    """The most frequent first, of the first CHANGES_COUNTED distinct ones; records with others are `records_left`."""
+    records_left: int
+
+
+class SuggestionPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What applying suggestions would change."""
+
+    records: int
+    """Rejected records that would be changed; one may be in several groups."""
+    complete: bool
+    """Whether all rejected records were read; if not, the numbers are lower bounds."""
+    groups: list[SuggestionGroup]
+    """The most frequent first."""
 
 
 def members_of(raw: bytes, columns: Sequence[str] | None) -> Members | None:
@@ -86,42 +107,79 @@ def _replace_inside(value: object, issue: Issue) -> object:
     return issue.suggestion if value is not None and str(value) == issue.value else value
 
 
-def fix_lines(store: Store, batch: Batch, *, code: str, field: str) -> Iterator[bytes]:
-    """Yield the lines of a fix that accepts the suggestions of one issue group, for every rejected record with one."""
-    after = 0
-    while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
-        lines = (_corrected_line(finding, batch, code=code, field=field) for finding in page)
-        if piece := b"".join(line for line in lines if line):
-            yield piece
-        after = page[-1].number
+class SuggestedFix:
+    """Body of a fix that applies the suggestions of an issue code, of one field or of all, in pieces of lines."""
+
+    def __init__(self, store: Store, batch: Batch, *, code: str, field: str | None = None) -> None:
+        self._store = store
+        self._batch = batch
+        self._code = code
+        self._field = field
+        self.match = FixMatch()
+        """How it matches the batch, as far as it was read: every line replaces a record."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the lines, some at once."""
+        batch, records, after = self._batch, 0, 0
+        while page := self._store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
+            lines = [line for finding in page if (line := self._line(finding))]
+            records += len(lines)
+            self.match = FixMatch(records=records, replacing=records)
+            if lines:
+                yield b"".join(lines)
+            after = page[-1].number
+
+    def _line(self, finding: Finding) -> bytes:
+        """Return the corrected record; empty if no suggestion is for it."""
+        groups = _suggested(finding, self._code, self._field)
+        corrected = _corrected(finding, self._batch, [issue for issues in groups.values() for issue in issues])
+        return fix_line(finding.number, corrected) if corrected is not None else b""
 
 
-def suggestion_groups(store: Store, batch: Batch, *, code: str | None = None, field: str | None = None,
-                      ) -> tuple[list[SuggestionGroup], bool]:
-    """Return what accepting suggestions would change, the most frequent group first, and whether all were counted.
-
-    With `code` and `field`, only that group. If there are more rejected records than are counted, the numbers are lower
-    bounds.
-    """
-    records: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], dict[tuple[str | None, str], None]] = {}
-    after = read = 0
+def preview_suggestions(store: Store, batch: Batch, *, code: str | None = None, field: str | None = None,
+                        ) -> SuggestionPreview:
+    """Return what applying suggestions would change, with `code` and `field` only those."""
+    counters: dict[tuple[str, str], _GroupCounter] = {}
+    after = read = changed = 0
     while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
         for finding in page:
+            is_changed = False
             for group, issues in _suggested(finding, code, field).items():
                 if _corrected(finding, batch, issues) is not None:
-                    records[group] += 1
-                    first = examples.setdefault(group, {})
-                    if len(first) < EXAMPLES_MAX:
-                        first[issues[0].value, issues[0].suggestion or ""] = None
+                    counters.setdefault(group, _GroupCounter()).add(issues[0])
+                    is_changed = True
+            changed += is_changed
         after, read = page[-1].number, read + len(page)
         if read >= COUNTED_RECORDS_MAX:
             break
-    groups = [
-        SuggestionGroup(code=group[0], field=group[1], records=count, examples=[*examples[group]])
-        for group, count in sorted(records.items(), key=lambda entry: (-entry[1], entry[0]))
-    ]
-    return groups, read < COUNTED_RECORDS_MAX
+    groups = [counter.group(*name) for name, counter in counters.items()]
+    groups.sort(key=lambda group: (-group.records, group.code, group.field))
+    return SuggestionPreview(records=changed, complete=read < COUNTED_RECORDS_MAX, groups=groups)
+
+
+class _GroupCounter:
+    """Counts the records of a group and their distinct changes, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._records = 0
+        self._changes: Counter[tuple[str | None, str]] = Counter()
+
+    def add(self, issue: Issue) -> None:
+        """Count a record by its first issue of the group."""
+        self._records += 1
+        change = issue.value, issue.suggestion or ""
+        if change in self._changes or len(self._changes) < CHANGES_COUNTED:
+            self._changes[change] += 1
+
+    def group(self, code: str, field: str) -> SuggestionGroup:
+        """Return what was counted."""
+        return SuggestionGroup(
+            code=code, field=field, records=self._records, records_left=self._records - self._changes.total(),
+            changes=[
+                SuggestedChange(before=before, after=after, records=count)
+                for (before, after), count in self._changes.most_common()
+            ],
+        )
 
 
 def _suggested(finding: Finding, code: str | None, field: str | None) -> dict[tuple[str, str], list[Issue]]:
@@ -131,12 +189,6 @@ def _suggested(finding: Finding, code: str | None, field: str | None) -> dict[tu
         if issue.suggestion and code in (None, issue.code) and field in (None, issue.field):
             groups.setdefault((issue.code, issue.field), []).append(issue)
     return groups
-
-
-def _corrected_line(finding: Finding, batch: Batch, *, code: str, field: str) -> bytes:
-    issues = _suggested(finding, code, field).get((code, field), [])
-    corrected = _corrected(finding, batch, issues)
-    return fix_line(finding.number, corrected) if corrected is not None else b""
 
 
 def _corrected(finding: Finding, batch: Batch, issues: Sequence[Issue]) -> Members | None:

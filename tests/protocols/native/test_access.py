@@ -81,8 +81,10 @@ def owned(gate):
 def _sent(operation):
     if operation.id in ("submit", "inspect", "fix", "preview_fix", "load_reference"):
         return {"content": b'{"id": "SKU-0001", "code": "X", "_row": 2}', "params": {"format": "ndjson"}}
+    if operation.id == "apply_suggestions":
+        return {"params": {"code": "x"}}
     bodies = {
-        "confirm": {"deletions": 1}, "accept_suggestions": {"code": "x", "field": ""},
+        "confirm": {"deletions": 1},
         "put_profile": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}

@@ -106,7 +106,7 @@ def test_a_gate_accepts_the_example_requests(gate, name, method, path, status):
 def test_every_example_request_is_sent_to_a_gate():
     """Except those that need a batch or a setting of their own, which have tests of their own."""
     with_body = {name for name, operation in OPERATIONS.items() if "requestBody" in operation}
-    assert with_body - {name for name, *_ in REQUESTS} == {"confirm", "accept_suggestions", "order_trouble"}
+    assert with_body - {name for name, *_ in REQUESTS} == {"confirm", "order_trouble"}
 
 
 def test_the_confirmation_of_the_example_is_understood(gate):
@@ -130,10 +130,17 @@ def test_the_suggestion_of_the_example_is_applied(gate):
     (listed,) = client.get(path).json()["suggestions"]
     operation = OPERATIONS["suggestions"]["responses"]["200"]["content"]["application/json"]
     assert set(listed) == set(operation["example"]["suggestions"][0])
-    example = OPERATIONS["accept_suggestions"]["requestBody"]["content"]["application/json"]["example"]
-    answer = client.post(path, json=example, headers={"Idempotency-Key": '"once"'})
+    operation = OPERATIONS["apply_suggestions"]
+    query = {node["name"]: node["example"] for node in operation["parameters"] if "example" in node}
+    preview = client.post(f"{path}/apply", params={**query, "preview": "true"}).json()
+    example = operation["responses"]["200"]["content"]["application/json"]["example"]
+    assert preview == {**example, "records": 1, "groups": [
+        {**example["groups"][0], "records": 1, "changes": [{**example["groups"][0]["changes"][0], "records": 1}]}
+    ]}
+    answer = client.post(f"{path}/apply", params=query, headers={"Idempotency-Key": '"once"'})
     assert (answer.status_code, answer.json()["rounds"]) == (202, 2)
-    again = client.post(path, json=example, headers={"Idempotency-Key": '"once"'})
+    assert answer.json()["fix"] == {"records": 1, "replacing": 1, "unmatched": 0, "without_row": 0}
+    again = client.post(f"{path}/apply", params=query, headers={"Idempotency-Key": '"once"'})
     assert (again.status_code, again.content) == (202, answer.content)
 
 

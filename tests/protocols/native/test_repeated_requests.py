@@ -74,10 +74,9 @@ def _add_key(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/merchants/{client.merchant}/keys", b'{"scopes":["read"]}', b'{"scopes":["admin"]}')
 
 
-def _accept_suggestions(client: Client, gate: HttpGate) -> Case:
+def _apply_suggestions(client: Client, gate: HttpGate) -> Case:
     batch = client.submit(ndjson([factories.product(1, price="15,99 EUR"), factories.product(2)]))["id"]
-    body = b'{"code":"price_decimal_mark","field":"/price"}'
-    return Case(f"/v1/batches/{batch}/suggestions", body, body.replace(b"price_decimal_mark", b"price_thousands"))
+    return Case(f"/v1/batches/{batch}/suggestions/apply?code=price_decimal_mark&field=/price", b"", b"{}")
 
 
 def _order_trouble(client: Client, gate: HttpGate) -> Case:
@@ -101,7 +100,7 @@ def _webhook_case(operation: str, body: bytes = b"{}") -> Callable[[Client, Http
 CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
     "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm,
     "add_merchant": _add_merchant, "order_trouble": _order_trouble, "add_key": _add_key,
-    "accept_suggestions": _accept_suggestions, "add_webhook": _add_webhook,
+    "apply_suggestions": _apply_suggestions, "add_webhook": _add_webhook,
     **{f"{name}_webhook": _webhook_case(name) for name in ("pause", "resume", "rotate", "test")},
     "replay_webhook": _webhook_case("replay", b'{"given_up":true}'),
 }

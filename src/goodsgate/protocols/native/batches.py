@@ -44,11 +44,8 @@ class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deletions: int
 
 
-class AcceptedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST /v1/batches/{batch}/suggestions."""
-
-    code: str
-    field: str
+EXAMPLES_MAX = 3
+"""Changes of a group of suggestions that a listing shows."""
 
 
 class Change(Protocol):
@@ -70,7 +67,7 @@ class BatchHandlers:
         """Return the handlers by operation id."""
         return {
             "submit": self.submit, "inspect": self.inspect, "fix": self.fix, "preview_fix": self.preview_fix,
-            "suggestions": self.suggestions, "accept_suggestions": self.accept_suggestions,
+            "suggestions": self.suggestions, "apply_suggestions": self.apply_suggestions,
             "retry": self.retry, "cancel": self.cancel, "confirm": self.confirm,
         }
 
@@ -143,30 +140,34 @@ class BatchHandlers:
     async def suggestions(self, request: ApiRequest) -> Response:
         """Handle GET /v1/batches/{batch}/suggestions."""
         WORK.set(Work.FILES)
-        groups, is_complete = await self._context.run_in_thread(
-            self._engine.suggestions, request.merchant, request.path["batch"]
-        )
+        preview = await self._context.run_in_thread(self._engine.suggestions, request.merchant, request.path["batch"])
         rows = [
             {
                 "code": group.code, "field": group.field, "records": group.records,
-                "examples": [{"value": value, "suggestion": suggestion} for value, suggestion in group.examples],
+                "examples": [{"value": each.before, "suggestion": each.after} for each in group.changes[:EXAMPLES_MAX]],
             }
-            for group in groups
+            for group in preview.groups
         ]
-        return json_response({"suggestions": rows, "complete": is_complete})
+        return json_response({"suggestions": rows, "complete": preview.complete})
 
-    async def accept_suggestions(self, request: ApiRequest) -> Response:
-        """Handle POST /v1/batches/{batch}/suggestions."""
-        content = await request.read_body(self._context)
-
-        def accept(merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None) -> Batch:
-            group: AcceptedGroup = decode_json(content, AcceptedGroup)
-            return self._engine.accept_suggestions(
-                merchant, batch, code=group.code, field=group.field, idempotency=idempotency
-            )
-
+    async def apply_suggestions(self, request: ApiRequest) -> Response:
+        """Handle POST /v1/batches/{batch}/suggestions/apply."""
         WORK.set(Work.FILES)
-        return await self._change(request, accept, content)
+        merchant, batch, query = request.merchant, request.path["batch"], request.query
+        content = await request.read_body(self._context)
+        if query["preview"]:
+            preview = await self._context.run_in_thread(partial(
+                self._engine.suggestions, merchant, batch, code=query["code"], field=query["field"]
+            ))
+            return json_response(preview)
+        key = request_key(request, content)
+
+        def act() -> bytes:
+            return encode_fixed_batch(*self._engine.apply_suggestions(
+                merchant, batch, code=query["code"], field=query["field"], key=key, answer=encode_fixed_batch
+            ))
+
+        return batch_accepted(await self._context.run_in_thread(self._engine.answer_once, key, act), batch)
 
     async def _receive(self, request: ApiRequest, begin: Callable[[bytes], Submission]) -> Response:
         limits = self._context.limits

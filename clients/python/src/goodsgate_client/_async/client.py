@@ -204,9 +204,10 @@ class AsyncClient(AsyncSession):
         """Return the suggestions for rejected records by issue code and field."""
         return Suggestions.from_document(await self.request("GET", f"{_path(batch)}/suggestions"))
 
-    async def accept_suggestions(self, batch: Batch | str, *, code: str, field: str) -> Batch:
-        """Put the suggestions of an issue code and field in place of the rejected values; return the batch."""
-        document = await self.request("POST", f"{_path(batch)}/suggestions", json={"code": code, "field": field})
+    async def apply_suggestions(self, batch: Batch | str, *, code: str, field: str | None = None) -> Batch:
+        """Put the suggestions of an issue code, of one field or of all, in place of the rejected values."""
+        params = {"code": code} | ({"field": field} if field is not None else {})
+        document = await self.request("POST", f"{_path(batch)}/suggestions/apply", params=params)
         return Batch.from_document(document)
 
     async def retry(self, batch: Batch | str) -> Batch:
