@@ -1,12 +1,16 @@
 """What crash tests play: the same batches on two stores, one of them disturbed."""
 
+import json
 from pathlib import Path
+
+import msgspec
 
 from goodsgate.config import Config
 from goodsgate.model.batch import Strictness, Verb
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
 from tests import stores
-from tests.factories import product, products
+from tests.factories import NOW, product, products
 from tests.shop import Shop
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,6 +27,7 @@ def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     """A store with batches of every sort queued, none worked."""
     shop = Shop(folder, "acme", kind=kind, **CHUNK_RECORDS)
     shop.reference("brand", ReferenceEntry(code="Acme"))
+    add_webhook(shop, "https://shop.example/", WebhookEvent.BATCH_FINISHED)
     dirty = [
         product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)
     ]
@@ -36,14 +41,24 @@ def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     return shop, sent
 
 
+def add_webhook(shop: Shop, url: str, *events: WebhookEvent) -> None:
+    """Add a webhook of the merchant acme."""
+    webhook = Webhook(events=events, created_at=NOW, secrets=(WebhookSecret(name="a"),))
+    shop.store.add_resource(
+        "acme", WEBHOOK, name=url, body=msgspec.json.encode(webhook), labels=webhook.labels(), resources_max=9
+    )
+
+
 def state_after(shop: Shop, sent: list[str]) -> list[object]:
     """Return everything that must be the same after a crash.
 
-    That is the catalogue, counts, results, issues, groups, and one message for each batch whose end is reported.
+    That is the catalogue, counts, results, issues, groups, and one message for each batch whose end is reported, and
+    for the webhook one for each batch, in their order.
     """
     return [
         shop.items(),
         sorted(sent.index(message.subject) for message in shop.store.messages("acme", topic=TOPIC, limit=1_000)),
+        [sent.index(json.loads(message.body)["batch"]) for message in shop.store.messages("acme", topic=WEBHOOK)],
         [
             (
                 batch.state, batch.counts, batch.total, batch.warned, batch.withheld,
