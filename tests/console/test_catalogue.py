@@ -52,6 +52,33 @@ def test_a_search_continues_where_it_stopped(clerk: Person, monkeypatch: pytest.
     assert keys == [f"K{number:03d}" for number in range(0, 200, 25)]
 
 
+def test_words_are_found_by_the_index_and_parts_of_words_one_by_one(clerk: Person) -> None:
+    """Further pages stay with the way that has found the first one."""
+    rows = b"".join(b"K%03d,Tents %d\n" % (number, number) for number in range(60))
+    clerk.submit(b"sku,title\n" + rows)
+    path = f"{clerk.base}/catalogue/product/products"
+    for text, in_link in (("tent", False), ("ents", True)):
+        page = clerk.get(path, params={"q": text}).text
+        assert len(re.findall(r"/item\?key=(\w+)", page)) == 50
+        next_link = re.search(r'hx-get="([^"]+)"', page)
+        assert next_link is not None
+        assert ("in=anywhere" in next_link[1]) == in_link
+        page = clerk.get(next_link[1].replace("&amp;", "&"), headers={"hx-request": "true"}).text
+        assert re.findall(r"/item\?key=(\w+)", page) == [f"K{number:03d}" for number in range(50, 60)]
+
+
+def test_a_search_may_have_filters(clerk: Person) -> None:
+    """They are typed with their names, alone or beside words."""
+    clerk.submit(b"sku,title,brand,ean\nA1,Shoe,Nordic Trail,4006381333931\nA2,Tent,Nordic Trail,\nB1,Shoe,Other,\n")
+    path = f"{clerk.base}/catalogue/product/products"
+    for text, keys in (
+        ('brand:"nordic trail"', ["A1", "A2"]), ("brand:NordicTrail shoe", ["A1"]), ("gtin:4006381333931", ["A1"]),
+        ("key:B", ["B1"]), ("since:2020-01-01 tent", ["A2"]), ("since:2999-01-01", []), ("color:red", []),
+    ):
+        page = clerk.get(path, params={"q": text}).text
+        assert re.findall(r"/item\?key=(\w+)", page) == keys, text
+
+
 def test_an_item_shows_its_record_price_stock_and_issue_history(clerk: Person) -> None:
     """Price and stock are shown by location, each with the batch that last changed it."""
     clerk.submit(b"sku,title,ean\nA1,Trail shoe,1234\n", filename="bad.csv")

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.request import ConsoleRequest
+from goodsgate.engine.item_search import ItemQuery, find_by_text, find_items, parse_search
 from goodsgate.engine.search import SearchResult, contains_text, search
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
@@ -57,9 +58,12 @@ class CataloguePages:
     def _render_items(self, request: ConsoleRequest, merchant: str, kind: Kind) -> Response:
         collection, text = request.path_param("collection"), request.query.get("q")
         after = request.query.get_raw("after") or None
+        anywhere = request.query.get("in") == "anywhere"
         if text:
             seconds = NEXT_SEARCH_SECONDS if request.is_fragment else FIRST_SEARCH_SECONDS
-            result = self._search(merchant, kind, collection, text, after=after, seconds=seconds)
+            result, anywhere = self._search(
+                merchant, kind, collection, text, after=after, seconds=seconds, anywhere=anywhere
+            )
         else:
             page = self._store.items(merchant, kind, collection, after=after, limit=PAGE_ITEMS)
             result = SearchResult(items=page.rows, examined=0, next=page.next)
@@ -67,20 +71,37 @@ class CataloguePages:
             "rows": [item_row(item) for item in result.items], "result": result, "q": text, "kind": kind,
             "after": after, "collection": collection, "merchant": merchant, "section": "catalogue",
             "first_page": request.link(after=None),
-            "next_page": request.link(after=result.next) if result.next is not None else None,
+            "next_page": request.link(
+                after=result.next, **{"in": "anywhere" if anywhere else None}
+            ) if result.next is not None else None,
         }
         template = "items_fragment.html" if request.is_fragment else "items.html"
         return self._renderer.response(request, template, values)
 
     def _search(self, merchant: str, kind: Kind, collection: str, text: str, *, after: str | None, seconds: float,
-                ) -> SearchResult:
-        """Search item by item, but put an item whose key is the text first at once."""
-        matches = contains_text(text, kind)
-        result = search(self._store, merchant, kind, collection, matches, after=after, seconds=seconds)
+                anywhere: bool) -> tuple[SearchResult, bool]:
+        """Search by words and filters; if the index finds nothing, item by item for the text anywhere.
+
+        Returns whether it was searched for anywhere, too. An item whose key is the text comes first.
+        """
+        query = parse_search(text)
+        if query != ItemQuery(text=text.strip()):
+            result = find_items(
+                self._store, merchant, kind, collection, query, after=after, limit=PAGE_ITEMS, seconds=seconds
+            )
+            return result, False
+        page = None
+        if not anywhere:
+            page = find_by_text(self._store, merchant, kind, collection, text, after=after, limit=PAGE_ITEMS)
+        if page is not None and (page.rows or after is not None):
+            result = SearchResult(items=page.rows, examined=0, next=page.next)
+        else:
+            anywhere, matches = True, contains_text(text, kind)
+            result = search(self._store, merchant, kind, collection, matches, after=after, seconds=seconds)
         exact = self._store.item(merchant, kind, collection, text) if after is None else None
         if exact is None or any(item.key == exact.key for item in result.items):
-            return result
-        return msgspec.structs.replace(result, items=[exact, *result.items])
+            return result, anywhere
+        return msgspec.structs.replace(result, items=[exact, *result.items]), anywhere
 
     async def item(self, request: ConsoleRequest) -> Response:
         """Return one item with its price and stock, and the batches that last changed them."""

@@ -1,7 +1,7 @@
 """Search items by their content, a part of the collection at a time.
 
-An index of every word would make every write of every merchant slower. Instead, a search examines items in the order of
-their keys for a limited time and returns where the next search continues.
+A search examines items in the order of their keys for a limited time and returns where the next search continues. It
+finds what no index has: any part of a text, or the use of a code. `item_search` searches by words.
 """
 
 import time
@@ -30,23 +30,25 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[Item]
     examined: int
+    """Items that were examined one by one; 0 if an index has answered."""
     next: str | None
     """Where the next search continues; None at the end of the collection."""
 
 
 def search(store: Store, merchant: str, kind: Kind, collection: str, matches: Predicate, *, after: str | None = None,
-           seconds: float) -> SearchResult:
-    """Return items after `after` that match: those found within the time, at most RESULTS_MAX."""
+           prefix: str | None = None, limit: int | None = None, seconds: float) -> SearchResult:
+    """Return items after `after` that match: those found within the time, at most `limit` or else RESULTS_MAX."""
+    limit = RESULTS_MAX if limit is None else limit
     ends = time.monotonic() + seconds
     found: list[Item] = []
     examined = 0
     while True:
-        page = store.items(merchant, kind, collection, after=after, limit=ITEMS_AT_ONCE)
+        page = store.items(merchant, kind, collection, after=after, limit=ITEMS_AT_ONCE, prefix=prefix)
         for item in page.rows:
             examined += 1
             if matches(item):
                 found.append(item)
-                if len(found) == RESULTS_MAX:
+                if len(found) == limit:
                     return SearchResult(items=found, examined=examined, next=item.key)
         after = page.next
         if after is None or time.monotonic() > ends:

@@ -173,3 +173,53 @@ def test_an_invalid_mapping_is_refused(client, mapping):
     """Its form or its size is wrong."""
     answer = client.put("/v1/profiles/bad", json={"map": mapping})
     assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")
+
+
+SHOES = [
+    {"id": "S-1", "title": "Trail shoe", "brand": "Nordic Trail", "gtin": "4006381333931", "item_group_id": "trail"},
+    {"id": "S-2", "title": "Träil boots", "brand": "Acme", "item_group_id": "trail"},
+    {"id": "T-1", "title": "Tent", "brand": "nordic-trail"},
+]
+
+
+def _keys(client, **wanted):
+    answer = client.get("/v1/collections/products/items", params=wanted)
+    assert answer.status_code == 200, answer.text
+    return [item["key"] for item in answer.json()["items"]]
+
+
+def test_items_are_searched_by_words_and_filters(client):
+    """All of what is asked for must hold; pages lead to each other."""
+    first = client.submit(ndjson(SHOES))
+    second = client.submit(b'{"id": "T-1", "title": "Tent, green", "brand": "Nordic Trail"}')
+    written_at = client.get("/v1/collections/products/items/T-1").json()["written_at"]
+    for wanted, keys in (
+        ({"q": "trail"}, ["S-1", "S-2", "T-1"]), ({"q": "TRAI sho"}, ["S-1"]), ({"q": "s-2"}, ["S-2"]),
+        ({"q": "??"}, []),
+        ({"gtin": "04006381333931"}, ["S-1"]), ({"brand": "NORDIC trail"}, ["S-1", "T-1"]), ({"group": "trail"},
+        ["S-1", "S-2"]), ({"batch": first["id"]}, ["S-1", "S-2"]), ({"batch": second["id"], "q": "green"}, ["T-1"]),
+        ({"since": written_at}, ["T-1"]), ({"brand": "nordictrail", "prefix": "S"}, ["S-1"]),
+        ({"group": "trail", "q": "boots"}, ["S-2"]), ({"q": "s", "kind": "stock"}, []),
+    ):
+        assert _keys(client, **wanted) == keys, wanted
+    page = client.get("/v1/collections/products/items", params={"q": "trail", "limit": 2}).json()
+    assert "examined" not in page
+    assert [item["key"] for item in client.get(page["next"]).json()["items"]] == ["T-1"]
+
+
+@pytest.mark.parametrize(("wanted", "status", "code"), [
+    ({"q": "a b c d e f g h i j k l m"}, 400, "parameter_invalid"), ({"batch": "0" * 32}, 404, "batch_unknown"),
+    ({"brand": "Acme", "kind": "price"}, 400, "parameter_invalid"), ({"since": "yesterday"}, 400, "parameter_invalid"),
+    ({"gtin": "x"}, 400, "parameter_invalid"), ({"item_group_id": "a", "q": "b"}, 400, "parameter_invalid"),
+])
+def test_what_cannot_be_searched_for_is_refused(client, wanted, status, code):
+    """With the parameter at fault."""
+    answer = client.get("/v1/collections/products/items", params=wanted)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_stock_is_searched_by_words_of_its_key(client):
+    """The items are examined one by one, as their number says."""
+    client.submit(b'{"id": "A-1", "quantity": 3, "location": "Halle"}\n{"id": "B-1", "quantity": 3}', kind="stock")
+    answer = client.get("/v1/collections/products/items", params={"kind": "stock", "q": "hal"}).json()
+    assert ([item["key"] for item in answer["items"]], answer["examined"]) == (["A-1@Halle"], 2)

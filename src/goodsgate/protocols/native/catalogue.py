@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from goodsgate.engine.group_index import list_group
+from goodsgate.engine.item_search import ItemQuery, find_items
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.saved_profiles import SavedProfile, delete_profile, save_profile, saved_profiles
+from goodsgate.engine.search import SearchResult
 from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
@@ -22,6 +23,9 @@ from goodsgate.protocols.native.edits import named_item
 from goodsgate.protocols.native.responses import json_response, page_response
 from goodsgate.store.contract import Page
 
+SEARCH_SECONDS = 0.25
+"""So long are items examined for one page if the search index cannot answer."""
+FILTERS = ("q", "prefix", "gtin", "brand", "group", "batch", "since")
 MAPPED_COLUMNS_MAX = 2_000
 MAPPED_FIELDS_MAX = 20
 MAPPED_CHARACTERS_MAX = 200
@@ -55,8 +59,10 @@ class CatalogueHandlers:
 
     async def items(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/items."""
-        page = await self._context.run_in_thread(self._items, request)
-        return page_response(request, "items", [_serialize_item(item) for item in page.rows], page.next)
+        result = await self._context.run_in_thread(self._items, request)
+        examined = {"examined": result.examined} if result.examined else {}
+        rows = [_serialize_item(item) for item in result.items]
+        return page_response(request, "items", rows, result.next, **examined)
 
     async def export(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/export."""
@@ -67,15 +73,22 @@ class CatalogueHandlers:
             after=query["after"],
         ))
 
-    def _items(self, request: ApiRequest) -> Page[Item]:
+    def _items(self, request: ApiRequest) -> SearchResult:
         merchant, collection, query = request.merchant, request.path["collection"], request.query
-        kind, after, limit = Kind(query["kind"]), query["after"], self._limit(request)
-        if query["item_group_id"] is None:
-            return self._store.items(merchant, kind, collection, after=after, limit=limit, prefix=query["prefix"])
-        if kind is not Kind.PRODUCT or query["prefix"] is not None:
-            raise Refusal("parameter_invalid", "item_group_id is for kind=product, without prefix.",
-                parameter="item_group_id", expected="no other filter")
-        return list_group(self._store, merchant, collection, query["item_group_id"], after=after, limit=limit)
+        kind, group = Kind(query["kind"]), query["group"]
+        if query["item_group_id"] is not None:
+            if kind is not Kind.PRODUCT or any(query[name] is not None for name in FILTERS):
+                raise Refusal("parameter_invalid", "item_group_id is for kind=product, without other filters.",
+                    parameter="item_group_id", expected="no other filter")
+            group = query["item_group_id"]
+        wanted = ItemQuery(
+            text=query["q"], prefix=query["prefix"], gtin=query["gtin"], brand=query["brand"], group=group,
+            batch=query["batch"], since=query["since"],
+        )
+        return find_items(
+            self._store, merchant, kind, collection, wanted, after=query["after"], limit=self._limit(request),
+            seconds=SEARCH_SECONDS,
+        )
 
     async def item(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/items/{key}."""
