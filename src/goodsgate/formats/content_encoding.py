@@ -6,11 +6,11 @@ pieces of bounded size whatever the ratio, and their sum is checked against the 
 
 from collections.abc import Iterator
 
-import zstandard
 from isal import igzip_lib
 
 from goodsgate.formats.archive import unzip
 from goodsgate.formats.payload_reader import PayloadReader
+from goodsgate.model import zstd
 
 SLICE_BYTES = 64 * 1024
 """Compressed bytes fed at once; `bytes_done` may run ahead by this much."""
@@ -176,7 +176,7 @@ def _unzstd(slices: Iterator[bytes]) -> Iterator[bytes]:
         elif magic == ZSTD_MAGIC:
             try:
                 yield from _zstd_frame(compressed)
-            except zstandard.ZstdError as fault:
+            except zstd.ZstdError as fault:
                 raise _CorruptError(str(fault)) from fault
         else:
             raise _CorruptError("zstd: no frame where one should begin")
@@ -187,13 +187,14 @@ def _unzstd(slices: Iterator[bytes]) -> Iterator[bytes]:
 def _zstd_frame(compressed: _ByteSource) -> Iterator[bytes]:
     descriptor = compressed.feed(1)
     single, checksum = descriptor[0] >> 5 & 1, descriptor[0] >> 2 & 1
-    rest = (not single) + (0, 1, 2, 4)[descriptor[0] & 3] + (single, 2, 4, 8)[descriptor[0] >> 6]
-    head = ZSTD_MAGIC + descriptor + compressed.feed(rest)
-    window = zstandard.get_frame_parameters(head).window_size
+    size_bytes = (single, 2, 4, 8)[descriptor[0] >> 6]
+    rest = compressed.feed((not single) + (0, 1, 2, 4)[descriptor[0] & 3] + size_bytes)
+    window = int.from_bytes(rest[-size_bytes:], "little") if single else _window_bytes(rest[0])
     if window > ZSTD_WINDOW_BYTES_MAX:
         raise _CorruptError(f"zstd: a window of {window:,} bytes, more than {ZSTD_WINDOW_BYTES_MAX:,} (RFC 9659)")
-    decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX).decompressobj()
-    decoder.decompress(head)
+    window_log_max = ZSTD_WINDOW_BYTES_MAX.bit_length() - 1
+    decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window_log_max})
+    decoder.decompress(ZSTD_MAGIC + descriptor + rest)
     last = False
     while not last:
         block = compressed.feed(3)
@@ -208,3 +209,9 @@ def _zstd_frame(compressed: _ByteSource) -> Iterator[bytes]:
             yield part
     if not decoder.eof:
         raise _CorruptError("zstd: the frame does not end where it should")
+
+
+def _window_bytes(descriptor: int) -> int:
+    """Return the window that a byte of the frame header names (RFC 8878, 3.1.1.1.2)."""
+    base = 1 << 10 + (descriptor >> 3)
+    return base + (base >> 3) * (descriptor & 7)

@@ -1,13 +1,11 @@
-"""Reference data that comes with Goodsgate: currencies, countries and units, from the CLDR that babel carries."""
+"""Reference data that comes with Goodsgate: currencies, countries and units, from the Unicode CLDR."""
 
 import functools
 from collections.abc import Callable
 
-from babel import Locale
-from babel.units import format_unit
-
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import countries, currencies
+from goodsgate.rules.cldr import CLDR
 
 BUILTIN_KINDS = ("currency", "country", "unit")
 """Read-only; merchants load the other kinds."""
@@ -35,9 +33,7 @@ def _countries() -> list[ReferenceEntry]:
 def _units() -> list[ReferenceEntry]:
     """Symbol, name, and what it measures (length, mass, volume …)."""
     entries: dict[str, ReferenceEntry] = {}
-    for unit in map(str, Locale("en").unit_display_names):
-        measures, _, _ = unit.partition("-")
-        symbol = format_unit(2, unit, length="short", locale="en").removeprefix("2").strip()
-        name = format_unit(2, unit, length="long", locale="en").removeprefix("2").strip()
-        entries.setdefault(symbol, ReferenceEntry(code=symbol, name=name, data={"measures": measures}))
+    for unit in CLDR.units:
+        entry = ReferenceEntry(code=unit.symbol, name=unit.name, data={"measures": unit.measures})
+        entries.setdefault(unit.symbol, entry)
     return [entries[symbol] for symbol in sorted(entries)]

@@ -1,14 +1,12 @@
 """Active currencies, their decimals, and the symbols that stand for them.
 
-Source: ISO 4217, by way of the Unicode CLDR that babel carries. If CLDR leaves out the minor unit because it is
+Source: ISO 4217, by way of the Unicode CLDR. If CLDR leaves out the minor unit because it is
 no longer minted (a shop in Belgrade still writes 199.99), the decimals of ISO 4217 count.
 """
 
 import unicodedata
 
-from babel import Locale
-from babel.core import get_global
-from babel.numbers import get_currency_precision
+from goodsgate.rules.cldr import CLDR
 
 ISO_DECIMALS = {
     "AFN": 2, "ALL": 2, "IQD": 3, "IRR": 2, "KPW": 2, "LAK": 2, "LBP": 2, "MGA": 2, "MMK": 2, "RSD": 2, "SOS": 2,
@@ -16,22 +14,17 @@ ISO_DECIMALS = {
 }
 
 
-def _in_use() -> list[str]:
-    histories = get_global("territory_currencies").values()
-    return sorted({code for history in histories for code, _, end, tender in history if tender and end is None})
-
-
-DECIMALS: dict[str, int] = {code: ISO_DECIMALS.get(code, get_currency_precision(code)) for code in _in_use()}
+DECIMALS: dict[str, int] = {
+    code: ISO_DECIMALS.get(code, currency.decimals) for code, currency in CLDR.currencies.items()
+}
 """Code of every currency that is legal tender somewhere → digits after the decimal mark."""
 
 EXACTLY_TWO_DECIMALS = frozenset(code for code, decimals in DECIMALS.items() if decimals == 2)
 
-_ENGLISH = Locale("en")
-
-NAMES: dict[str, str] = {code: str(_ENGLISH.currencies[code]) for code in DECIMALS}
+NAMES: dict[str, str] = {code: currency.name for code, currency in CLDR.currencies.items()}
 
 SYMBOLS: dict[str, str] = {
-    **{symbol: code for code, symbol in _ENGLISH.currency_symbols.items() if code in DECIMALS and symbol != code},
+    **{currency.symbol: code for code, currency in CLDR.currencies.items() if currency.symbol not in (None, code)},
     "zł": "PLN", "Kč": "CZK", "Ft": "HUF", "lei": "RON", "₺": "TRY", "₴": "UAH", "₽": "RUB", "Fr.": "CHF", "US$": "USD",
     "RM": "MYR", "฿": "THB", "R": "ZAR",
 }

@@ -14,8 +14,8 @@ from contextlib import suppress
 
 import msgspec
 import psycopg
-import zstandard
 
+from goodsgate.model import zstd
 from goodsgate.store.contract import StoreBusyError, StoreError
 from goodsgate.store.postgres.server import Server
 from goodsgate.store.postgres.statements import PostgresStatements
@@ -176,7 +176,7 @@ class Uploads:
             rows = db.rows("payload_pieces", asked)
         if len(rows) != last - first:
             raise StoreError("the payload was deleted while it was read")
-        return [zstandard.ZstdDecompressor().decompress(content) if packed else content for packed, content in rows]
+        return [zstd.decompress(content) if packed else content for packed, content in rows]
 
     def close(self) -> None:
         """Forget uploads that no batch has taken; the sweep deletes their pieces."""
@@ -189,8 +189,8 @@ class Uploads:
         if upload.compresses and len(content) > COMPRESSED_BYTES_MIN:
             packer = getattr(self._packers, "packer", None)
             if packer is None:
-                packer = self._packers.packer = zstandard.ZstdCompressor(level=1)
-            packed = packer.compress(content)
+                packer = self._packers.packer = zstd.ZstdCompressor(level=1)
+            packed = packer.compress(content, packer.FLUSH_FRAME)
         smaller = len(packed) < len(content) * COMPRESSED_SHARE_MAX
         if not smaller and len(content) >= PIECE_BYTES:
             upload.compresses = False
