@@ -16,7 +16,7 @@ ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help setup run demo test lint bench crash attack fuzz pictures clean
+.PHONY: help setup run demo test lint dist bench crash attack fuzz pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,12 @@ test: $(STAMP) ## Run all tests, several at a time
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy --strict
+
+dist: $(STAMP) ## Build the packages of the gate and its client into dist
+	@rm -rf dist
+	@$(PY) -m hatchling build -d dist
+	@cd clients/python && ../../$(PY) -m hatchling build -d ../../dist
+	@cp constraints.txt dist
 
 bench: $(STAMP) ## Measure speed and memory as ratios to ceilings of the same run
 	@exec $(PY) -m bench

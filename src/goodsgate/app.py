@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from goodsgate.config import Config
-from goodsgate.store.contract import Retention, Store
+from goodsgate.model.extras import ExtraMissingError, needed_extra
+from goodsgate.store.contract import Retention, Store, StoreError
 
 if TYPE_CHECKING:
     import threading
@@ -58,8 +59,11 @@ def open_store(config: Config) -> Store:
     """Return the store that the settings name, without migrating its schema. Raises StoreError."""
     item_terms = _item_terms if config.search == "on" else None
     if config.store.startswith(POSTGRES_SCHEMES):
-        from goodsgate.store.postgres import PostgresStore
-
+        try:
+            with needed_extra("postgres", "A store on PostgreSQL"):
+                from goodsgate.store.postgres import PostgresStore
+        except ExtraMissingError as error:
+            raise StoreError(str(error)) from error
         return PostgresStore(
             config.store, connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes,
             journal=config.journal_days > 0,

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from goodsgate.store.contract import StoreBusyError, StoreError
-from goodsgate.store.objects import OWNER, PIECE_BYTES, Objects, open_objects
+from goodsgate.store.object_folder import PIECE_BYTES
+from goodsgate.store.objects import OWNER, Objects, open_objects
 from tests.aws import Aws
 
 

@@ -23,6 +23,7 @@ from goodsgate.cli.transcripts import (
     shorten,
     substitute,
 )
+from goodsgate.model.extras import needed_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -158,9 +159,10 @@ class Conversation:
         return request
 
     def _sign(self, request: "httpx.Request", scheme: SignatureScheme, content: bytes) -> None:
-        from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # botocore has no types
-        from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # as above
-        from botocore.credentials import Credentials  # type: ignore[import-untyped]  # as above
+        with command_errors(), needed_extra("aws", "The signature of a request"):
+            from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # botocore has no types
+            from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # as above
+            from botocore.credentials import Credentials  # type: ignore[import-untyped]  # as above
 
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         signing = AWSRequest(

@@ -54,13 +54,16 @@ class RefusalError(click.ClickException):
 
 @contextmanager
 def command_errors() -> Iterator[None]:
-    """Raise the errors of the client as those of commands, with exit codes and the names of options."""
+    """Raise errors of the client, and missing extras, as errors of commands with exit codes."""
+    from goodsgate.model.extras import ExtraMissingError
     from goodsgate_client import GoodsgateError
 
     try:
         yield
     except GoodsgateError as error:
         raise command_error(error) from error
+    except ExtraMissingError as error:
+        raise CommandError(str(error)) from error
 
 
 def command_error(error: "GoodsgateError") -> click.ClickException:

@@ -16,6 +16,7 @@ from goodsgate.formats.parquet_writer import check_parquet, write_parquet
 from goodsgate.formats.rss_writer import check_item, write_rss
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item, display_key, item_key
+from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.fields import FIELDS
 from goodsgate.model.json_text import Members, read_json, read_members, read_value
 from goodsgate.profiles import Profile, load_profile, profile_names
@@ -60,7 +61,7 @@ def export(store: Store, merchant: str, kind: Kind, collection: str, *, format: 
     if format == "parquet":
         try:
             check_parquet()
-        except formats.FormatMissingError as error:
+        except ExtraMissingError as error:
             raise Refusal("parameter_invalid", str(error), parameter="format") from error
     start = _stored_key(after, kind) if after is not None else None
 

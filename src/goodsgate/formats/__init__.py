@@ -18,7 +18,6 @@ from goodsgate.formats.contract import (
     TABLES,
     WRITTEN_FORMATS,
     Chunk,
-    FormatMissingError,
     FormatOverflowError,
     Limits,
     Reader,
@@ -36,7 +35,7 @@ from goodsgate.formats.pipeline import open_reader
 from goodsgate.formats.writer import write
 
 __all__ = [
-    "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "TABLES", "WRITTEN_FORMATS", "Chunk", "FormatMissingError",
+    "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "TABLES", "WRITTEN_FORMATS", "Chunk",
     "FormatOverflowError", "JsonArraySplitter", "Limits", "PayloadReader", "ReadOptions", "Reader", "Transcoder",
     "UnknownContentEncodingError", "UnknownDelimiterError", "UnknownEncodingError", "UnknownFormatError",
     "decompress", "detect", "find_delimiter", "find_encoding", "has_byte_order_mark", "open_reader", "write",

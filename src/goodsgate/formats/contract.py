@@ -189,9 +189,5 @@ class UnknownContentEncodingError(UnknownFormatError):
     """The content encoding is not supported."""
 
 
-class FormatMissingError(ValueError):
-    """The format needs a package that is not installed."""
-
-
 class FormatOverflowError(ValueError):
     """The records do not fit into the format (rows, columns, or characters of a cell of an XLSX)."""

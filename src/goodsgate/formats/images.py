@@ -6,6 +6,7 @@
 import msgspec
 
 from goodsgate.formats.isolated import ParserError, ParserKilledError, ParserProcess
+from goodsgate.model.extras import needed_extra
 
 OUTPUT_BYTES_MAX = 64 * 1024**2
 
@@ -31,7 +32,9 @@ class ImageUnreadableError(Exception):
 
 
 def change_image(content: bytes, change: ImageChange, *, memory_bytes_max: int, seconds_max: float) -> bytes:
-    """Return an image in another size or format. Raises ImageUnreadableError."""
+    """Return an image in another size or format. Raises ImageUnreadableError, ExtraMissingError."""
+    with needed_extra("images", "An image in another size or format"):
+        import PIL  # noqa: F401 - what the process imports
     process = ParserProcess(
         "image_process", packages=["PIL"], memory_bytes_max=memory_bytes_max, seconds_max=seconds_max,
         frame_bytes_max=OUTPUT_BYTES_MAX, arguments=[msgspec.json.encode(change).decode()],

@@ -6,7 +6,7 @@ from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any
 
-from goodsgate.formats.contract import FormatMissingError
+from goodsgate.model.extras import needed_extra
 
 PIECE_BYTES = 256 * 1024
 GROUP_ROWS = 4_096
@@ -14,14 +14,14 @@ GROUP_ROWS = 4_096
 
 
 def check_parquet() -> None:
-    """Raise FormatMissingError if the package for Parquet is not installed."""
+    """Raise ExtraMissingError if the package for Parquet is not installed."""
     _pyarrow()
 
 
 def write_parquet(rows: Iterable[list[str]], header: list[str]) -> Iterator[bytes]:
     """Yield a file with one column of text for each name; an empty cell is null.
 
-    Some pieces are empty, so that the caller can do something else meanwhile. Raises FormatMissingError.
+    Some pieces are empty, so that the caller can do something else meanwhile. Raises ExtraMissingError.
     """
     pyarrow, parquet = _pyarrow()
     schema = pyarrow.schema([(name, pyarrow.string()) for name in header])
@@ -38,10 +38,5 @@ def write_parquet(rows: Iterable[list[str]], header: list[str]) -> Iterator[byte
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise FormatMissingError(
-            "Parquet needs the package pyarrow, which is not installed: pip install 'goodsgate[parquet]'."
-        ) from error
-    return pyarrow, parquet
+    with needed_extra("parquet", "Parquet"):
+        return import_module("pyarrow"), import_module("pyarrow.parquet")

@@ -19,6 +19,7 @@ from goodsgate.http.admission import held_request
 from goodsgate.http.context import RequestBody, ServerContext, drain_body, find_secret
 from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
+from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.json_text import UNREADABLE_JSON, has_nul
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
@@ -174,6 +175,9 @@ def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:
             return Refusal("store_full")
         case StoreBusyError():
             return Refusal("store_busy")
+        case ExtraMissingError():
+            log.error("request to %s failed: %s", template, fault, extra={"request": scope[REQUEST_ID]})
+            return refuse("extra_missing", str(fault))
         case StoreError():  # its message says all; a traceback for each request would bury it
             log.error("request to %s failed: %s", template, fault, extra={"request": scope[REQUEST_ID]})
             return refuse("internal_fault")

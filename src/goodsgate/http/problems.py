@@ -34,6 +34,7 @@ HTTP_REFUSALS: dict[str, str] = {
     "trouble_off": "Trouble on demand is not allowed here; see the setting trouble.",
     "trouble_full": "Too many troubles are ordered; clear them first.",
     "internal_fault": "Internal error; it is logged under the request id.",
+    "extra_missing": "The gate was installed without a package that this needs.",
 }
 """Code → title of the refusals that only HTTP has, in addition to the engine's REFUSALS."""
 
@@ -102,6 +103,7 @@ STATUSES: dict[str, int] = {
     "trouble_off": 409,
     "trouble_full": 409,
     "internal_fault": 500,
+    "extra_missing": 501,
 }
 """Code → HTTP status of every refusal; a vendor protocol may use others."""
 

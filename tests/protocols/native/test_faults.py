@@ -7,6 +7,7 @@ import pytest
 
 from goodsgate.http.endpoints import REQUEST_ID, Endpoint
 from goodsgate.http.problems import STATUSES, problem, refuse
+from goodsgate.model.extras import ExtraMissingError
 from goodsgate.store.contract import Retention, StoreBusyError, StoreFullError
 from tests import factories
 from tests.http_gate import HttpGate
@@ -51,7 +52,7 @@ def test_a_payload_is_gone_after_its_retention(gate, client):
 
 @pytest.mark.parametrize(("fault", "status", "code", "after"), [
     (StoreFullError(), 507, "store_full", "60"), (StoreBusyError(), 503, "store_busy", "1"),
-    (ValueError("secret"), 500, "internal_fault", None),
+    (ValueError("secret"), 500, "internal_fault", None), (ExtraMissingError("pdf"), 501, "extra_missing", None),
 ])
 def test_errors_of_the_store_become_refusals(gate, fault, status, code, after):
     """A full or busy store can be retried; everything else is an internal fault."""

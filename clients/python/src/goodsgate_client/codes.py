@@ -70,6 +70,7 @@ class RefusalCode(StrEnum):
     TROUBLE_OFF = "trouble_off"
     TROUBLE_FULL = "trouble_full"
     INTERNAL_FAULT = "internal_fault"
+    EXTRA_MISSING = "extra_missing"
 
 
 class IssueCode(StrEnum):

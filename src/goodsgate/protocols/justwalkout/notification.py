@@ -15,6 +15,7 @@ from goodsgate.engine.merchant_documents import merchant_settings
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Batch
+from goodsgate.model.extras import ExtraMissingError, needed_extra
 from goodsgate.model.message import Message
 from goodsgate.protocols.justwalkout import unpublished
 from goodsgate.protocols.justwalkout.access import QUEUE
@@ -71,7 +72,11 @@ class QueueNotifier:
 
     def _send(self, queue: str, content: str) -> None:
         # Imported late: it takes a while, and few gates notify queues.
-        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # it has no types
+        try:
+            with needed_extra("aws", f"A notification of the queue {queue}"):
+                from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # no types
+        except ExtraMissingError as error:
+            raise DeliveryError(str(error)) from error
 
         _, _, _, region, account, name = queue.split(":")
         try:

@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
+from goodsgate.model.extras import needed_extra
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "execute-api"
 TERMINATOR = "aws4_request"
@@ -150,10 +152,11 @@ def verify_signature(signature: RequestSignature, target: RequestTarget, headers
     A normalised path has one canonical form; for other paths, clients sign different forms, and each is accepted.
     """
     # The import takes about 50 ms and 4 MB, and most gates serve no Just Walk Out client.
-    from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # botocore has no types
-    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # botocore has no types
-    from botocore.compat import HTTPHeaders  # type: ignore[import-untyped]  # botocore has no types
-    from botocore.credentials import Credentials  # type: ignore[import-untyped]  # botocore has no types
+    with needed_extra("aws", "The signature of a request"):
+        from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # botocore has no types
+        from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # botocore has no types
+        from botocore.compat import HTTPHeaders  # type: ignore[import-untyped]  # botocore has no types
+        from botocore.credentials import Credentials  # type: ignore[import-untyped]  # botocore has no types
 
     values = _values_by_name(headers)
     signed_headers = HTTPHeaders()

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from goodsgate.model.extras import needed_extra
 from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentLine
 from goodsgate.protocols.konnect.orders.timestamps import INDIA
 from goodsgate.protocols.konnect.unpublished import CURRENCY
@@ -41,7 +42,8 @@ def render_invoices(shipments: list[Shipment], size: str) -> bytes:
 
 
 def _new_pdf(size: str) -> "FPDF":
-    from fpdf import FPDF  # slow to import
+    with needed_extra("pdf", "A label or an invoice"):
+        from fpdf import FPDF  # slow to import
 
     pdf = FPDF(orientation="portrait", unit="mm", format=SIZES[size])
     pdf.set_margin(MARGIN[size])

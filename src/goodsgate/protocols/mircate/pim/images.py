@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from PIL.ImageColor import getcolor
 from starlette.responses import Response
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.formats.images import ImageChange, ImageUnreadableError, change_image
 from goodsgate.http.context import ServerContext
+from goodsgate.model.extras import needed_extra
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, is_own_project
 from goodsgate.protocols.mircate.pim.configuration import PATH, PimConfiguration, ProductCategory
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
@@ -189,6 +189,8 @@ def _image_change(parameters: dict[str, Any], own_format: str) -> ImageChange | 
     sizes = {name: round(float(parameters[name])) for name in ("width", "height") if name in parameters}
     if any(not 1 <= size <= IMAGE_SIDE_MAX for size in sizes.values()):
         raise bad_request(INVALID_PARAMETERS)
+    with needed_extra("images", "An image in another size or format"):
+        from PIL.ImageColor import getcolor
     try:
         background = getcolor(str(parameters.get("background", "#00000000")), "RGBA")
     except ValueError as fault:
