@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,17 +14,24 @@ from goodsgate.cli.conversation import Conversation
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.transcripts import RequestTemplate, load_client
 from goodsgate.config import Config
+from goodsgate.engine.saved_rules import save_rule
 from goodsgate.formats.images import ImageChange, change_image
 from goodsgate.formats.parquet_writer import check_parquet
 from goodsgate.model.extras import ExtraMissingError
+from goodsgate.model.record_rule import RecordRule
 from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, verify_signature
 from goodsgate.protocols.konnect.orders.pdf_documents import render_labels
+from goodsgate.rules import cel
+from goodsgate.rules.cel import Expression
 from goodsgate.store.contract import StoreError
 from goodsgate.store.objects import Objects
+from tests import factories
 from tests.conventions.source import TOP
+from tests.shop import Shop
 
 PACKAGES = {
     "postgres": "psycopg", "s3": "obstore", "aws": "botocore", "pdf": "fpdf", "images": "PIL", "parquet": "pyarrow",
+    "rules": "cel_expr_python",
 }
 """Extra → module of its package."""
 NEEDING = ("goodsgate.store.postgres", "goodsgate.store.object_bucket", "goodsgate.formats.image_process")
@@ -63,26 +71,46 @@ USES: list[tuple[str, Callable[[], Any], type[Exception]]] = [
     ("pdf", lambda: render_labels([], "A4"), ExtraMissingError),
     ("images", _change_image, ExtraMissingError),
     ("parquet", check_parquet, ExtraMissingError),
+    ("rules", lambda: Expression("true"), ExtraMissingError),
 ]
+
+
+def _remove(extra: str, patch: pytest.MonkeyPatch) -> None:
+    """Let the package of an extra be missing, also for what has imported it."""
+    cel._environment.cache_clear()
+    for name in [name for name in sys.modules if name.startswith((PACKAGES[extra], *NEEDING))]:
+        patch.delitem(sys.modules, name)
+    patch.setitem(sys.modules, PACKAGES[extra], None)
 
 
 @pytest.mark.parametrize(("extra", "use", "error"), USES, ids=[extra for extra, _, _ in USES])
 def test_a_missing_extra_is_named_where_it_is_needed(extra: str, use: Callable[[], Any], error: type[Exception],
                                                      monkeypatch: pytest.MonkeyPatch):
     """In one sentence that says how to install it."""
-    for name in [name for name in sys.modules if name.startswith((PACKAGES[extra], *NEEDING))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, PACKAGES[extra], None)
+    _remove(extra, monkeypatch)
     sentence = rf"needs the extra {extra}, which is not installed: pip install 'goodsgate\[{extra}\]'\."
     with pytest.raises(error, match=sentence):
         use()
+
+
+def test_a_batch_waits_for_a_worker_that_has_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its records are not rejected, and not applied without the rules of their merchant."""
+    with Shop(tmp_path, kind="sqlite") as shop:
+        save_rule(shop.store, "acme", "short", RecordRule(expression="size(record.title) < 9"))
+        batch = shop.send(factories.products(1))
+        with monkeypatch.context() as patch:
+            _remove("rules", patch)
+            with pytest.raises(ExtraMissingError):
+                shop.work()
+        shop.work()
+        assert shop.engine.batch("acme", batch).counts.rejected == 1
 
 
 def test_the_gate_can_be_imported_without_extras():
     """Every module but those of the extras, and the tables of all protocols."""
     program = f"""
 import importlib, pkgutil, sys
-for name in {[*PACKAGES.values(), "babel", "zstandard"]!r}:
+for name in {[*PACKAGES.values(), "jsonschema_rs", "babel", "zstandard"]!r}:
     sys.modules[name] = None
 import goodsgate, goodsgate_client
 for module in pkgutil.walk_packages(goodsgate.__path__, "goodsgate.", onerror=lambda name: None):

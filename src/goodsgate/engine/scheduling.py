@@ -26,6 +26,7 @@ from goodsgate.engine.reader import ChunkQueue, RoundReader
 from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk, Limits
 from goodsgate.model.batch import Kind, RoundKind, State, Verb, Withheld, new_id
+from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.issue import has_error, is_unsound, issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
 
@@ -205,7 +206,7 @@ class Sequential(Schedule):
             checked = self._check(chunk)
             chunk = checked.chunk
             return self._commit_checked(claim, checked)
-        except StoreError:
+        except (StoreError, ExtraMissingError):
             raise
         except Exception:
             fault = new_id()

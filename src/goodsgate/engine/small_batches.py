@@ -15,6 +15,7 @@ from goodsgate.engine.reader import RoundReader
 from goodsgate.engine.scheduling import WorkerParts, apply_chunk, load
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import RoundKind, State
+from goodsgate.model.extras import ExtraMissingError
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StoreError
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class SmallBatches:
                         following = read
                 has_committed = True
                 group = following
-        except StoreError:
+        except (StoreError, ExtraMissingError):
             raise
         except Exception:
             log.exception("fault in a group of batches; they are worked one by one")

@@ -31,6 +31,7 @@ from goodsgate.engine.small_batches import GROUPS_CLAIMED, SmallBatches
 from goodsgate.engine.validator import Validator
 from goodsgate.model import crash
 from goodsgate.model.batch import RoundKind, State, new_id
+from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Schema
 from goodsgate.store.contract import (
@@ -49,6 +50,8 @@ OPEN_ROUNDS_MAX = 4
 """Rounds that stay open between claims."""
 FAULTS_MAX = 3
 """Times in a row, without a committed chunk, that a round may fail outside its records before it is broken."""
+EXTRA_MISSING_PAUSE_SECONDS = 5.0
+"""Pause after a batch that needs an extra which is not installed."""
 SWITCH_SECONDS = 0.0001
 """A thread that waits for the interpreter gets it after this time, where this process commits by itself."""
 SWITCH_SECONDS_REMOTE = 0.0005
@@ -110,6 +113,10 @@ class Worker:
             except StoreError as fault:
                 outage.wait(fault, self._stop)
                 continue
+            except ExtraMissingError as fault:  # the batch waits for a worker that has it
+                log.error("the worker cannot process a batch: %s", fault)
+                self._stop.wait(EXTRA_MISSING_PAUSE_SECONDS)
+                continue
             outage.end()
             if not has_worked:
                 self._store.wait_for_work(self._settings.poll_seconds)
@@ -159,7 +166,7 @@ class Worker:
             if schedule is None or not schedule.resume(round):
                 schedule = self._open_round(round)
             has_ended = schedule.cancel(claim) if round.cancelling else schedule.run(claim)
-        except StoreError:
+        except (StoreError, ExtraMissingError):
             raise
         except Exception:
             self._count_fault(claim, name, schedule.round if schedule is not None else round)

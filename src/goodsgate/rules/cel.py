@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from goodsgate.model.extras import needed_extra
 from goodsgate.rules.patterns import PatternError, compile_pattern
 
 COST_MAX = 50_000_000
@@ -61,7 +62,7 @@ class Expression:
     """A compiled expression."""
 
     def __init__(self, source: str) -> None:
-        """Compile the source. Raises ExpressionError."""
+        """Compile the source. Raises ExpressionError, ExtraMissingError."""
         tokens = _tokens(source)
         _check_patterns(tokens)
         self.members = Members(_members_of(tokens, "record"), _members_of(tokens, "held"))
@@ -71,8 +72,9 @@ class Expression:
             for at, (kind, text) in enumerate(tokens)
         )
         self.passes = 1 + len(tokens) // TOKENS_A_PASS
+        environment = _environment()
         try:
-            self._compiled = _environment().compile(source)
+            self._compiled = environment.compile(source)
         except Exception as fault:
             raise ExpressionError(_compile_fault(str(fault))) from fault
         if self._compiled.return_type().name() not in ("BOOL", "DYN"):
@@ -119,7 +121,8 @@ def activation(record: Mapping[str, object], held: Mapping[str, object] | None) 
 @cache
 def _environment() -> Any:
     # Loaded with the first expression, since few merchants have any.
-    from cel_expr_python import cel  # type: ignore[import-untyped]  # its types lack the marker py.typed
+    with needed_extra("rules", "A rule"):
+        from cel_expr_python import cel  # type: ignore[import-untyped]  # its types lack the marker py.typed
 
     type = cel.Type
     taken = {"string": type.STRING, "int": type.INT, "double": type.DOUBLE, "map": type.Map(type.STRING, type.DYN)}

@@ -7,6 +7,7 @@ again, and references can double the work with every step, so that both are refu
 
 from typing import Any
 
+from goodsgate.model.extras import needed_extra
 from goodsgate.rules.context import pointer
 
 SCHEMA_NODES_MAX = 1_000
@@ -30,8 +31,9 @@ class JsonSchema:
     """A compiled schema."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        """Compile the schema. Raises JsonSchemaError."""
-        import jsonschema_rs  # with the first schema, since few merchants have any
+        """Compile the schema. Raises JsonSchemaError, ExtraMissingError."""
+        with needed_extra("rules", "A rule"):
+            import jsonschema_rs  # with the first schema, since few merchants have any
 
         self._nodes = _count_nodes(schema)
         if schema.get("$schema", _DRAFT).rstrip("#") != _DRAFT:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 import orjson
-import zstandard
 
+from goodsgate.model import zstd
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.model.journal import (
@@ -206,14 +206,14 @@ def _pack(changes: Sequence[PackedChange], collection: int, written_at: int, bat
         [*keys], bytes(operations), [*records], [*rows], [*previous], [*before], [*after]
     ))
     if len(body) >= COMPRESSED_BYTES_MIN:
-        body = zstandard.ZstdCompressor(level=1).compress(body)
+        body = zstd.compress(body, level=1)
     return Segment(collection, written_at, batch, order, len(keys), keys[-1], body)
 
 
 def _unpack(body: bytes) -> SegmentBody:
     body = bytes(body)
     if body.startswith(ZSTD_MAGIC):
-        body = zstandard.ZstdDecompressor().decompress(body)
+        body = zstd.decompress(body)
     return decode_body(body)
 
 
