@@ -65,7 +65,8 @@ def text_of(page: str) -> str:
 def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """One gate for all tests of a module; each test uses its own merchants."""
     folder = tmp_path_factory.mktemp("console")
-    with Shop(folder, kind=request.param, body_idle_seconds=1.0) as shop:
+    local = {"webhook_hosts": "127.0.0.1", "webhook_private": "allow"}
+    with Shop(folder, kind=request.param, body_idle_seconds=1.0, **local) as shop:
         served = HttpGate(shop)
         yield served
         served.close()

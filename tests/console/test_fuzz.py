@@ -14,7 +14,8 @@ GETS = (
     "/console/batches", "{base}/batches/{x}", "{base}/batches/{x}/records", "{base}/batches/{x}/report",
     "{base}/catalogue", "{base}/catalogue/product/{x}", "{base}/catalogue/{x}/products",
     "{base}/catalogue/stock/products/item", "{base}/catalogue/product/products", "{base}/reference/{x}",
-    "{base}/reference/brand", "{base}/reference/brand/usage", "/console/merchants", "/console/merchants/{x}",
+    "{base}/reference/brand", "{base}/reference/brand/usage",
+    "{base}/webhooks", "{base}/webhooks/{x}", "/console/merchants", "/console/merchants/{x}",
     "/console/health", "/console/traffic", "{base}/submit", "/console/merchants/{x}/catalogue",
     "{batch}/records", "{batch}/report", "{batch}",
 )
@@ -25,10 +26,12 @@ NAMES = st.sampled_from(
 POSTS = (
     "{batch}/accept-suggestions", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}",
     "{batch}/retry", "{batch}/cancel",
+    "{base}/webhooks", "{base}/webhooks/{x}",
     "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
 )
 FIELDS = st.sampled_from(
-    ("code", "field", "deletions", "accept", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
+    ("code", "field", "deletions", "accept", "record", "cell:sku", "cell:", "id", "name", "label", "scope", "url",
+     "event", "kind", "collections", "action")
 )
 DROPS = (
     "{base}/submit/preview", "{base}/submit/validate", "{base}/submit", "{batch}/fix", "{batch}/fix/preview",

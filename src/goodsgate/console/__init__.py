@@ -25,6 +25,7 @@ from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.rules import RulePages
 from goodsgate.console.submit import SubmitPage
 from goodsgate.console.traffic import TrafficPage
+from goodsgate.console.webhooks import WebhookPages
 from goodsgate.engine.dry_run import DryRunner
 from goodsgate.http.context import ServerContext
 
@@ -63,6 +64,7 @@ class Console:
         submit = SubmitPage(context, renderer, self._dry_runner)
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
         rules = RulePages(context, renderer, self._dry_runner)
+        webhooks = WebhookPages(context, renderer)
         merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {
             "/console/sign-out": (None, SignOut(context).post),
@@ -88,6 +90,8 @@ class Console:
             f"{MERCHANT}/reference": (reference.kinds,),
             f"{MERCHANT}/reference/{{kind}}": (reference.entries, reference.load),
             f"{MERCHANT}/reference/{{kind}}/usage": (reference.usage,),
+            f"{MERCHANT}/webhooks": (webhooks.webhooks, webhooks.add),
+            f"{MERCHANT}/webhooks/{{number}}": (webhooks.webhook, webhooks.act),
             f"{MERCHANT}/rules": (rules.rules, rules.act),
             f"{MERCHANT}/rules/{{name}}": (rules.rule,),
             "/console/merchants": (merchants.merchants, merchants.add_merchant),

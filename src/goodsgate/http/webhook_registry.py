@@ -6,8 +6,10 @@ A secret is derived from a master secret of the gate and a random name, which is
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from goodsgate.engine.idempotency import RequestKey
 from goodsgate.engine.outbox import DeliveryError
@@ -23,7 +25,7 @@ from goodsgate.http.webhooks import (
     secret_text,
 )
 from goodsgate.model.batch import Kind, now
-from goodsgate.model.catalogue import Resource
+from goodsgate.model.catalogue import OneLine, Resource
 from goodsgate.model.journal import JournalPosition
 from goodsgate.model.message import DeliveryState, QueueStatus
 from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
@@ -35,14 +37,17 @@ SECRETS_MAX = 3
 """Secrets of a webhook that sign at the same time; one more rotation ends the oldest."""
 PAGE_MESSAGES = 1_000
 
-class WebhookChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Changes to a webhook; None keeps what is there."""
+Collection = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 
-    url: str | None = None
-    events: tuple[WebhookEvent, ...] | None = None
-    kinds: tuple[Kind, ...] | None = None
-    collections: tuple[str, ...] | None = None
-    description: str | None = None
+
+class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a webhook is to be, or changes to it; None keeps what is there."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    events: Annotated[tuple[WebhookEvent, ...], Meta(min_length=1, max_length=20)] | None = None
+    kinds: Annotated[tuple[Kind, ...], Meta(max_length=len(Kind))] | None = None
+    collections: Annotated[tuple[Collection, ...], Meta(max_length=20)] | None = None
+    description: OneLine | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -17,30 +17,13 @@ from goodsgate.http.problems import refuse
 from goodsgate.http.services import ProtocolServices
 from goodsgate.http.webhook_registry import Answer, WebhookChange
 from goodsgate.http.webhook_sender import WebhookSender, message_event
-from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import OneLine
 from goodsgate.model.json_text import write_json
 from goodsgate.model.message import Attempt, DeliveryState, Message
-from goodsgate.model.webhook import WEBHOOK, WebhookEvent
+from goodsgate.model.webhook import WEBHOOK
 from goodsgate.protocols.native.idempotency import request_key
 from goodsgate.protocols.native.responses import JSON, json_response, page_response
 
-Url = Annotated[str, Meta(min_length=1, max_length=2_000)]
-Events = Annotated[tuple[WebhookEvent, ...], Meta(min_length=1, max_length=20)]
-Kinds = Annotated[tuple[Kind, ...], Meta(max_length=len(Kind))]
-Collection = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
-Collections = Annotated[tuple[Collection, ...], Meta(max_length=20)]
 MessageNumber = Annotated[int, Meta(ge=1, le=9_000_000_000_000_000)]
-
-
-class WebhookDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST /v1/webhooks and PATCH /v1/webhooks/{webhook}."""
-
-    url: Url | msgspec.UnsetType = msgspec.UNSET
-    events: Events | msgspec.UnsetType = msgspec.UNSET
-    kinds: Kinds | msgspec.UnsetType = msgspec.UNSET
-    collections: Collections | msgspec.UnsetType = msgspec.UNSET
-    description: OneLine | msgspec.UnsetType = msgspec.UNSET
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,7 +71,7 @@ class WebhookHandlers:
     async def add(self, request: ApiRequest) -> Response:
         """Handle POST /v1/webhooks."""
         content = await request.read_body(self._context)
-        change = _change(decode_json(content, WebhookDocument))
+        change = _change(content)
         if change.url is None:
             raise refuse("body_invalid", "A webhook needs a `url`.")
         return await self._secret_response(
@@ -101,7 +84,7 @@ class WebhookHandlers:
 
     async def change(self, request: ApiRequest) -> Response:
         """Handle PATCH /v1/webhooks/{webhook}."""
-        change = _change(await request.decode_body(WebhookDocument, self._context))
+        change = _change(await request.read_body(self._context))
         webhook = await self._context.run_in_thread(self._registry.change, request.merchant, _number(request), change)
         return json_response(_serialize(webhook))
 
@@ -216,12 +199,14 @@ def _number(request: ApiRequest) -> int:
     return int(request.path["webhook"])
 
 
-def _change(document: WebhookDocument) -> WebhookChange:
-    given = {name: value for name, value in msgspec.structs.asdict(document).items() if value is not msgspec.UNSET}
-    for name in ("events", "kinds", "collections"):
-        if len(set(given.get(name, ()))) < len(given.get(name, ())):
+def _change(content: bytes) -> WebhookChange:
+    """Return what a body asks for; null is as good as absent. Raises body_invalid."""
+    change: WebhookChange = decode_json(content, WebhookChange)
+    for name in change.__struct_fields__:
+        value = getattr(change, name)
+        if isinstance(value, tuple) and len(set(value)) < len(value):
             raise refuse("body_invalid", f"A value of `{name}` is given twice.")
-    return WebhookChange(**given)
+    return change
 
 
 def _encode(registered: RegisteredWebhook) -> bytes:
