@@ -10,8 +10,10 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from goodsgate.engine.saved_rules import save_rule
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.record_rule import RecordRule
 from tests.http_gate import HttpGate
 from tests.shop import Shop, ndjson
 
@@ -112,7 +114,9 @@ class World:
         dirty = self.send("summer.csv", DIRTY.encode(), merchant=merchant, mapping=mapping)
         shop.work()
         self.send("autumn.ndjson", [{"id": "W-1", "title": "Waits"}], merchant=merchant)
+        save_rule(store, merchant, "cheap", RecordRule(expression="amount(record.price) >= 1.0", mode="shadow"))
         return {
+            "rules": f"{of}/rules", "rule": f"{of}/rules/cheap",
             "batches": "/console/batches", "batch": f"{of}/batches/{dirty}",
             "records": f"{of}/batches/{dirty}/records?code=gtin_check_digit&field=/gtin",
             "scripts": f"{of}/batches/{full}/records", "submit": f"{of}/submit", "catalogue": f"{of}/catalogue",

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from goodsgate.cli import main
 from goodsgate.cli.settings import store_error
 from goodsgate.config import Config, without_password, without_secrets
+from goodsgate.engine.saved_rules import save_rule
 from goodsgate.model.catalogue import Merchant
+from goodsgate.model.record_rule import RecordRule
 from goodsgate.store.contract import StoreBusyError
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.sqlite import SqliteStore
@@ -22,6 +24,7 @@ from tests import postgres
 from tests.cli.conftest import write_ndjson
 from tests.cli.gate import RUN_SECONDS_MAX, RUNNING_AT, Gate
 from tests.factories import NOW, product
+from tests.shop import Shop
 from tests.store import child
 
 if TYPE_CHECKING:
@@ -114,6 +117,16 @@ def test_doctor_reports_a_queue_without_a_worker(kind: str, tmp_path: Path):
     absence = "is running" if kind == "sqlite" else "holds a lease"
     found = rf"^BAD  worker: no worker {absence}, .* rounds waiting: 1, the oldest for [\d,]+ s\n +→ start a worker"
     assert re.search(found, output, re.M)
+
+
+def test_doctor_warns_of_rules_that_failed(tmp_path: Path):
+    """With the rule, its merchant and the reason; it is no problem of the gate."""
+    with Shop(tmp_path, "acme", "other") as shop:
+        save_rule(shop.store, "acme", "red", RecordRule(expression="record.color == 'red'"))
+        shop.run([product(1), product(2, color="red")])
+    _, output = run("doctor", GOODSGATE_STORE=str(tmp_path / "store"))
+    warning = r"^WARN rules: rule red of acme failed on 1 records lately: .*color.*\n +→ .*rule put red"
+    assert re.search(warning, output, re.M), output
 
 
 def test_doctor_reports_a_store_without_a_schema(tmp_path: Path):

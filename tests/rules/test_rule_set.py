@@ -13,6 +13,7 @@ from goodsgate.model.issue import issue
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.rules import CompiledRule, PassedDocuments, RecordRules, RuleSet
 from goodsgate.rules.cel import Expression
+from goodsgate.rules.passed_documents import SLOTS
 from tests import effort
 
 TOY = {
@@ -177,6 +178,32 @@ def test_a_shadow_rule_only_counts():
     assert rules.count_severities([wrong, other]) == []
     ((name, counts),) = rules.count_severities([markup])
     assert (name, counts.rejected) == ("d", 1)
+
+
+@pytest.mark.parametrize(("title", "passes"), [("Blue train", True), ("Red", False), (None, False)])
+def test_many_records_pass_together_or_are_checked_one_by_one(title, passes):
+    """The last one breaks a rule, or makes it fail."""
+    rules = rule_set(
+        it=RecordRule(expression="record.title.size() > 5 && held == null"), other=RecordRule(schema={"type": "object"})
+    )
+    records = [{**TOY, "id": str(number)} for number in range(20)] + [{"title": title} if title else {}]
+    documents = [*map(orjson.dumps, records)]
+    assert rules.pass_together(documents[:-1], [*map(digest_of, documents[:-1])])
+    assert rules.pass_together(documents, [*map(digest_of, documents)]) is passes
+    assert (check(rules, records[-1]) is None) is passes
+    assert fault_of(expression="records.size() > 0") is not None
+
+
+def test_documents_that_share_a_pair_of_slots_are_both_remembered():
+    """Only the third displaces the first."""
+    passed = PassedDocuments()
+    first, second, third = (SLOTS * number + number % 2 for number in (1, 2, 3))
+    for each in (first, second):
+        passed.add(each)
+    assert passed.contain(first)
+    assert passed.contain(second)
+    passed.add(third)
+    assert [passed.contain(each) for each in (first, second, third)] == [False, True, True]
 
 
 def test_a_document_that_passed_is_not_checked_again():

@@ -68,6 +68,7 @@ def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at
     rule_application = None
     if checked.rule_set is not None:
         rule_application = RuleApplication(checked.rule_set, checked.keys, ends_at)
+        rule_application.prepare(checked.documents, checked.hashes, checked.issues, view.items)
     changes = _apply_uniform(checked, view, policy, rule_application)
     if changes is not None:
         return changes
@@ -107,7 +108,7 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy, r
     if items.keys().isdisjoint(keys):
         if not view.case_variants.keys().isdisjoint(keys):
             return None
-        if rules is not None and not rules.allow_all(checked.documents, hashes, are_new=True):
+        if rules is not None and not rules.allow_all():
             return None
         writes = Writes(
             keys, hashes, checked.documents, has_groups=checked.has_groups, has_variants=checked.has_variants
@@ -118,7 +119,7 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy, r
         is_same = [items[key].hash for key in keys] == hashes
     except KeyError:
         return None
-    if not is_same or (rules is not None and not rules.allow_all(checked.documents, hashes, are_new=False)):
+    if not is_same or (rules is not None and not rules.allow_all()):
         return None
     return ChunkChanges(results=bytes([UNCHANGED]) * count, keys=checked.keys, issues={})
 
@@ -176,7 +177,7 @@ class _Application:
                     continue
             verb = self._merger.verb_of(at)
             results[at] = self._apply_repeated(at, key, verb) if is_repeated else self._apply_one(at, key, verb)
-            takes_long = self._merger.merges(verb) if rules is None else at + 1 >= rules.passed
+            takes_long = self._merger.merges(verb) if rules is None else not rules.is_known(at + 1)
             if takes_long and time.thread_time() > ends_at:
                 return bytes(results[: at + 1])
         return bytes(results)
@@ -300,7 +301,8 @@ class _Application:
         assert self._rules is not None
         if merged is not None and merged.is_superseded:
             return False
-        found = self._rules.check(at, document, digest, item.document if item is not None else None)
+        held = item.document if item is not None else None
+        found = self._rules.check(at, document, digest, held, is_own=merged is None)
         if found:
             add_issues(self.issues, at, *found)
         return has_error(found)

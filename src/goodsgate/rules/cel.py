@@ -10,7 +10,7 @@ rest is bounded by `Expression.fits`: how much an expression does in each step, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -108,9 +108,23 @@ class Expression:
             return False
 
 
-def conjunction(expressions: list[Expression]) -> Expression:
-    """Return the expression that is true if all of them are; each has been compiled alone before."""
-    return Expression(" && ".join(f"({each.source}\n)" for each in expressions))
+class Conjunction:
+    """Expressions that are evaluated at once, for one record or for many; each has been compiled alone before."""
+
+    def __init__(self, expressions: Sequence[Expression]) -> None:
+        source = " && ".join(f"({each.source}\n)" for each in expressions)
+        self._of_one = Expression(source)
+        self._of_many = _environment(of_many=True).compile(f"records.all(record, {source})")
+        self.fits = self._of_one.fits
+        self.surely_holds = self._of_one.surely_holds
+
+    def surely_holds_for_all(self, records: Sequence[Mapping[str, object]]) -> bool:
+        """Return whether all expressions are true of all records, none of which replaces an item."""
+        try:
+            variables = _environment(of_many=True).Activation({"records": records, "held": None})
+            return self._of_many.eval(variables).value() is True
+        except Exception:
+            return False
 
 
 def activation(record: Mapping[str, object], held: Mapping[str, object] | None) -> Any:
@@ -119,7 +133,8 @@ def activation(record: Mapping[str, object], held: Mapping[str, object] | None) 
 
 
 @cache
-def _environment() -> Any:
+def _environment(*, of_many: bool = False) -> Any:
+    """Return what expressions may name: for one record, or for the list `records`."""
     # Loaded with the first expression, since few merchants have any.
     with needed_extra("rules", "A rule"):
         from cel_expr_python import cel  # type: ignore[import-untyped]  # its types lack the marker py.typed
@@ -135,9 +150,9 @@ def _environment() -> Any:
         ])
         for name, function, result in (("amount", _amount, type.DOUBLE), ("unit", _unit, type.STRING))
     ]
-    return cel.NewEnv(
-        variables={"record": type.Map(type.STRING, type.DYN), "held": type.DYN}, functions=functions
-    )
+    record = type.Map(type.STRING, type.DYN)
+    subject = {"records": type.List(record)} if of_many else {"record": record}
+    return cel.NewEnv(variables={**subject, "held": type.DYN}, functions=functions)
 
 
 def _amount(value: Any) -> float:

@@ -4,7 +4,7 @@ import secrets
 from array import array
 
 SLOTS = 2**18
-"""Documents that are remembered; two that share a slot displace each other."""
+"""Documents that are remembered, in pairs; of three that share a pair, the oldest is displaced."""
 HALF_BYTES = 8
 """Bytes of a hash that are kept."""
 
@@ -21,13 +21,18 @@ class PassedDocuments:
 
     def contain(self, fingerprint: int) -> bool:
         """Return whether a document is known."""
-        return self._slots is not None and self._slots[fingerprint % SLOTS] == fingerprint
+        slots = self._slots
+        if slots is None:
+            return False
+        at = fingerprint % SLOTS
+        return slots[at] == fingerprint or slots[at ^ 1] == fingerprint
 
     def add(self, fingerprint: int) -> None:
         """Remember a document."""
         if self._slots is None:
             self._slots = array("Q", bytes(HALF_BYTES * SLOTS))
-        self._slots[fingerprint % SLOTS] = fingerprint
+        at = fingerprint % SLOTS & ~1
+        self._slots[at + 1], self._slots[at] = self._slots[at], fingerprint
 
 
 def new_salt() -> int:

@@ -14,7 +14,7 @@ from goodsgate.model.issue import Issue, has_error, issue, rule_code
 from goodsgate.model.json_text import read_json
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.model.rule_counts import RuleCounts
-from goodsgate.rules.cel import EvaluationError, Expression, ExpressionError, activation, conjunction
+from goodsgate.rules.cel import Conjunction, EvaluationError, Expression, ExpressionError, activation
 from goodsgate.rules.context import pointer
 from goodsgate.rules.json_schema import JsonSchema, JsonSchemaError
 from goodsgate.rules.passed_documents import PassedDocuments, new_salt
@@ -109,7 +109,7 @@ class RuleSet:
         self._members = _members_read(rules)
         self._has_expressions = any(each.expression is not None for each in rules)
         expressions = [each.expression for each in self._rules if each.expression is not None]
-        self._all_hold = conjunction(expressions) if expressions else None
+        self._all_hold = Conjunction(expressions) if expressions else None
         self._schemas = [each.schema for each in self._rules if each.schema is not None]
         self._is_broken = any(each.fault is not None for each in self._rules)
 
@@ -120,22 +120,41 @@ class RuleSet:
     def check(self, document: bytes, digest: bytes, held: bytes | None) -> RuleResults | None:
         """Return what the rules say about a document and the item that it replaces; None if it is in order.
 
-        `digest` is the hash of the document.
+        `digest` is the hash of the document, by which it is remembered if it is in order.
         """
-        if self.has_passed(digest):
-            return None
         results = self._check(document, held)
         if results is None and not self.reads_current:
             self._passed.add(self._passed.fingerprint(digest, self._salt))
         return results
 
+    def pass_together(self, documents: Sequence[bytes], digests: Sequence[bytes]) -> bool:
+        """Return whether nothing is to be said about any of some documents, if that is found out at once."""
+        if self._is_broken or self._category_rules:
+            return False
+        records = [*map(_decode, documents)]
+        for document, record in zip(documents, records, strict=True):
+            if not all(schema.fits(document) and schema.holds(record) for schema in self._schemas):
+                return False
+        if self._all_hold is not None:
+            if not all(map(self._all_hold.fits, documents)):
+                return False
+            if not self._all_hold.surely_holds_for_all([*map(self._members_of, records)]):
+                return False
+        for digest in digests:
+            self._passed.add(self._passed.fingerprint(digest, self._salt))
+        return True
+
+    def _members_of(self, record: Record) -> Record:
+        """Return the members that expressions read."""
+        members = self._members
+        return record if members is None else {name: record[name] for name in members if name in record}
+
     def _check(self, document: bytes, held: bytes | None) -> RuleResults | None:
         record = _decode(document)
         variables = None
         if self._has_expressions:
-            members = self._members
-            read = record if members is None else {name: record[name] for name in members if name in record}
-            variables = activation(read, _decode(held) if held is not None and self.reads_current else None)
+            before = _decode(held) if held is not None and self.reads_current else None
+            variables = activation(self._members_of(record), before)
         results = RuleResults([], [])
         if not self._surely_hold(record, document, variables):
             for each in self._rules:
