@@ -25,7 +25,8 @@ NAMES = st.sampled_from(
 )
 POSTS = (
     "{batch}/accept-suggestions", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}",
-    "{batch}/retry", "{batch}/cancel",
+    "{batch}/retry", "{batch}/cancel", "{base}/catalogue/product/products/item/edit",
+    "{base}/catalogue/{x}/products/item/unlock",
     "{base}/webhooks", "{base}/webhooks/{x}",
     "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
 )

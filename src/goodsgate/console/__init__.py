@@ -15,6 +15,7 @@ from goodsgate.console.batch import BatchPage
 from goodsgate.console.batches import BatchListPage
 from goodsgate.console.catalogue import CataloguePages
 from goodsgate.console.change_events import ChangeEvents
+from goodsgate.console.edits import ItemEdits
 from goodsgate.console.endpoint import SIGN_IN_PATH, ConsoleEndpoint, Handler
 from goodsgate.console.health import HealthPage
 from goodsgate.console.merchants import MerchantPages
@@ -65,6 +66,7 @@ class Console:
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
         rules = RulePages(context, renderer, self._dry_runner)
         webhooks = WebhookPages(context, renderer)
+        edits = ItemEdits(context)
         merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {
             "/console/sign-out": (None, SignOut(context).post),
@@ -87,6 +89,8 @@ class Console:
             f"{MERCHANT}/catalogue": (catalogue.collections,),
             f"{MERCHANT}/catalogue/{{kind}}/{{collection}}": (catalogue.items,),
             f"{MERCHANT}/catalogue/{{kind}}/{{collection}}/item": (catalogue.item,),
+            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}/item/edit": (None, edits.edit),
+            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}/item/unlock": (None, edits.unlock),
             f"{MERCHANT}/reference": (reference.kinds,),
             f"{MERCHANT}/reference/{{kind}}": (reference.entries, reference.load),
             f"{MERCHANT}/reference/{{kind}}/usage": (reference.usage,),

@@ -6,8 +6,10 @@ import msgspec
 import orjson
 from starlette.responses import Response
 
+from goodsgate.console.edits import item_members
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.request import ConsoleRequest
+from goodsgate.engine.edits import is_editable
 from goodsgate.engine.item_search import ItemQuery, find_by_text, find_items, parse_search
 from goodsgate.engine.search import SearchResult, contains_text, search
 from goodsgate.http.context import ServerContext
@@ -118,10 +120,11 @@ class CataloguePages:
         values: dict[str, Any] = {
             "item": item, "row": item_row(item) if item else None, "prices": [*map(item_row, prices)], "sku": sku,
             "stock": [*map(item_row, stock)], "kind": kind, "collection": collection, "merchant": merchant,
-            "section": "catalogue", "split_key": split_key, "members": _members(item) if item else [],
+            "section": "catalogue", "split_key": split_key, "members": item_members(item) if item else [],
             "batches": self._batches(merchant, [*([item] if item else []), *prices, *stock]),
             "document": msgspec.json.format(item.document, indent=2).decode("utf-8", "replace") if item else "",
             "findings": self._issue_history(merchant, kind, collection, key),
+            "can_edit": item is not None and request.caller.may("submit") and is_editable(self._store, merchant, item),
         }
         return self._renderer.response(request, "item.html", values)
 
@@ -175,14 +178,3 @@ def item_row(item: Item) -> ItemRow:
 def _price(texts: dict[str, str]) -> str:
     price, currency = texts.get("price", ""), texts.get("currency", "")
     return f"{price} {currency}" if price and currency and currency not in price else price
-
-
-def _members(item: Item) -> list[tuple[str, str]]:
-    """Return name and text of each member, in their order."""
-    document = read_json(item.document)
-    if not isinstance(document, dict):
-        return []
-    return [
-        (name, value if isinstance(value, str) else msgspec.json.format(write_json(value), indent=2).decode())
-        for name, value in document.items()
-    ]
