@@ -148,6 +148,16 @@ def test_reference_data_is_loaded_and_rejected_records_are_retried(client: Eithe
     assert client.call("wait", client.call("retry", batch)).is_clean
 
 
+def test_an_item_is_edited_found_and_unlocked(client: EitherClient) -> None:
+    """What a person has written is locked."""
+    client.call("wait", client.call("submit_records", products(1, 2)))
+    assert client.call("wait", client.call("edit_item", "SKU-0001", {"title": "Silk shirt"})).counts.updated == 1
+    (item,) = client.call("items", search="silk")
+    assert (item.key, item.locked["title"]["supplied"]) == ("SKU-0001", "Linen shirt 1")
+    assert client.call("wait", client.call("unlock_item", "SKU-0001", field="title")).counts.updated == 1
+    assert client.call("item", "SKU-0001").record["title"] == "Linen shirt 1"
+
+
 def test_a_file_is_inspected(client: EitherClient) -> None:
     """Nothing is stored."""
     inspection = client.call("inspect_file", CSV, delimiter="semicolon")

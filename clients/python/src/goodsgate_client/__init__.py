@@ -49,6 +49,7 @@ from goodsgate_client.models import (
     Withheld,
 )
 from goodsgate_client.options import SubmitOptions
+from goodsgate_client.webhooks import WebhookError, WebhookEvent, verify_webhook
 
 __version__ = "0.1.0"
 
@@ -57,5 +58,6 @@ __all__ = [
     "FixMatch", "ForbiddenError", "GoneError", "GoodsgateError", "InvalidRequestError", "Issue", "IssueCode",
     "IssueGroup", "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError", "ReadingDecision",
     "RecordResult", "RefusalCode", "RefusedError", "ResponseError", "SubmitOptions", "SuggestionGroup", "Suggestions",
-    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError", "WaitTimeoutError", "Withheld",
+    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError", "WaitTimeoutError", "WebhookError",
+    "WebhookEvent", "Withheld", "verify_webhook",
 ]

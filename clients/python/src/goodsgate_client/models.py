@@ -173,6 +173,8 @@ class Item(Model, frozen=True, kw_only=True):
     kind: str
     collection: str
     version: int | None = None
+    locked: dict[str, Document] = {}
+    """Fields that a person has edited → `supplied`, the value of the supplier, if any."""
     batch: str
     """The batch that last wrote it."""
     written_at: datetime

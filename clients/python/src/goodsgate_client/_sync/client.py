@@ -1,8 +1,9 @@
 # Generated from _async/client.py by clients/python/generate.py.
 """The client of a gate."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Unpack
 from urllib.parse import quote
@@ -229,16 +230,38 @@ class Client(Session):
 
     def items(
         self, collection: str = "products", *, kind: Kind | None = None, prefix: str | None = None,
-        item_group_id: str | None = None, page_rows: int | None = None,
+        search: str | None = None, gtin: str | None = None, brand: str | None = None, group: str | None = None,
+        batch: Batch | str | None = None, since: datetime | None = None, page_rows: int | None = None,
     ) -> Pages[Item]:
-        """Return the items of a collection, ordered by key."""
-        params = query_of({"kind": kind, "prefix": prefix, "item_group_id": item_group_id, "limit": page_rows})
+        """Return the items of a collection that meet all filters, ordered by key; `search` is words of it."""
+        params = query_of({
+            "kind": kind, "prefix": prefix, "q": search, "gtin": gtin, "brand": brand, "group": group,
+            "batch": None if batch is None else _id(batch), "since": since.isoformat() if since else None,
+            "limit": page_rows,
+        })
         return Pages(self, f"/v1/collections/{quote(collection, '')}/items", params, name="items", model=Item)
 
     def item(self, key: str, collection: str = "products", *, kind: Kind | None = None) -> Item:
         """Return an item. Raises NotFoundError."""
         path = f"/v1/collections/{quote(collection, '')}/items/{quote(key, '')}"
         return Item.from_document(self.request("GET", path, params=query_of({"kind": kind})))
+
+    def edit_item(
+        self, key: str, patch: Mapping[str, Any], collection: str = "products", *, kind: Kind | None = None
+    ) -> Batch:
+        """Change fields of an item and lock them against the supplier; return the batch, which has one record.
+
+        `patch` is a JSON Merge Patch: fields with their new values, or None to remove them.
+        """
+        path = f"/v1/collections/{quote(collection, '')}/items/{quote(key, '')}"
+        return Batch.from_document(self.request("PATCH", path, params=query_of({"kind": kind}), json=dict(patch)))
+
+    def unlock_item(
+        self, key: str, collection: str = "products", *, field: str | None = None, kind: Kind | None = None
+    ) -> Batch:
+        """Give a locked field, or all of them, the value that the supplier has sent; return the batch."""
+        path = f"/v1/collections/{quote(collection, '')}/locks/{quote(key, '')}"
+        return Batch.from_document(self.request("DELETE", path, params=query_of({"kind": kind, "field": field})))
 
     def save_export(
         self, file: str | Path | None = None, collection: str = "products", *, kind: Kind | None = None,

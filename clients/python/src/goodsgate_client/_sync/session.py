@@ -19,6 +19,8 @@ from goodsgate_client.sources import Source, SourceError
 
 STREAM_SILENCE_SECONDS_MAX = 20.0
 """An event stream that sends nothing for longer, not even a heartbeat, is broken or buffered by a proxy."""
+KEYED_METHODS = ("POST", "PATCH", "DELETE")
+"""Methods whose requests carry an idempotency key; PUT has the same effect each time."""
 POLL_SECONDS_MIN = 0.5
 POLL_SECONDS_MAX = 3.0
 """Pauses between two polls, where there is no event stream."""
@@ -32,8 +34,8 @@ class Session:
     """Connections to one gate with one key.
 
     Requests are repeated until there is a final answer or `retry_seconds` have passed. Lost connections, timeouts, and
-    statuses that a later attempt may not get are not final. Every POST carries an idempotency key, so that a request
-    that is repeated has its effect once.
+    statuses that a later attempt may not get are not final. Requests that have another effect each time carry an
+    idempotency key, so that one that is repeated has its effect once.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class Session:
         idempotency key is not repeatable: it is sent again only if it had none.
         """
         sent = dict(headers or {})
-        if method == "POST":
+        if method in KEYED_METHODS:
             sent["Idempotency-Key"] = f'"{idempotency_key or uuid.uuid4()}"'
         if body is not None:
             sent["Content-Type"] = "application/octet-stream"
