@@ -137,6 +137,60 @@ def test_versions_and_index_entries_are_kept(scene: Scene) -> None:
         assert (content.version, content.field_state, content.index_entries) == (5, "{}", entries)
 
 
+def test_a_reader_may_begin_with_the_oldest_change(scene: Scene) -> None:
+    """Also when older ones were removed, and all of them."""
+    assert scene.store.changes("acme", after=None).position == JOURNAL_START
+    scene.seal()
+    scene.run([Record("A"), Record("B")])
+    position = scene.store.journal_position("acme")
+    scene.clock.forward(2 * DAY)
+    scene.seal()
+    scene.run([Record("C")])
+    assert [change.key for change in scene.store.changes("acme", after=None).changes] == ["A", "B", "C"]
+    scene.store.sweep(RETENTION, steps_max=10)
+    assert [change.key for change in scene.store.changes("acme", after=None).changes] == ["C"]
+    assert [change.key for change in scene.store.changes("acme", after=position).changes] == ["C"]
+    scene.clock.forward(2 * DAY)
+    scene.store.sweep(RETENTION, steps_max=10)
+    page = scene.store.changes("acme", after=None)
+    assert (page.changes, page.position) == ([], scene.store.journal_position("acme"))
+    scene.seal()
+    scene.run([Record("D")])
+    assert [change.key for change in scene.store.changes("acme", after=page.position).changes] == ["D"]
+
+
+def test_a_snapshot_and_the_changes_behind_it_are_the_items(scene: Scene) -> None:
+    """However much is written while the snapshot is read: it is one state, and misses and repeats nothing."""
+    scene.seal()
+    scene.run([Record(key, text="1") for key in ("A", "a", "B", "C", "D")])
+    items: dict[str, bytes] = {}
+    with scene.store.item_snapshot("acme", Kind.PRODUCT, "products", page_items=2) as snapshot:
+        for page in snapshot.pages:
+            items.update((item.key, item.document) for item in page)
+            scene.seal()
+            scene.run([Record("A", UPDATED, f"2 {len(items)}"), Record(f"D{len(items)}"), Record(f"A{len(items)}")])
+    assert items == {key: text("1", key) for key in ("A", "a", "B", "C", "D")}
+    for change in scene.store.changes("acme", after=snapshot.position).changes:
+        if change.operation is ChangeOperation.CREATED:
+            assert change.key not in items
+        else:
+            assert change.before is not None
+            assert items[change.key] == change.before.document
+        assert change.after is not None
+        items[change.key] = change.after.document
+    page = scene.store.items("acme", Kind.PRODUCT, "products")
+    assert items == {item.key: item.document for item in page.rows}
+    assert len(items) == 5 + 2 * 3
+
+
+@pytest.mark.parametrize("merchant", ["acme", "nobody"])
+def test_a_snapshot_of_nothing_is_empty(scene: Scene, merchant: str) -> None:
+    """Of a collection that does not exist, and of a merchant."""
+    with scene.store.item_snapshot(merchant, Kind.STOCK, "none", page_items=2) as snapshot:
+        assert [*snapshot.pages] == []
+    assert snapshot.position == JOURNAL_START
+
+
 def test_the_history_of_an_item_goes_back_page_by_page(scene: Scene) -> None:
     """Through a deletion, too; other items have their own."""
     for value in "123":

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
+
 from goodsgate.engine import reference as reference_data
 from goodsgate.engine import report as reports
 from goodsgate.engine.export import export
@@ -20,7 +22,15 @@ from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.model.issue import rule_name
-from goodsgate.store.contract import Idempotency, NewBatch, NewRound, Page, Store
+from goodsgate.model.journal import JournalPage, JournalPosition, parse_cursor
+from goodsgate.store.contract import Idempotency, JournalPositionError, NewBatch, NewRound, Page, Store
+
+CURSOR_REMEDIES = {
+    "expired": "The changes behind the cursor were deleted after their retention period. Take an export of the "
+               "collection, and go on from its cursor.",
+    "unknown": "The journal has no such cursor: it is of another merchant, or the gate's store was restored from a "
+               "backup. Take an export of the collection, and go on from its cursor.",
+}
 
 
 class Engine:
@@ -195,7 +205,31 @@ class Engine:
     def export(self, merchant: str, kind: Kind, collection: str, *, format: str, profile: str | None = None,
                after: str | None = None) -> reports.Report:
         """Return a file of the items of a collection; see `engine.export`."""
-        return export(self.store, merchant, kind, collection, format=format, profile=profile, after=after)
+        report = export(self.store, merchant, kind, collection, format=format, profile=profile, after=after)
+        return report if self.settings.journal else msgspec.structs.replace(report, positions=[])
+
+    def changes(self, merchant: str, *, after: str | None, kind: Kind | None = None, collection: str | None = None,
+                limit: int = 1000) -> JournalPage:
+        """Return changes of the catalogue behind a cursor; None is before the oldest one that is kept.
+
+        Raises Refusal: journal_off, parameter_invalid, cursor_expired, cursor_unknown.
+        """
+        self._require_journal()
+        position = parse_cursor(after) if after is not None else None
+        if after is not None and position is None:
+            raise Refusal(
+                "parameter_invalid", "The parameter after must be a cursor that the gate has returned.",
+                parameter="after", value=after[:200], expected="a cursor",
+            )
+        try:
+            return self.store.changes(merchant, after=position, kind=kind, collection=collection, limit=limit)
+        except JournalPositionError as fault:
+            raise Refusal(f"cursor_{fault.reason}", CURSOR_REMEDIES[fault.reason]) from fault
+
+    def last_change(self, merchant: str) -> JournalPosition:
+        """Return the position behind the last change. Raises Refusal: journal_off."""
+        self._require_journal()
+        return self.store.journal_position(merchant)
 
     def load_reference(self, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
                        content_encoding: str = "identity", encoding: str | None = None, replace: bool = False) -> int:
@@ -209,6 +243,10 @@ class Engine:
                   limit: int = 100) -> Page[ReferenceEntry]:
         """Return a page of reference data; see `engine.reference`."""
         return reference_data.reference(self.store, merchant, kind, search=search, after=after, limit=limit)
+
+    def _require_journal(self) -> None:
+        if not self.settings.journal:
+            raise Refusal("journal_off")
 
     def _ended(self, merchant: str, batch: str) -> Batch:
         found = self.batch(merchant, batch)

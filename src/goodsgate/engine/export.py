@@ -4,7 +4,7 @@ What is written and submitted again is `unchanged`. NDJSON and JSON hold every i
 each member that some item has, and a feed an element; what they cannot hold is left out and named in `Report.left_out`.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from goodsgate import formats
 from goodsgate.engine.cells import to_cell
@@ -18,6 +18,7 @@ from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item, display_key, item_key
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.fields import FIELDS
+from goodsgate.model.journal import JournalPosition
 from goodsgate.model.json_text import Members, read_json, read_members, read_value
 from goodsgate.profiles import Profile, load_profile, profile_names
 from goodsgate.store.contract import Store
@@ -38,19 +39,17 @@ SUFFIXES = {"google_rss": "xml"}
 PAGE_ITEMS = 200
 """Items that are read at once: few, because each may be as long as a line."""
 
-Items = Callable[[], Iterator[Item | None]]
-"""Returns the items from the first one on; None after each page, so that the caller can do something else."""
-
-
 def export(store: Store, merchant: str, kind: Kind, collection: str, *, format: str, profile: str | None = None,
            after: str | None = None) -> Report:
     """Return a file of the items of a collection, ordered by key.
 
-    `profile` names a profile whose columns a table has; see `engine.profile_table`. `after` is the key of the last item
-    of an export that broke off, ``sku`` or ``sku@location``. For a table or a feed all items are read before it begins,
-    because its header, or `Report.left_out`, depends on all of them; they are kept in a temporary file meanwhile, so
-    that the store is read once and the file holds what was read. An export that is continued has the header of the
-    whole, for which items before `after` are read, too.
+    `profile` names a profile whose columns a table has; see `engine.profile_table`. All items are read before the file
+    begins, into a temporary file: so it holds one state of the collection, behind which `Report.positions` says where
+    the changes go on, however long a client takes to read it.
+
+    `after` is the key of the last item of an export that broke off, ``sku`` or ``sku@location``. What follows is of
+    another state than what the client has, so that it has no position. It has the header of the whole, for which items
+    before `after` are read, too.
 
     Raises Refusal (parameter_invalid), also for Parquet without its package.
     """
@@ -64,31 +63,55 @@ def export(store: Store, merchant: str, kind: Kind, collection: str, *, format: 
         except ExtraMissingError as error:
             raise Refusal("parameter_invalid", str(error), parameter="format") from error
     start = _stored_key(after, kind) if after is not None else None
-
-    def items() -> Iterator[Item | None]:
-        return _items(store, merchant, kind, collection, after=start)
-
-    def earlier() -> Iterator[Item | None]:
-        return _items(store, merchant, kind, collection, after=None) if start is not None else iter(())
-
+    positions: list[JournalPosition] = []
     left_out: list[str] = []
-    if format in ("ndjson", "json"):
-        documents = (item.document for item in items() if item is not None)
-        pieces = formats.write(documents, format=format, header=None)
-    elif columns_of is not None and columns_of.name != GOOGLE:
-        pieces = _profile_rows(items, earlier, ProfileTable(columns_of, kind), left_out, format=format)
-    elif format == "google_rss":
-        pieces = _feed(items, left_out, title=collection)
-    else:
-        allowed_names = GOOGLE_FIELDS if columns_of is not None else None
-        pieces = _table(items, earlier, kind, left_out, format=format, allowed=allowed_names)
+
+    def pieces() -> Iterator[bytes]:
+        with ItemSpool() as spool:
+            if start is None:
+                yield from _spool_snapshot(store, merchant, kind, collection, spool, positions)
+                earlier: Iterator[Item | None] = iter(())
+            else:
+                yield from _spool_rest(store, merchant, kind, collection, spool, start)
+                earlier = _items(store, merchant, kind, collection, after=None)
+            if format in ("ndjson", "json"):
+                yield from formats.write((document for _, document in spool), format=format, header=None)
+            elif columns_of is not None and columns_of.name != GOOGLE:
+                yield from _profile_rows(spool, earlier, ProfileTable(columns_of, kind), left_out, format=format)
+            elif format == "google_rss":
+                yield from _feed(spool, left_out, title=collection)
+            else:
+                allowed_names = GOOGLE_FIELDS if columns_of is not None else None
+                yield from _table(spool, earlier, kind, left_out, format=format, allowed=allowed_names)
+
     return Report(
-        media_type=MEDIA_TYPES[format], filename=f"{collection}-{kind}.{SUFFIXES.get(format, format)}", pieces=pieces,
-        left_out=left_out,
+        media_type=MEDIA_TYPES[format], filename=f"{collection}-{kind}.{SUFFIXES.get(format, format)}",
+        pieces=pieces(), left_out=left_out, positions=positions,
     )
 
 
+def _spool_snapshot(store: Store, merchant: str, kind: Kind, collection: str, spool: ItemSpool,
+                    positions: list[JournalPosition]) -> Iterator[bytes]:
+    """Read all items at one moment, and then its position; yield an empty piece after each page."""
+    with store.item_snapshot(merchant, kind, collection, page_items=PAGE_ITEMS) as snapshot:
+        for page in snapshot.pages:
+            for item in page:
+                spool.add(item)
+            yield b""
+    positions.append(snapshot.position)
+
+
+def _spool_rest(store: Store, merchant: str, kind: Kind, collection: str, spool: ItemSpool, start: str,
+                ) -> Iterator[bytes]:
+    for item in _items(store, merchant, kind, collection, after=start):
+        if item is None:
+            yield b""
+        else:
+            spool.add(item)
+
+
 def _items(store: Store, merchant: str, kind: Kind, collection: str, *, after: str | None) -> Iterator[Item | None]:
+    """Yield items page by page; None after each page, so that the caller can do something else."""
     while True:
         page = store.items(merchant, kind, collection, after=after, limit=PAGE_ITEMS)
         yield from page.rows
@@ -123,24 +146,21 @@ def exported_profiles() -> list[str]:
     ]
 
 
-def _profile_rows(items: Items, earlier: Items, table: ProfileTable, left_out: list[str], *, format: str,
-                  ) -> Iterator[bytes]:
+def _profile_rows(spool: ItemSpool, earlier: Iterator[Item | None], table: ProfileTable, left_out: list[str], *,
+                  format: str) -> Iterator[bytes]:
     """Yield a table with the columns of a profile; empty pieces while the items are read for the columns they need."""
     names: set[str] = set()
-    with ItemSpool() as spool:
-        for item, is_written in _in_turn(earlier, items):
-            if item is None:
-                yield b""
-                continue
-            names.update(read_members(item.document) or {})
-            if is_written:
-                spool.add(item)
-        left_out += table.left_out(names)
-        header = table.header(names)
-        yield from _write_table((table.row(read_json(document), header) for _, document in spool), header, format)
+    for document in _documents(earlier, spool):
+        if document is None:
+            yield b""
+        else:
+            names.update(read_members(document) or {})
+    left_out += table.left_out(names)
+    header = table.header(names)
+    yield from _write_table((table.row(read_json(document), header) for _, document in spool), header, format)
 
 
-def _table(items: Items, earlier: Items, kind: Kind, left_out: list[str], *, format: str,
+def _table(spool: ItemSpool, earlier: Iterator[Item | None], kind: Kind, left_out: list[str], *, format: str,
            allowed: Collection[str] | None) -> Iterator[bytes]:
     """Yield a table of all items; empty pieces while they are read for its columns.
 
@@ -148,27 +168,26 @@ def _table(items: Items, earlier: Items, kind: Kind, left_out: list[str], *, for
     """
     names: dict[str, None] = {}
     unfit: dict[str, None] = {}
-    with ItemSpool() as spool:
-        for item, is_written in _in_turn(earlier, items):
-            if item is None:
-                yield b""
-                continue
-            for name, value in (read_members(item.document) or {}).items():
-                fits = (allowed is None or name in allowed) and to_cell(name, value, kind) is not None
-                (names if fits else unfit)[name] = None
-            if is_written:
-                spool.add(item)
-        left_out += unfit
-        header = [*filter(names.__contains__, FIELDS[kind]), *(name for name in names if name not in FIELDS[kind])]
-        yield from _write_table((_cells(document, header, kind) for _, document in spool), header, format)
+    for document in _documents(earlier, spool):
+        if document is None:
+            yield b""
+            continue
+        for name, value in (read_members(document) or {}).items():
+            fits = (allowed is None or name in allowed) and to_cell(name, value, kind) is not None
+            (names if fits else unfit)[name] = None
+    left_out += unfit
+    header = [*filter(names.__contains__, FIELDS[kind]), *(name for name in names if name not in FIELDS[kind])]
+    yield from _write_table((_cells(document, header, kind) for _, document in spool), header, format)
 
 
-def _in_turn(earlier: Items, items: Items) -> Iterator[tuple[Item | None, bool]]:
-    """Yield items that only the header is about, then those that are written."""
-    for item in earlier():
-        yield item, False
-    for item in items():
-        yield item, True
+def _documents(earlier: Iterator[Item | None], spool: ItemSpool) -> Iterator[bytes | None]:
+    """Yield the documents that a header depends on; None now and then, so that the caller can do something else."""
+    for item in earlier:
+        yield item.document if item is not None else None
+    for at, (_, document) in enumerate(spool):
+        yield document
+        if not at % PAGE_ITEMS:
+            yield None
 
 
 def _write_table(rows: Iterator[list[str]], header: list[str], format: str) -> Iterator[bytes]:
@@ -180,23 +199,20 @@ def _cells(document: bytes, header: list[str], kind: Kind) -> list[str]:
     return [to_cell(name, members[name], kind) or "" if name in members else "" for name in header]
 
 
-def _feed(items: Items, left_out: list[str], *, title: str) -> Iterator[bytes]:
+def _feed(spool: ItemSpool, left_out: list[str], *, title: str) -> Iterator[bytes]:
     """Yield a feed of the fields of all items; empty pieces while they are read for what it leaves out.
 
     Raises FormatOverflowError, before the first piece, for a character that XML cannot hold.
     """
     unfit: dict[str, None] = {}
-    with ItemSpool() as spool:
-        for item in items():
-            if item is None:
-                yield b""
-                continue
-            unfit.update(dict.fromkeys(name for name in read_members(item.document) or {} if name not in GOOGLE_FIELDS))
-            if b"\\" in item.document or b"\xef\xbf" in item.document:  # else it has no such character
-                check_item(display_key(item.key) or "", _fields(item.document))
-            spool.add(item)
-        left_out += unfit
-        yield from write_rss(((display_key(key) or "", _fields(document)) for key, document in spool), title=title)
+    for at, (key, document) in enumerate(spool):
+        unfit.update(dict.fromkeys(name for name in read_members(document) or {} if name not in GOOGLE_FIELDS))
+        if b"\\" in document or b"\xef\xbf" in document:  # else it has no such character
+            check_item(display_key(key) or "", _fields(document))
+        if not at % PAGE_ITEMS:
+            yield b""
+    left_out += unfit
+    yield from write_rss(((display_key(key) or "", _fields(document)) for key, document in spool), title=title)
 
 
 def _fields(document: bytes) -> Members:

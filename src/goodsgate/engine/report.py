@@ -14,6 +14,7 @@ from goodsgate.engine.reader import RoundReader, raw_record
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Batch, Finding, RoundKind
 from goodsgate.model.issue import Issue
+from goodsgate.model.journal import JournalPosition
 from goodsgate.model.json_text import cell_text, read_json, read_members
 from goodsgate.store.contract import ClaimedRound, RecordResult, Store
 
@@ -29,6 +30,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     pieces: Iterator[bytes]
     left_out: list[str] = []
     """Members that the format cannot hold; complete once the first piece that is not empty was made."""
+    positions: list[JournalPosition] = []
+    """Where the changes behind an export begin, known when `left_out` is; empty if it is not of one moment."""
 
 
 class ReportLine(msgspec.Struct, frozen=True):

@@ -49,3 +49,5 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     reference_entries_max: int
     """Entries of one kind of one merchant."""
     read_limits: Limits
+    journal: bool
+    """Whether changes are written to the journal."""

@@ -50,6 +50,9 @@ LEFT_OUT_HEADER = "goodsgate-left-out"
 """Header of an export with the members that it leaves out, percent-encoded."""
 LEFT_OUT_CHARACTERS_MAX = 4_000
 
+CURSOR_HEADER = "goodsgate-changes-cursor"
+"""Header with the cursor behind which changes go on."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -107,6 +110,8 @@ class ServerContext:
         except FormatOverflowError as fault:
             raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
         headers = {"content-disposition": f'attachment; filename="{report.filename}"'}
+        for position in report.positions:
+            headers[CURSOR_HEADER] = position.cursor
         if report.left_out:
             names = [quote(name) for name in report.left_out]
             headers[LEFT_OUT_HEADER] = ", ".join(names)[:LEFT_OUT_CHARACTERS_MAX]

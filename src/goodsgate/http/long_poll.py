@@ -2,12 +2,16 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
+from typing import Any, TypeVar
 
 import msgspec
+from starlette.requests import ClientDisconnect, Request
 
 from goodsgate.http.admission import AdmissionLimit
+
+T = TypeVar("T")
 
 CHANGE_TOKEN_SECONDS = 0.001
 """Reading the change token costs as much as the rest of a poll, so concurrent polls share one read."""
@@ -133,3 +137,22 @@ class DocumentCache:
             if document.ended or left <= 0 or self._signal.closed or (since is not None and document.etag != since):
                 return document
             await self._signal.wait_for_change(document.change_token, left)
+
+
+async def unless_disconnected(request: Request, change: Coroutine[Any, Any, T]) -> T:
+    """Return what is awaited; raise ClientDisconnect as soon as the client disconnects."""
+    result = asyncio.ensure_future(change)
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
+    try:
+        await asyncio.wait((result, disconnect), return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            raise ClientDisconnect
+        return result.result()
+    finally:
+        result.cancel()
+        disconnect.cancel()
+
+
+async def _wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

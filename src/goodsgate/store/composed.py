@@ -16,6 +16,7 @@ from goodsgate.store.contract import (
     ReportStore,
     ResourceStore,
     SearchStore,
+    SnapshotStore,
     StockStore,
 )
 
@@ -25,12 +26,12 @@ class ComposedStore:
 
     def __init__(self, *, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                  outbox: OutboxStore, intake: IntakeStore, queue: QueueStore, lookups: LookupStore,
-                 committer: CommitStore, catalogue: CatalogueStore, journal: JournalStore, index: IndexStore,
-                 search: SearchStore, stock: StockStore, batches: BatchStore, reports: ReportStore,
+                 committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore, journal: JournalStore,
+                 index: IndexStore, search: SearchStore, stock: StockStore, batches: BatchStore, reports: ReportStore,
                  maintenance: MaintenanceStore) -> None:
         self._add_administration(merchants, reference, resources, outbox, maintenance)
         self._add_processing(intake, queue, lookups, committer, stock)
-        self._add_reading(catalogue, journal, index, search, batches, reports)
+        self._add_reading(catalogue, snapshots, journal, index, search, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                             outbox: OutboxStore, maintenance: MaintenanceStore) -> None:
@@ -111,12 +112,12 @@ class ComposedStore:
         self.change_stock = stock.change_stock
         self.stock_levels = stock.stock_levels
 
-    def _add_reading(self, catalogue: CatalogueStore, journal: JournalStore, index: IndexStore, search: SearchStore,
-                     batches: BatchStore,
-                     reports: ReportStore) -> None:
+    def _add_reading(self, catalogue: CatalogueStore, snapshots: SnapshotStore, journal: JournalStore,
+                     index: IndexStore, search: SearchStore, batches: BatchStore, reports: ReportStore) -> None:
         self.items = catalogue.items
         self.item = catalogue.item
         self.collections = catalogue.collections
+        self.item_snapshot = snapshots.item_snapshot
 
         self.journal_position = journal.journal_position
         self.journal_numbers = journal.journal_numbers

@@ -97,8 +97,8 @@ def _alike(answer):
 
 
 OWN = (
-    "submit", "inspect", "batches", "collections", "items", "export", "reference", "load_reference", "profiles",
-    "put_profile",
+    "submit", "inspect", "batches", "collections", "items", "export", "changes", "reference", "load_reference",
+    "profiles", "put_profile",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 

@@ -6,6 +6,7 @@ from goodsgate.protocols.native.access import AccessHandlers
 from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
+from goodsgate.protocols.native.changes import ChangeHandlers
 from goodsgate.protocols.native.edits import EditHandlers
 from goodsgate.protocols.native.rules import RuleHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
@@ -25,8 +26,8 @@ def protocol(context: ServerContext) -> WireProtocol:
         openapi=openapi,
         handlers={
             **BatchHandlers(context).handlers(), **queries.handlers(), **CatalogueHandlers(context).handlers(),
-            **EditHandlers(context).handlers(), **AccessHandlers(context).handlers(),
-            **ServiceHandlers(context, openapi).handlers(),
+            **ChangeHandlers(context).handlers(), **EditHandlers(context).handlers(),
+            **AccessHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
             **RuleHandlers(context).handlers(), **TroubleHandlers(context).handlers(),
             **TrafficHandlers(context).handlers(),
             **WebhookHandlers(context).handlers(),

@@ -1,17 +1,16 @@
 """Reading batches: listings, polls, event streams, issues, results and reports."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
 from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
-from goodsgate.http.long_poll import BatchDocument, DocumentCache
+from goodsgate.http.long_poll import BatchDocument, DocumentCache, unless_disconnected
 from goodsgate.model.batch import FINAL_STATES, Finding, Kind, Result, State
 from goodsgate.model.catalogue import display_key
 from goodsgate.model.issue import Issue, base_code
@@ -75,7 +74,7 @@ class BatchQueryHandlers:
         self._context.sessions.hold(request.http.scope, merchant)
         since = etag.removeprefix("W/") if etag is not None else None  # weak if the document was compressed
         change = self._documents.wait_for_change(merchant, batch, since=since, seconds=seconds)
-        return _document_response(await _unless_disconnected(request.http, change), etag)
+        return _document_response(await unless_disconnected(request.http, change), etag)
 
     def cached_response(self, scope: Scope) -> CachedResponse | None:
         """Return the response to ``GET /v1/batches/{batch}`` if caller and document are cached and current.
@@ -205,22 +204,3 @@ def _serialize_issue(finding: Finding, issue: Issue) -> dict[str, Any]:
         "message": issue.message,
         "docs": f"/docs/issues#{base_code(issue.code)}",
     }
-
-
-async def _unless_disconnected(request: Request, change: Coroutine[Any, Any, BatchDocument]) -> BatchDocument:
-    """Return the awaited document; raise ClientDisconnect as soon as the client disconnects."""
-    document = asyncio.ensure_future(change)
-    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
-    try:
-        await asyncio.wait((document, disconnect), return_when=asyncio.FIRST_COMPLETED)
-        if not document.done():
-            raise ClientDisconnect
-        return document.result()
-    finally:
-        document.cancel()
-        disconnect.cancel()
-
-
-async def _wait_for_disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -28,5 +28,11 @@ def next_link(path: str, query: dict[str, Any], after: object | None) -> str | N
     if after is None:
         return None
     values = {name: value for name, value in query.items() if value is not None}
-    texts = {name: value.isoformat() if hasattr(value, "isoformat") else str(value) for name, value in values.items()}
+    texts = {name: _query_text(value) for name, value in values.items()}
     return f"{quote(path)}?{urlencode(texts | {'after': str(after)})}"
+
+
+def _query_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

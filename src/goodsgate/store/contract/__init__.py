@@ -22,6 +22,7 @@ from goodsgate.store.contract.concerns import QueueStore as QueueStore
 from goodsgate.store.contract.concerns import ReferenceStore as ReferenceStore
 from goodsgate.store.contract.concerns import ReportStore as ReportStore
 from goodsgate.store.contract.concerns import ResourceStore as ResourceStore
+from goodsgate.store.contract.concerns import SnapshotStore as SnapshotStore
 from goodsgate.store.contract.concerns import StockStore as StockStore
 from goodsgate.store.contract.concerns import Store as Store
 from goodsgate.store.contract.errors import JournalPositionError as JournalPositionError
@@ -59,6 +60,7 @@ from goodsgate.store.contract.values import ClaimedRound as ClaimedRound
 from goodsgate.store.contract.values import Idempotency as Idempotency
 from goodsgate.store.contract.values import IdempotentAnswer as IdempotentAnswer
 from goodsgate.store.contract.values import IndexFilter as IndexFilter
+from goodsgate.store.contract.values import ItemSnapshot as ItemSnapshot
 from goodsgate.store.contract.values import LaneStatus as LaneStatus
 from goodsgate.store.contract.values import NewBatch as NewBatch
 from goodsgate.store.contract.values import NewRound as NewRound

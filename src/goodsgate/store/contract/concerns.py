@@ -1,6 +1,7 @@
 """The protocols of the contract, one per concern; `Store` combines them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from goodsgate.store.contract.values import (
     Idempotency,
     IdempotentAnswer,
     IndexFilter,
+    ItemSnapshot,
     LaneStatus,
     NewBatch,
     NewRound,
@@ -252,6 +254,17 @@ class CatalogueStore(Protocol):
         """Return kind, name and number of items of each collection that is not empty."""
 
 
+class SnapshotStore(Protocol):
+    """The state of a collection that changes can be applied to."""
+
+    def item_snapshot(self, merchant: str, kind: Kind, collection: str, *, page_items: int,
+                      ) -> AbstractContextManager[ItemSnapshot]:
+        """Open the items of a collection at one moment, and the position of the journal at that moment.
+
+        Read fast: a transaction is open until the context ends. Then the position is durable.
+        """
+
+
 class JournalStore(Protocol):
     """The journal: what has changed in the catalogue, written in the transaction that changes it.
 
@@ -270,11 +283,11 @@ class JournalStore(Protocol):
         Both are numbers of `journal_position` or `journal_numbers`. What was removed does not count.
         """
 
-    def changes(self, merchant: str, *, after: JournalPosition, kind: Kind | None = None,
+    def changes(self, merchant: str, *, after: JournalPosition | None, kind: Kind | None = None,
                 collection: str | None = None, limit: int = 1000) -> JournalPage:
         """Return changes behind a position, in order, perhaps fewer than `limit` though there are more.
 
-        What is returned is durable. Raises JournalPositionError.
+        None is before the oldest change that is kept. What is returned is durable. Raises JournalPositionError.
         """
 
     def batch_changes(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[ItemChange]:
@@ -408,7 +421,7 @@ class MaintenanceStore(Protocol):
 
 class Store(
     MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, CommitStore,
-    CatalogueStore, JournalStore, IndexStore, SearchStore, StockStore, BatchStore, ReportStore, MaintenanceStore,
-    Protocol,
+    CatalogueStore, SnapshotStore, JournalStore, IndexStore, SearchStore, StockStore, BatchStore, ReportStore,
+    MaintenanceStore, Protocol,
 ):
     """Everything that a store does."""

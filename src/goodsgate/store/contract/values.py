@@ -1,14 +1,15 @@
 """Values that the methods of the contract take and return."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
 import msgspec
 
 from goodsgate.model.batch import Counts, Finding, Kind, Policy, ReadingDecision, Result, RoundKind, State, Withheld
-from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.catalogue import Delete, Item, Write
 from goodsgate.model.issue import Issue
+from goodsgate.model.journal import JournalPosition
 from goodsgate.model.rule_counts import RuleCounts
 
 Subject = TypeVar("Subject")
@@ -172,6 +173,15 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     rows: list[T]
     next: str | None
     """Opaque text to pass as `after`; None at the end."""
+
+
+class ItemSnapshot(msgspec.Struct, frozen=True):
+    """All items of a collection at one moment."""
+
+    position: JournalPosition
+    """Behind the last change that they contain."""
+    pages: Iterator[list[Item]]
+    """Items by key, in the order of `items`."""
 
 
 class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from goodsgate.store.postgres.search import PostgresSearch
 from goodsgate.store.postgres.stock import PostgresStock
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.item_index import SqlIndex
+from goodsgate.store.shared.item_snapshot import SqlSnapshots
 from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
@@ -49,12 +50,13 @@ class PostgresStore(ComposedStore):
             item_terms=item_terms, now=now,
         )
         batches, lookups = PostgresBatches(database), PostgresLookups(database)
+        changes = SqlJournal(database, flush=database.flush)
         super().__init__(
             merchants=SqlMerchants(database), reference=PostgresReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=PostgresIntake(database, batches),
             queue=PostgresQueue(database, batches, lookups), lookups=lookups,
             committer=PostgresCommitter(database, lookups, journal=journal), catalogue=SqlCatalogue(database),
-            journal=SqlJournal(database, flush=database.flush), index=SqlIndex(database),
+            snapshots=SqlSnapshots(database, changes), journal=changes, index=SqlIndex(database),
             search=PostgresSearch(database), stock=PostgresStock(database, journal=journal), batches=batches,
             reports=SqlReports(database),
             maintenance=PostgresMaintenance(database, lookups),

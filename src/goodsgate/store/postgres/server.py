@@ -135,6 +135,10 @@ class Server:
         """Open a transaction that only reads."""
         return self.transaction(merchants)
 
+    def snapshot(self, merchants: Merchants = None, /) -> AbstractContextManager[PostgresStatements]:
+        """Open a transaction that only reads, all of whose statements see what was committed when the first began."""
+        return self.session(_begin(merchants, lazy=False, isolation="REPEATABLE READ READ ONLY"))
+
     def writing(self, merchants: Merchants = None, /) -> AbstractContextManager[PostgresStatements]:
         """Open a transaction that is committed and on disk at the end."""
         return self.transaction(merchants)
@@ -250,10 +254,10 @@ class Server:
         return float(row[0]) / 1e6 - (before + after) / 2
 
 
-def _begin(merchants: Merchants, *, lazy: bool) -> str:
+def _begin(merchants: Merchants, *, lazy: bool, isolation: str = "READ COMMITTED") -> str:
     merchant = merchants if isinstance(merchants, int) else ''
     begin = (
-        f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; {PLANS};"
+        f"BEGIN ISOLATION LEVEL {isolation}; SET LOCAL search_path = goodsgate, pg_temp; {PLANS};"
         f"SET LOCAL ROLE {ROLE}; SET LOCAL goodsgate.merchant = '{merchant}';"
         f"SET LOCAL goodsgate.every = '{'on' if merchants is ALL_MERCHANTS else 'off'}'"
     )

@@ -52,6 +52,9 @@ class Transactions(Protocol):
     def reading(self, merchants: Merchants = None, /) -> AbstractContextManager[Statements]:
         """Open a transaction that only reads."""
 
+    def snapshot(self, merchants: Merchants = None, /) -> AbstractContextManager[Statements]:
+        """Open a transaction that only reads, all of whose statements see what was committed when the first began."""
+
     def writing(self, merchants: Merchants = None, /) -> AbstractContextManager[Statements]:
         """Open a transaction that is committed and durable at the end, and rolled back if anything is raised.
 

@@ -248,10 +248,15 @@ class SqlJournal:
         if number is None:
             return JOURNAL_START
         with self._catalogue.reading(number) as db:
-            last, _, _ = _head(db, number)
-            position = _position(db, number, last)
-        self._make_durable(number, position)
+            position = self.last_position(db, number)
+        self.make_durable(number, position)
         return position
+
+    @staticmethod
+    def last_position(db: Statements, merchant: int) -> JournalPosition:
+        """Return the position behind the last change that a transaction sees."""
+        last, swept, swept_at = _head(db, merchant)
+        return _position(db, merchant, last) if last > swept else JournalPosition(swept, swept_at)
 
     def journal_numbers(self, merchants: Sequence[str]) -> dict[str, int]:
         """Return, by merchant, the number of the last change."""
@@ -267,15 +272,16 @@ class SqlJournal:
         rows = self._catalogue.query("count_changes", values, number)
         return [(Kind(kind), collection, int(count)) for kind, collection, count in rows]
 
-    def changes(self, merchant: str, *, after: JournalPosition, kind: Kind | None = None,
+    def changes(self, merchant: str, *, after: JournalPosition | None, kind: Kind | None = None,
                 collection: str | None = None, limit: int = 1000) -> JournalPage:
         """Return changes behind a position. Raises JournalPositionError."""
         number = self._database.number(merchant)
         if number is None:
-            return JournalPage([], after, is_last=True)
+            return JournalPage([], after or JOURNAL_START, is_last=True)
         with self._catalogue.reading(number) as db:
             page = _read_page(db, number, after, kind, collection, limit)
-        self._make_durable(number, page.position)
+        if page.position != after:
+            self.make_durable(number, page.position)
         return page
 
     def batch_changes(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[ItemChange]:
@@ -326,8 +332,8 @@ class SqlJournal:
                 at = change.previous
         return ItemHistory(changes, at)
 
-
-    def _make_durable(self, merchant: int, position: JournalPosition) -> None:
+    def make_durable(self, merchant: int, position: JournalPosition) -> None:
+        """Return when everything up to a position is on disk."""
         if self._flush is not None and self._database.now() - position.written_at < UNFLUSHED_SECONDS_MAX * 1e6:
             self._flush(merchant)
 
@@ -342,9 +348,11 @@ def _position(db: Statements, merchant: int, number: int) -> JournalPosition:
     return JournalPosition(number, row[1] if row is not None and number < row[0] + row[2] else 0)
 
 
-def _read_page(db: Statements, merchant: int, after: JournalPosition, kind: Kind | None, collection: str | None,
+def _read_page(db: Statements, merchant: int, after: JournalPosition | None, kind: Kind | None, collection: str | None,
                limit: int) -> JournalPage:
-    last, swept, _ = _head(db, merchant)
+    last, swept, swept_at = _head(db, merchant)
+    if after is None:
+        after = JournalPosition(swept, swept_at)
     if after.number > last:
         raise JournalPositionError("unknown")
     if after.number < swept:

@@ -16,6 +16,7 @@ from goodsgate.store.composed import ComposedStore
 from goodsgate.store.contract import ItemTerms
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.item_index import SqlIndex
+from goodsgate.store.shared.item_snapshot import SqlSnapshots
 from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
@@ -53,13 +54,14 @@ class SqliteStore(ComposedStore):
         )
         batches, lookups = SqliteBatches(database), SqliteLookups(database)
         queue = SqliteQueue(database, batches, lookups)
+        changes = SqlJournal(database)
         super().__init__(
             merchants=SqlMerchants(database), reference=SqlReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=SqliteIntake(database, batches), queue=queue, lookups=lookups,
             committer=SqliteCommitter(database, queue, lookups, journal=journal), catalogue=SqlCatalogue(database),
-            journal=SqlJournal(database), index=SqlIndex(database), search=SqliteSearch(database),
-            stock=SqliteStock(database, journal=journal), batches=batches, reports=SqlReports(database),
-            maintenance=SqliteMaintenance(database),
+            snapshots=SqlSnapshots(database, changes), journal=changes, index=SqlIndex(database),
+            search=SqliteSearch(database), stock=SqliteStock(database, journal=journal), batches=batches,
+            reports=SqlReports(database), maintenance=SqliteMaintenance(database),
         )
         self.back_up = SqliteBackup(database).back_up
         self.database = database

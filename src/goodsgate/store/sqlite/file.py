@@ -151,6 +151,16 @@ class SqliteFile:
                 else:
                     self._idle.append(db)
 
+    @contextmanager
+    def snapshot(self, _merchants: Merchants = None, /) -> Iterator[SqliteStatements]:
+        """Lend a connection for reading; all statements see what was committed when the first one began."""
+        with self.reading() as db:
+            db.connection.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                db.connection.execute("ROLLBACK")
+
     def query(self, name: str, values: Values, _merchants: Merchants = None, /) -> list[Row]:
         """Run one statement that reads, and return all rows."""
         with self.reading() as db:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from goodsgate.model.batch import Batch
-from goodsgate.model.journal import ChangeOperation, ItemChange
+from goodsgate.model.journal import JOURNAL_START, ChangeOperation, ItemChange
 from goodsgate.store.contract import StockChange, StockLevels
 from goodsgate.store.strict.demands import (
     check_merchant,
@@ -49,6 +49,12 @@ def collections(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def item_snapshot(observed: Observed, call: Any) -> Check:
+    require(call.page_items > 0, "a page", call.page_items)
+    yield None
+
+
+@checks
 def journal_position(observed: Observed, call: Any) -> Check:
     position = yield None
     require(position.number >= 0 and (position.number > 0) == (position.written_at > 0), "a place", position)
@@ -59,9 +65,10 @@ def changes(observed: Observed, call: Any) -> Check:
     require(call.limit > 0, "a page", call.limit)
     page = yield None
     require(len(page.changes) <= call.limit, "the limit is kept", len(page.changes))
-    require(page.position.number >= call.after.number, "the position moves on", call.after, page.position)
-    require(page.is_last or page.position != call.after, "a page that is not the last one moves on", page.position)
-    check_order([change.number for change in page.changes], call.after.number or None)
+    after = call.after or JOURNAL_START
+    require(page.position.number >= after.number, "the position moves on", after, page.position)
+    require(page.is_last or page.position != after, "a page that is not the last one moves on", page.position)
+    check_order([change.number for change in page.changes], after.number or None)
     check_changes(page.changes)
     for change in page.changes:
         require(change.number <= page.position.number, "changes up to the position", change)
