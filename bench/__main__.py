@@ -2,7 +2,8 @@
 
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
-(small requests while reports are written), groups (rows of one product on several lines), xml (Google RSS). Prints a
+(small requests while reports are written), groups (rows of one product on several lines), xml (Google RSS), webhooks
+(latency of events). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
 
@@ -17,7 +18,20 @@ from pathlib import Path
 
 import orjson
 
-from bench import ceilings, console, groups, justwalkout, konnect, path, polls, productsup, reports, scaled, xml
+from bench import (
+    ceilings,
+    console,
+    groups,
+    justwalkout,
+    konnect,
+    path,
+    polls,
+    productsup,
+    reports,
+    scaled,
+    webhooks,
+    xml,
+)
 from bench.figures import PRODUCTS, Figure, growth, lines_of, small
 from bench.gate import Gate
 from goodsgate.app import open_store
@@ -152,7 +166,7 @@ PARTS = {
     "check": check, "load": load, "memory": memory, "small": small, "growth": growth, "polls": poll,
     "scaled": scaled.parts, "konnect": konnect.parts, "justwalkout": justwalkout.parts,
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
-    "xml": xml.parts,
+    "xml": xml.parts, "webhooks": webhooks.parts,
     "groups": groups.parts,
 }
 
