@@ -94,6 +94,13 @@ def test_each_line_is_a_json_document(run: Any, monkeypatch: pytest.MonkeyPatch)
     assert json.loads(run("merchant", "key", "revoke", "$MERCHANT", key, "--json").stdout)["revoked"] is True
 
 
+def test_a_test_event_that_does_not_arrive_is_told(run: Any):
+    """By the exit code, and with why."""
+    run("webhook", "add", "http://127.0.0.1:1/")
+    assert "did not arrive: ConnectError" in run("webhook", "test", "1", code=1).output
+    assert json.loads(run("webhook", "test", "1", "--json", code=1).stdout)["delivered"] is False
+
+
 def test_what_is_exported_of_reference_data_is_loaded_again(run: Any):
     """Every kind of the starter set, exactly, with numbers as they were written."""
     run("reference", "starter")

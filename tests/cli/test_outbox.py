@@ -43,6 +43,16 @@ def test_messages_are_listed(folder: Path) -> None:
     assert _run(folder, "list", "nobody").stdout == ""
 
 
+def test_messages_that_wait_for_others_are_listed_as_such(tmp_path: Path, kind: str) -> None:
+    """And those of a paused webhook."""
+    with Shop(tmp_path, "acme", kind=kind) as shop:
+        messages = [NewMessage(topic="tested/hook", subject="1", in_order=True) for _ in range(2)]
+        shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=messages)
+        shop.store.hold_message(shop.store.claim_messages(lease_seconds=60, limit=9)[0])
+    states = [line.split("\t")[3] for line in _run(tmp_path, "list", "acme").stdout.splitlines()]
+    assert states == ["paused", "waits for earlier ones"]
+
+
 def test_messages_are_sent_again(folder: Path) -> None:
     """They are selected by number, or all that were given up; unknown numbers are reported."""
     assert "queued again: 1" in _run(folder, "replay", "acme", "--given-up").stdout

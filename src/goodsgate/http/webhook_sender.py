@@ -119,7 +119,8 @@ class WebhookSender:
                 },
                 "file_errors": event.file_errors,
                 "withheld": None if withheld is None else {
-                    "items": withheld.items, "deletions": withheld.deletions, "reason": withheld.reason,
+                    "items": withheld.items, "deletions": withheld.deletions, "share": withheld.share,
+                    "reason": withheld.reason,
                 },
                 "url": f"{self._base_url}/v1/batches/{event.batch}",
             },

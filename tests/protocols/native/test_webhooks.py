@@ -10,13 +10,16 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import httpx
+import jsonschema_rs
 import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from goodsgate import app
+from goodsgate.cli.doctor import examine
 from goodsgate.engine import outbox as outbox_module
 from goodsgate.engine.outbox import DeliveryError
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.http.webhook_registry import WebhookChange, WebhookRegistry
 from goodsgate.model.journal import parse_cursor
 from goodsgate.model.message import DeliveryState
@@ -26,6 +29,13 @@ from tests.http_gate import Client, HttpGate
 from tests.protocols.webhook_receiver import Receiver
 from tests.shop import ndjson
 
+OPENAPI = load_openapi("goodsgate.protocols.native").document
+VALIDATORS = {
+    name: jsonschema_rs.Draft202012Validator({
+        **each["post"]["requestBody"]["content"]["application/json"]["schema"], "components": OPENAPI["components"]
+    })
+    for name, each in OPENAPI["webhooks"].items()
+}
 T = TypeVar("T")
 BATCH_EVENTS = ["batch.finished", "batch.withheld", "batch.broken", "batch.cancelled"]
 SECONDS_MAX = 60.0
@@ -72,7 +82,12 @@ def _submit(client: Client, number: int = 1) -> str:
 
 
 def _events(receiver: Receiver) -> list[dict[str, Any]]:
-    return [json.loads(body) for _, body in receiver.arrived]
+    """Return the events that arrived; each is as the OpenAPI document says."""
+    events = [json.loads(body) for _, body in receiver.arrived]
+    for event in events:
+        if event["type"] != "webhook.test":
+            VALIDATORS["items" if event["type"] == "items.changed" else "batch"].validate(event)
+    return events
 
 
 def _batches(receiver: Receiver) -> list[str]:
@@ -149,6 +164,9 @@ def test_given_up_messages_are_told_and_replayed(gate, client, receiver):
         assert (webhook["state"], webhook["reason"]) == ("failing", "answered 503")
         given_up = client.get("/v1/webhooks/1/attempts", params={"state": "given_up"}).json()["messages"]
         assert [(each["subject"], len(each["attempts"])) for each in given_up] == [(batches[1], 0), (batches[0], 4)]
+        checks, _ = examine(gate.shop.store, gate.shop.config)
+        (check,) = [each for each in checks if each.name == "webhooks"]
+        assert f"{client.merchant} 1 ({receiver.url}): answered 503" in check.detail
         assert client.post("/v1/webhooks/1/replay", json={"given_up": True}).json() == {"replayed": 2}
         assert _until_idle(client)["state"] == "active"
         assert sorted(_batches(receiver)[4:]) == sorted(batches)
