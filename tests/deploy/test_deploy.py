@@ -44,7 +44,7 @@ DIRECTIVES = {
 """The used directives that systemd 247 and later support; checked on machines without systemd."""
 SYSTEMD_MIN = 250
 """The first version that verifies units which are not installed."""
-INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE", "ENTRYPOINT", "CMD"}
+INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
 
 
 # -- systemd ----------------------------------------------------------------------------------------------------------
@@ -105,14 +105,30 @@ def test_systemd_accepts_a_unit(path: Path, tmp_path: Path) -> None:
 # -- compose ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_compose_file_matches_its_schema() -> None:
+@pytest.mark.parametrize(("name", "service"), [("compose.yaml", "api"), ("compose.sqlite.yaml", "gate")])
+def test_a_compose_file_matches_its_schema(name: str, service: str) -> None:
     """The schema is strict: an unknown field is an error."""
-    (compose,) = documents("compose.yaml")
+    (compose,) = documents(name)
     validator = jsonschema_rs.validator_for(schema("compose-spec.json"))
     assert [str(error) for error in validator.iter_errors(compose)] == []
-    broken = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
-    broken["services"]["api"]["dependson"] = []
+    broken = yaml.safe_load((DEPLOY / name).read_text("utf-8"))
+    broken["services"][service]["dependson"] = []
     assert list(validator.iter_errors(broken)) != []
+
+
+def test_the_compose_file_for_sqlite_is_consistent() -> None:
+    """The store is on a volume, everything else is read-only, and the API and its worker have time to stop."""
+    (compose,) = documents("compose.sqlite.yaml")
+    (gate,) = compose["services"].values()
+    check_command(gate["command"])
+    check_settings(list(gate["environment"]))
+    assert (DEPLOY / gate["build"]["context"] / gate["build"]["dockerfile"]).exists()
+    volume, _, folder = gate["volumes"][0].partition(":")
+    assert volume in compose["volumes"]
+    assert gate["environment"]["GOODSGATE_STORE"] == folder
+    assert gate["read_only"]
+    for command in ("serve", "work"):
+        check_stop(seconds(gate["stop_grace_period"]), command=command)
 
 
 def test_the_compose_file_is_consistent() -> None:
@@ -131,7 +147,8 @@ def test_the_compose_file_is_consistent() -> None:
             check_stop(seconds(service["stop_grace_period"]), command=service["command"][0])
     assert {one["source"] for one in services["postgres"]["configs"]} == compose["configs"].keys()
     assert "/readyz" in routes()
-    assert "8480/readyz" in services["api"]["healthcheck"]["test"][-1]
+    assert "healthcheck" not in services["api"], "it is that of the image"
+    assert all(services[name]["healthcheck"]["disable"] for name in ("migrate", "worker"))
 
 
 # -- Kubernetes -------------------------------------------------------------------------------------------------------
@@ -205,6 +222,7 @@ def test_the_image_is_built_from_existing_files() -> None:
     assert any("-c constraints.txt" in line for line in lines)
     (user,) = (line[1] for line in words if line[0] == "USER")
     assert not user.startswith(("root", "0"))
+    assert any("8480/readyz" in line for line in lines if line.lstrip().startswith("CMD"))
     (settings,) = (line[1:] for line in words if line[0] == "ENV")
     check_settings([one.partition("=")[0] for one in settings if one.startswith("GOODSGATE_")])
 
