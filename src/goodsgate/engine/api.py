@@ -13,6 +13,7 @@ from goodsgate.engine.mapping_resolution import check_group, check_names
 from goodsgate.engine.profile_recognition import ProfileRecognizer, profile_recognizer
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.revert import RevertPreview, check_revertible, preview_revert
 from goodsgate.engine.saved_rules import saved_rules, with_rule_messages
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.settings import EngineSettings
@@ -165,6 +166,35 @@ class Engine:
         if withheld.deletions != deletions:
             raise Refusal("confirmation_mismatch", deletions=withheld.deletions)
         return self._add_round(merchant, batch, RoundKind.REMOVAL, idempotency)
+
+    def preview_revert(self, merchant: str, batch: str) -> RevertPreview:
+        """Return what a revert of a batch would do now.
+
+        Raises Refusal: batch_unknown, batch_open, revert_unsupported, nothing_changed, journal_gone.
+        """
+        return preview_revert(self.store, self.batch(merchant, batch))
+
+    def revert(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
+        """Queue a new batch that takes back what a batch has changed. Raises Refusal as `preview_revert`."""
+        reverted = self.batch(merchant, batch)
+        check_revertible(self.store, reverted)
+
+        def begin() -> NewBatch:
+            return NewBatch(
+                merchant=merchant, id=new_id(), kind=reverted.kind, collection=reverted.collection,
+                policy=Policy(reverts=batch), format="ndjson", content_encoding="identity",
+                label=f"Revert of {reverted.label or batch}", protocol="native",
+            )
+
+        submission = Submission(self.store, self.settings, merchant, begin)
+        try:
+            submission.write(msgspec.json.encode({"reverts": batch}))
+            receipt = submission.finish(idempotency=idempotency)
+        except BaseException:
+            submission.abort()
+            raise
+        assert receipt.batch is not None
+        return receipt.batch
 
     def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
         """Cancel a batch between two records; no effect on one that has ended. Raises Refusal: batch_unknown."""

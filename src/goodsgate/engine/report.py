@@ -13,6 +13,7 @@ from goodsgate.engine.dialect import dialect_of
 from goodsgate.engine.reader import RoundReader, raw_record
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Batch, Finding, RoundKind
+from goodsgate.model.catalogue import display_key
 from goodsgate.model.issue import Issue
 from goodsgate.model.journal import JournalPosition
 from goodsgate.model.json_text import cell_text, read_json, read_members
@@ -94,6 +95,8 @@ def _rejected_findings(store: Store, batch: Batch) -> Iterator[Finding]:
 def _all(store: Store, limits: formats.Limits, batch: Batch) -> Iterator[ReportLine]:
     if batch.finished_at is None:
         raise Refusal("batch_open")
+    if batch.policy.reverts is not None:
+        return _results_alone(store, batch)
     if store.payload(batch.merchant, batch.id, 0) is None:
         raise Refusal("payload_gone")
     return _merged(store, limits, batch)
@@ -112,6 +115,19 @@ def _merged(store: Store, limits: formats.Limits, batch: Batch) -> Iterator[Repo
                 finding = next(findings, None)
             issues = finding.issues if finding is not None and finding.number == number else []
             yield ReportLine(number, raw_record(chunk, at), issues, str(result.result) if result is not None else "")
+
+
+def _results_alone(store: Store, batch: Batch) -> Iterator[ReportLine]:
+    """Yield the results of a batch whose records were not submitted, each with its key."""
+    findings = _findings(store, batch)
+    finding = next(findings, None)
+    for result in _results(store, batch):
+        while finding is not None and finding.number < result.number:
+            finding = next(findings, None)
+        issues = finding.issues if finding is not None and finding.number == result.number else []
+        yield ReportLine(
+            result.number, orjson.dumps({"key": display_key(result.key)}), issues, str(result.result)
+        )
 
 
 def _results(store: Store, batch: Batch) -> Iterator[RecordResult]:

@@ -144,6 +144,6 @@ def _goes_with(round: ClaimedRound, first: ClaimedRound) -> bool:
     """Return whether a round can be committed with the first: other views are loaded for records of a schema."""
     stands_alone = (
         round.policy.mode == "full" or round.policy.pace_seconds or round.policy.trouble == "broken"
-        or round.round_kind is not RoundKind.SUBMISSION
+        or round.policy.reverts or round.round_kind is not RoundKind.SUBMISSION
     )
     return not stands_alone and not round.cancelling and bool(round.policy.schema) == bool(first.policy.schema)

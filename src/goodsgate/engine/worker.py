@@ -17,6 +17,7 @@ import msgspec
 from goodsgate.engine.chunk_commit import Committer, empty_commit
 from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.outage import StoreOutage
+from goodsgate.engine.revert import Revert, is_revert
 from goodsgate.engine.scheduling import (
     Paced,
     PreparedAhead,
@@ -181,6 +182,8 @@ class Worker:
         if round.round_kind is RoundKind.REMOVAL:
             return Removal(self._parts, round)
         if round.round_kind is RoundKind.SUBMISSION:
+            if is_revert(round):
+                return Revert(self._parts, round)
             if round.policy.pace_seconds:
                 return Paced(self._parts, round)
             if isinstance(self._store, SupportsPrefetch):

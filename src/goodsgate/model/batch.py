@@ -193,6 +193,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Column by which rows belong together; None: the profile says so."""
     key: Literal["derived"] | None = None
     """Whether rows without a SKU get one, made of their group and their options."""
+    reverts: str | None = None
+    """Id of the batch that this one takes back; its records are the changes of that batch in the journal."""
     trouble: Literal["rejected", "partly_rejected", "broken"] | None = None
     """Failure that was ordered for the submission, to test its client."""
     mapping: dict[str, list[str]] = {}

@@ -325,6 +325,10 @@ CODES: dict[str, Code] = {
     "item_newer": _warning(
         'Not applied: a batch that was accepted later has written "{value}". Submit the record again to apply it.'
     ),
+    "changed_since": _warning('"{value}" was changed after the batch that is reverted; it stays as it is.'),
+    "stock_moved_since": _warning(
+        'An order has moved the stock of "{value}" after the batch that is reverted; it stays as it is.'
+    ),
     "fields_newer": _warning(
         "Applied in part: {field} {value} is older than what the item has of these fields, which stay as they are: "
         "{expected}."

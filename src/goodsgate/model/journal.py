@@ -33,6 +33,19 @@ class ItemContent(msgspec.Struct, frozen=True, array_like=True):
     index_entries: tuple[IndexEntry, ...] = ()
 
 
+class StoredItem(msgspec.Struct, frozen=True):
+    """An item, or what is left of it, with the time of its last change."""
+
+    hash: bytes | None
+    """16 bytes of the document's hash; None for a tombstone."""
+    changed_at: int
+    """When its last change was written, in microseconds since 1970."""
+    content: ItemContent | None
+    """None for a tombstone."""
+    is_moved: bool = False
+    """Whether the last change is that of an order."""
+
+
 class JournalPosition(msgspec.Struct, frozen=True):
     """A place in the journal of a merchant: behind the change with this number."""
 

@@ -197,6 +197,8 @@ REMEDIES: dict[str, str] = {
     "group_not_kept": "Check that the row is complete, or send all rows of the product in a new submission.",
     "group_note": "Nothing, or set what it says on the variants themselves.",
     "duplicate_in_batch": "Send each key once, or say with the option `duplicates` what becomes of later records.",
+    "changed_since": "Look at the history of the item, and edit it if it should be as it was before.",
+    "stock_moved_since": "Submit the stock as it now is; what orders have taken is not undone.",
     "item_newer": "Check the item: it holds what came later. Submit the record in a new batch if it is still wanted.",
     "fields_newer": "Check the item: it holds what is newer. Submit these fields with a newer version if need be.",
     "field_kept": "Nothing, if the edit is meant. Otherwise unlock the field, or submit a new value.",

@@ -125,6 +125,7 @@ class ComposedStore:
         self.changes = journal.changes
         self.batch_changes = journal.batch_changes
         self.batch_journal = journal.batch_journal
+        self.stored_items = journal.stored_items
         self.item_history = journal.item_history
 
         self.find_by_index = index.find_by_index

@@ -16,7 +16,7 @@ from goodsgate.model.catalogue import (
     Resource,
     Token,
 )
-from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition
+from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition, StoredItem
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.outbox import OutboxStore
@@ -295,6 +295,9 @@ class JournalStore(Protocol):
 
     def batch_journal(self, merchant: str, batch: str) -> BatchJournal:
         """Return which part of the journal is about a batch."""
+
+    def stored_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, StoredItem]:
+        """Return items by key with the time of their last change, tombstones included."""
 
     def item_history(self, merchant: str, kind: Kind, collection: str, key: str, *, at: int | None = None,
                      limit: int = 50) -> ItemHistory:

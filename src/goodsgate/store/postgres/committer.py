@@ -13,6 +13,7 @@ import psycopg
 from goodsgate.model import crash
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Delete, Write, Writes
+from goodsgate.model.journal import StoredItem
 from goodsgate.model.webhook import WEBHOOK
 from goodsgate.store.contract import (
     ChunkCommit,
@@ -39,7 +40,7 @@ from goodsgate.store.postgres.stock import stock_has_changed
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.database import ConstraintError
 from goodsgate.store.shared.item_index import sorted_keys
-from goodsgate.store.shared.journal import JournalWriter, StoredItem, read_stored_items
+from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages

@@ -23,6 +23,7 @@ from goodsgate.model.journal import (
     ItemHistory,
     JournalPage,
     JournalPosition,
+    StoredItem,
 )
 from goodsgate.store.contract import ChunkCommit, JournalPositionError
 from goodsgate.store.shared.catalogue import find_collection
@@ -72,16 +73,6 @@ class Segment(NamedTuple):
     body: bytes
 
 
-class StoredItem(NamedTuple):
-    """An item as a change finds it."""
-
-    hash: bytes | None
-    """None for a tombstone."""
-    changed_at: int
-    """When its last change was written, be it by a batch or an order."""
-    content: ItemContent | None
-
-
 encode_body = msgspec.msgpack.Encoder().encode
 decode_body = msgspec.msgpack.Decoder(SegmentBody).decode
 
@@ -97,6 +88,7 @@ def read_stored_items(db: Statements, merchant: int, collection: int, keys: Sequ
         key: StoredItem(
             hash, moved_at or written_at,
             ItemContent(document, version, field_state, entries.get(key, ())) if hash is not None else None,
+            is_moved=moved_at is not None,
         )
         for key, hash, version, field_state, written_at, moved_at, document in db.each("stored_items", values)
     }
@@ -309,6 +301,17 @@ class SqlJournal:
             _, _, swept_at = _head(db, number)
             rows = db.rows("batch_journal", {"merchant": number, "batch": batch})
         return BatchJournal(sum(count for count, _ in rows), frozenset(at for _, at in rows), swept_at)
+
+    def stored_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, StoredItem]:
+        """Return items by key, tombstones included."""
+        number = self._database.number(merchant)
+        if number is None:
+            return {}
+        with self._catalogue.reading(number) as db:
+            found = find_collection(db, number, kind, collection)
+            if found is None:
+                return {}
+            return read_stored_items(db, number, found.number, keys, indexed=found.indexed)
 
     def item_history(self, merchant: str, kind: Kind, collection: str, key: str, *, at: int | None = None,
                      limit: int = 50) -> ItemHistory:

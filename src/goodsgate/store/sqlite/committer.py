@@ -12,6 +12,7 @@ import orjson
 
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.journal import StoredItem
 from goodsgate.store.contract import (
     ChunkCommit,
     Claim,
@@ -24,7 +25,7 @@ from goodsgate.store.contract import (
     StoreFullError,
 )
 from goodsgate.store.shared.catalogue import find_collection
-from goodsgate.store.shared.journal import JournalWriter, StoredItem, read_stored_items
+from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results

@@ -92,6 +92,14 @@ def batch_journal(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def stored_items(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(found.keys() <= {*call.keys}, "items of the given keys", found)
+    whole = all((item.hash is None) == (item.content is None) for item in found.values())
+    require(whole, "only a tombstone has no content", found)
+
+
+@checks
 def item_history(observed: Observed, call: Any) -> Check:
     history = yield None
     require(len(history.changes) <= call.limit, "the limit is kept", len(history.changes))
