@@ -6,7 +6,7 @@ Modules import expensive dependencies only when a command runs, so that help app
 import click
 
 from goodsgate import __version__
-from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, suggestions, watch
+from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, revert, suggestions, watch
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.conformance import conformance
@@ -55,8 +55,8 @@ def main() -> None:
 
 
 for _command in (
-    submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
-    item, reference, profile, rule, webhook,
+    submit, watch, report, fix, suggestions, retry, confirm, cancel, revert, list_batches, inspect_command, check,
+    export, item, reference, profile, rule, webhook,
     serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

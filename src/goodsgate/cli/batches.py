@@ -232,6 +232,44 @@ def confirm(*, client: "Client", batch_id: str, deletions: int, wait: bool, as_j
 
 @click.command()
 @BATCH
+@click.option("--preview", is_flag=True, help="Only tell what would go back.")
+@WAIT
+@JSON
+@with_client
+def revert(*, client: "Client", batch_id: str, preview: bool, wait: bool, as_json: bool) -> None:
+    """Put the items that a batch has changed back as they were before it.
+
+    Items that something else has changed since stay as they are. The revert is a new batch, which can be reverted, too.
+
+    \b
+    Examples:
+      goodsgate revert 019b2f0c64aa5e1f9c3b7d20448a91ce --preview
+      goodsgate revert 019b2f0c64aa5e1f9c3b7d20448a91ce
+    """
+    if preview:
+        _print_preview(client.preview_revert(batch_id), as_json=as_json)
+        return
+    _finish(client, client.revert(batch_id).id, wait=wait, as_json=as_json)
+
+
+def _print_preview(preview: Document, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(preview, ensure_ascii=False))
+        return
+    click.echo(
+        f"{preview['restored']:,} items go back to what they were, {preview['removed']:,} that the batch created are "
+        f"deleted, {preview['recreated']:,} that it deleted come back, and {preview['unchanged']:,} are as they were."
+    )
+    if preview["kept"]:
+        click.echo(
+            f"{preview['kept']:,} were changed since and stay as they are ({preview['stock_moved']:,} by orders):"
+        )
+        for item in preview["kept_items"]:
+            click.echo(mask_control(f"  {item['key']}"))
+
+
+@click.command()
+@BATCH
 @WAIT
 @JSON
 @with_client

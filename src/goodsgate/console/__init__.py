@@ -77,6 +77,7 @@ class Console:
             f"{BATCH}/retry": (None, batch.retry),
             f"{BATCH}/cancel": (None, batch.cancel),
             f"{BATCH}/confirm": (None, batch.confirm),
+            f"{BATCH}/revert": (batch.preview_revert, batch.revert),
             f"{BATCH}/accept-suggestions": (None, batch.accept_suggestions),
             f"{BATCH}/fix": (None, batch.fix),
             f"{BATCH}/fix/preview": (None, batch.preview_fix),

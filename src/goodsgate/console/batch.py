@@ -42,7 +42,8 @@ class BatchPage:
         values: dict[str, Any] = {
             "batch": batch, "contents": batch_contents(batch),
             "groups": self._engine.groups(merchant, id, limit=GROUPS_MAX),
-            "has_ended": batch.state in FINAL_STATES, "merchant": merchant, "path": batch_path(batch),
+            "has_ended": batch.state in FINAL_STATES, "is_revertible": _is_revertible(batch),
+            "merchant": merchant, "path": batch_path(batch),
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
             "formats": formats.WRITTEN_FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),
         }
@@ -79,6 +80,24 @@ class BatchPage:
         if not deletions.isdecimal() or len(deletions) > NUMBER_DIGITS_MAX:
             raise Refusal("parameter_invalid", "deletions must be a number.", parameter="deletions")
         return _redirect_to(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(deletions)))
+
+    async def preview_revert(self, request: ConsoleRequest) -> Response:
+        """Return the page that tells what a revert would do now, with the button that does it."""
+        merchant, id = await request.merchant(), request.path_param("batch")
+        WORK.set(Work.FILES)
+        return await self._context.run_in_thread(self._render_revert, request, merchant, id)
+
+    def _render_revert(self, request: ConsoleRequest, merchant: str, id: str) -> Response:
+        batch = self._engine.batch(merchant, id)
+        return self._renderer.response(request, "revert.html", {
+            "batch": batch, "preview": self._engine.preview_revert(merchant, id), "merchant": merchant,
+            "path": batch_path(batch), "section": "batches",
+        })
+
+    async def revert(self, request: ConsoleRequest) -> Response:
+        """Queue the batch that takes this one back, and go to its page."""
+        _, merchant, batch = await self._action(request)
+        return _redirect_to(await self._context.run_in_thread(self._engine.revert, merchant, batch))
 
     async def accept_suggestions(self, request: ConsoleRequest) -> Response:
         """Apply the suggestion to all records of a group and process them again."""
@@ -136,6 +155,14 @@ def batch_path(batch: Batch) -> str:
 
 def _redirect_to(batch: Batch) -> Response:
     return RedirectResponse(batch_path(batch), 303, headers=HEADERS)
+
+
+def _is_revertible(batch: Batch) -> bool:
+    """Return whether there may be something to revert; the journal is asked when it is tried."""
+    counts = batch.counts
+    return batch.state in FINAL_STATES and not batch.policy.schema and bool(
+        counts.created or counts.updated or counts.deleted
+    )
 
 
 def _progress(batch: Batch) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from goodsgate.console.edits import item_members
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.request import ConsoleRequest
 from goodsgate.engine.edits import is_editable
+from goodsgate.engine.history import HistoryEntry, item_history
 from goodsgate.engine.item_search import ItemQuery, find_by_text, find_items, parse_search
 from goodsgate.engine.search import SearchResult, contains_text, search
 from goodsgate.http.context import ServerContext
@@ -24,6 +25,8 @@ FIRST_SEARCH_SECONDS = 0.06
 NEXT_SEARCH_SECONDS = 0.25
 """Time limits of a search: short for the page itself, longer for the fragments that continue it."""
 LOCATIONS_MAX = 500
+HISTORIES_MAX = 20
+"""Items of one SKU whose changes are shown."""
 TEXT_CHARACTERS_MAX = 160
 
 
@@ -123,10 +126,22 @@ class CataloguePages:
             "section": "catalogue", "split_key": split_key, "members": item_members(item) if item else [],
             "batches": self._batches(merchant, [*([item] if item else []), *prices, *stock]),
             "document": msgspec.json.format(item.document, indent=2).decode("utf-8", "replace") if item else "",
+            "history": self._history(merchant, collection, [item, *prices, *stock], key, kind),
             "findings": self._issue_history(merchant, kind, collection, key),
             "can_edit": item is not None and request.caller.may("submit") and is_editable(self._store, merchant, item),
         }
         return self._renderer.response(request, "item.html", values)
+
+    def _history(self, merchant: str, collection: str, items: list[Item | None], key: str, kind: Kind,
+                 ) -> list[tuple[str, HistoryEntry]]:
+        """Return what has changed of the item, its prices and its stock, the newest first, each with its name."""
+        names = dict.fromkeys((each.kind, each.key) for each in items if each is not None)
+        names.setdefault((kind, key))
+        entries = [
+            (_history_name(each_kind, each_key), entry) for each_kind, each_key in [*names][:HISTORIES_MAX]
+            for entry in item_history(self._store, merchant, each_kind, collection, each_key, limit=PAGE_ITEMS).rows
+        ]
+        return sorted(entries, key=lambda pair: -pair[1].number)[:PAGE_ITEMS]
 
     def _issue_history(self, merchant: str, kind: Kind, collection: str, key: str) -> list[tuple[Batch, Finding]]:
         """Return the item's findings in batches of its kind and collection, as far as they are kept."""
@@ -148,6 +163,12 @@ class CataloguePages:
         """Return the batches that last changed the items, as far as they are kept."""
         batches = {id: self._store.batch(merchant, id) for id in {item.batch for item in items}}
         return {id: batch for id, batch in batches.items() if batch is not None}
+
+
+def _history_name(kind: Kind, key: str) -> str:
+    """Return what the changes of an item are called beside those of the other items of its SKU."""
+    _, location = split_key(key)
+    return f"{kind}, {location}" if location else str(kind)
 
 
 def kind_in_path(request: ConsoleRequest) -> Kind:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
@@ -15,6 +16,7 @@ from goodsgate.http.docs import prose
 from goodsgate.model.batch import Batch, now
 from goodsgate.model.catalogue import Item, display_key
 from goodsgate.model.issue import base_code
+from goodsgate.model.json_text import member_text
 from goodsgate.model.versions import EVERY_GROUP, read_group_versions, version_text
 
 TEMPLATES = files(__package__) / "templates"
@@ -28,6 +30,8 @@ HEADERS = {
 }
 BINARY_UNITS = ("B", "KB", "MB", "GB", "TB")
 TIME_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+MEMBER_CHARACTERS_MAX = 300
+"""Of a member of a document in a history."""
 BAR_SHARE_MIN = 0.015
 """Smallest share of a result bar, so that a single record stays visible."""
 
@@ -50,7 +54,8 @@ class PageRenderer:
         )
         self._templates.filters.update(
             bytes=format_bytes, number=format_number, seconds=format_seconds, duration=format_duration,
-            age=format_age, time=format_time, path_segment=path_segment, display_key=display_key, prose=prose,
+            age=format_age, time=format_time, path_segment=path_segment,
+            member_excerpt=member_excerpt, display_key=display_key, prose=prose,
             base_code=base_code,
         )
         self._templates.globals.update(
@@ -155,6 +160,12 @@ def format_age(time: datetime | None) -> str:
 def format_time(time: datetime | None) -> str:
     """Return date and time in UTC."""
     return "–" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def member_excerpt(value: msgspec.Raw) -> str:
+    """Return the beginning of a member of a document as text."""
+    text = member_text(value)
+    return text if len(text) <= MEMBER_CHARACTERS_MAX else f"{text[:MEMBER_CHARACTERS_MAX]}…"
 
 
 def path_segment(text: object) -> str:

@@ -33,6 +33,10 @@ CURSOR_REMEDIES = {
                "backup. Take an export of the collection, and go on from its cursor.",
 }
 
+LABEL_CHARACTERS_MAX = 200
+PROTOCOL = "revert"
+"""Protocol of batches that take back others, by which they are told from those of suppliers."""
+
 
 class Engine:
     """Operations on batches, items and reference data; plain reads go to `store` directly."""
@@ -183,7 +187,7 @@ class Engine:
             return NewBatch(
                 merchant=merchant, id=new_id(), kind=reverted.kind, collection=reverted.collection,
                 policy=Policy(reverts=batch), format="ndjson", content_encoding="identity",
-                label=f"Revert of {reverted.label or batch}", protocol="native",
+                label=f"Revert of {reverted.label or batch}"[:LABEL_CHARACTERS_MAX], protocol=PROTOCOL,
             )
 
         submission = Submission(self.store, self.settings, merchant, begin)

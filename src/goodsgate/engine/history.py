@@ -4,10 +4,10 @@ from datetime import datetime
 
 import msgspec
 
+from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Kind
 from goodsgate.model.journal import ChangeOperation, ItemChange, ItemContent
 from goodsgate.store.contract import Page, Store
-from goodsgate.store.shared.timestamps import timestamp
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -39,9 +39,14 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 def item_history(store: Store, merchant: str, kind: Kind, collection: str, key: str, *, after: str | None = None,
                  limit: int = 50) -> Page[HistoryEntry]:
-    """Return changes of an item, the newest first; `after` is the `next` of the page before."""
+    """Return changes of an item, the newest first; `after` is the `next` of the page before.
+
+    Raises Refusal: item_unknown, unless it is or was there, as far as the journal goes back.
+    """
     at = int(after) if after is not None and after.isascii() and after.isdigit() and len(after) < 20 else None
     history = store.item_history(merchant, kind, collection, key, at=at, limit=limit)
+    if not history.changes and after is None and store.item(merchant, kind, collection, key) is None:
+        raise Refusal("item_unknown")
     labels: dict[str, str | None] = {}
     for change in history.changes:
         if change.batch is not None and change.batch not in labels:
@@ -61,7 +66,7 @@ def field_changes(before: ItemContent | None, after: ItemContent | None) -> list
 
 def _entry(change: ItemChange, label: str | None) -> HistoryEntry:
     return HistoryEntry(
-        number=change.number, at=timestamp(change.written_at), operation=change.operation, batch=change.batch,
+        number=change.number, at=change.at, operation=change.operation, batch=change.batch,
         label=label, order=change.order, record=change.record, row=change.row,
         fields=field_changes(change.before, change.after),
     )

@@ -9,6 +9,8 @@ import msgspec
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import IndexEntry
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class ChangeOperation(StrEnum):
     """What a change does to an item."""
@@ -105,6 +107,11 @@ class ItemChange(msgspec.Struct, frozen=True, kw_only=True):
     """Row or line of that record in its file."""
     previous: int
     """`written_at` of the change of this item before; 0 if none is known."""
+
+    @property
+    def at(self) -> datetime:
+        """Return when it was committed."""
+        return _EPOCH + timedelta(microseconds=self.written_at)
 
     @property
     def position(self) -> JournalPosition:

@@ -65,6 +65,10 @@ def _confirm(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/batches/{full['id']}/confirm", b'{"deletions":2}', b'{"deletions":1}')
 
 
+def _revert(client: Client, gate: HttpGate) -> Case:
+    return Case(f"/v1/batches/{client.submit(ndjson(factories.products(1)))['id']}/revert", b"", b"{}")
+
+
 def _add_merchant(client: Client, gate: HttpGate) -> Case:
     name = b"new%d" % next(numbers)
     return Case("/v1/merchants", b'{"id":"%s","settings":{}}' % name, b'{"id":"%s-other"}' % name)
@@ -98,7 +102,7 @@ def _webhook_case(operation: str, body: bytes = b"{}") -> Callable[[Client, Http
 
 
 CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
-    "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm,
+    "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm, "revert": _revert,
     "add_merchant": _add_merchant, "order_trouble": _order_trouble, "add_key": _add_key,
     "apply_suggestions": _apply_suggestions, "add_webhook": _add_webhook,
     **{f"{name}_webhook": _webhook_case(name) for name in ("pause", "resume", "rotate", "test")},

@@ -68,7 +68,7 @@ class BatchHandlers:
         return {
             "submit": self.submit, "inspect": self.inspect, "fix": self.fix, "preview_fix": self.preview_fix,
             "suggestions": self.suggestions, "apply_suggestions": self.apply_suggestions,
-            "retry": self.retry, "cancel": self.cancel, "confirm": self.confirm,
+            "retry": self.retry, "cancel": self.cancel, "confirm": self.confirm, "revert": self.revert,
         }
 
     async def submit(self, request: ApiRequest) -> Response:
@@ -217,6 +217,22 @@ class BatchHandlers:
 
         return await self._change(request, confirm, content)
 
+    async def revert(self, request: ApiRequest) -> Response:
+        """Handle POST /v1/batches/{batch}/revert."""
+        content = await request.read_body(self._context)
+        merchant, batch = request.merchant, request.path["batch"]
+        if request.query["preview"]:
+            WORK.set(Work.FILES)
+            return json_response(await self._context.run_in_thread(self._engine.preview_revert, merchant, batch))
+        key = request_key(request, content)
+
+        def act() -> bytes:
+            idempotency = key.answered_by(encode_batch) if key is not None else None
+            return encode_batch(self._engine.revert(merchant, batch, idempotency=idempotency))
+
+        body = await self._context.run_in_thread(self._engine.answer_once, key, act)
+        return batch_accepted(body, msgspec.json.decode(body, type=SubmittedBatch).id)
+
     async def _change(self, request: ApiRequest, change: Change, content: bytes) -> Response:
         merchant, batch, key = request.merchant, request.path["batch"], request_key(request, content)
 
@@ -226,6 +242,12 @@ class BatchHandlers:
             return answer(change(merchant, batch, idempotency=idempotency))
 
         return batch_accepted(await self._context.run_in_thread(self._engine.answer_once, key, act), batch)
+
+
+class SubmittedBatch(msgspec.Struct, frozen=True):
+    """What an answer says about its batch; it may be one that was stored."""
+
+    id: str
 
 
 def batch_accepted(body: bytes, batch: str) -> Response:
@@ -326,7 +348,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
             "delimiter": policy.delimiter, "records_at": policy.records_at,
             "profile": policy.saved_profile or policy.profile, "group": policy.group, "key": policy.key,
             "empty_words": policy.empty_words,
-            "map": policy.mapping, "edit": policy.edit,
+            "map": policy.mapping, "edit": policy.edit, "reverts": policy.reverts,
         },
         "columns": batch.columns,
         "withheld": None if withheld is None else {

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from goodsgate.engine.history import item_history
 from goodsgate.engine.item_search import ItemQuery, find_items
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.saved_profiles import SavedProfile, delete_profile, save_profile, saved_profiles
@@ -23,6 +24,8 @@ from goodsgate.protocols.native.edits import named_item
 from goodsgate.protocols.native.responses import json_response, page_response
 from goodsgate.store.contract import Page
 
+HISTORY_CHANGES_MAX = 100
+"""Changes of an item that are looked up at once; each is in a place of its own."""
 SEARCH_SECONDS = 0.25
 """So long are items examined for one page if the search index cannot answer."""
 FILTERS = ("q", "prefix", "gtin", "brand", "group", "batch", "since")
@@ -43,6 +46,7 @@ class CatalogueHandlers:
         """Return the handlers by operation id."""
         return {
             "collections": self.collections, "items": self.items, "export": self.export, "item": self.item,
+            "history": self.history,
             "prices": self.prices, "stock": self.stock, "reference": self.reference,
             "load_reference": self.load_reference,
             "profiles": self.profiles, "profile": self.profile, "put_profile": self.put_profile,
@@ -97,6 +101,15 @@ class CatalogueHandlers:
             self._engine.item, name.merchant, name.kind, name.collection, name.key
         )
         return json_response(_serialize_item(item))
+
+    async def history(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/collections/{collection}/history/{key}."""
+        name = named_item(request)
+        page = await self._context.run_in_thread(partial(
+            item_history, self._store, name.merchant, name.kind, name.collection, name.key,
+            after=request.query["after"], limit=min(self._limit(request), HISTORY_CHANGES_MAX),
+        ))
+        return page_response(request, "changes", page.rows, page.next, key=display_key(name.key))
 
     async def prices(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/prices/{sku}."""

@@ -11,7 +11,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
 from goodsgate.model.batch import Batch, Kind
 from goodsgate.model.catalogue import item_key
-from goodsgate.protocols.native.batches import batch_accepted, encode_batch
+from goodsgate.protocols.native.batches import SubmittedBatch, batch_accepted, encode_batch
 from goodsgate.protocols.native.idempotency import request_key
 from goodsgate.store.contract import Idempotency
 
@@ -57,12 +57,6 @@ class EditHandlers:
 
         body = await self._context.run_in_thread(self._engine.answer_once, key, act)
         return batch_accepted(body, msgspec.json.decode(body, type=SubmittedBatch).id)
-
-
-class SubmittedBatch(msgspec.Struct, frozen=True):
-    """What an answer says about its batch; it may be one that was stored."""
-
-    id: str
 
 
 def named_item(request: ApiRequest) -> ItemName:

@@ -225,6 +225,14 @@ class AsyncClient(AsyncSession):
             await self.request("POST", f"{_path(batch)}/confirm", json={"deletions": deletions})
         )
 
+    async def preview_revert(self, batch: Batch | str) -> Document:
+        """Return what a revert of the batch would do now: how many items go back, and which stay as they are."""
+        return await self.request("POST", f"{_path(batch)}/revert", params={"preview": True})
+
+    async def revert(self, batch: Batch | str) -> Batch:
+        """Put the items that a batch has changed back as they were; return the new batch that does it."""
+        return Batch.from_document(await self.request("POST", f"{_path(batch)}/revert"))
+
     # -- catalogue and reference data ---------------------------------------------------------------------------------
 
     def items(
