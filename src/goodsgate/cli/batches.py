@@ -247,12 +247,12 @@ def revert(*, client: "Client", batch_id: str, preview: bool, wait: bool, as_jso
       goodsgate revert 019b2f0c64aa5e1f9c3b7d20448a91ce
     """
     if preview:
-        _print_preview(client.preview_revert(batch_id), as_json=as_json)
+        _print_revert_preview(client.preview_revert(batch_id), as_json=as_json)
         return
-    _finish(client, client.revert(batch_id).id, wait=wait, as_json=as_json)
+    finish_batch(client, client.revert(batch_id).id, wait=wait, as_json=as_json)
 
 
-def _print_preview(preview: Document, *, as_json: bool) -> None:
+def _print_revert_preview(preview: Document, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(preview, ensure_ascii=False))
         return

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import msgspec
 
-from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Kind
 from goodsgate.model.journal import ChangeOperation, ItemChange, ItemContent
 from goodsgate.store.contract import Page, Store
@@ -39,14 +38,9 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 def item_history(store: Store, merchant: str, kind: Kind, collection: str, key: str, *, after: str | None = None,
                  limit: int = 50) -> Page[HistoryEntry]:
-    """Return changes of an item, the newest first; `after` is the `next` of the page before.
-
-    Raises Refusal: item_unknown, unless it is or was there, as far as the journal goes back.
-    """
+    """Return changes of an item, the newest first; `after` is the `next` of the page before."""
     at = int(after) if after is not None and after.isascii() and after.isdigit() and len(after) < 20 else None
     history = store.item_history(merchant, kind, collection, key, at=at, limit=limit)
-    if not history.changes and after is None and store.item(merchant, kind, collection, key) is None:
-        raise Refusal("item_unknown")
     labels: dict[str, str | None] = {}
     for change in history.changes:
         if change.batch is not None and change.batch not in labels:

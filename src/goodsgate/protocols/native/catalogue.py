@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from goodsgate.engine.history import item_history
+from goodsgate.engine.edits import ItemName
+from goodsgate.engine.history import HistoryEntry, item_history
 from goodsgate.engine.item_search import ItemQuery, find_items
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.saved_profiles import SavedProfile, delete_profile, save_profile, saved_profiles
@@ -105,11 +106,18 @@ class CatalogueHandlers:
     async def history(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/history/{key}."""
         name = named_item(request)
-        page = await self._context.run_in_thread(partial(
-            item_history, self._store, name.merchant, name.kind, name.collection, name.key,
-            after=request.query["after"], limit=min(self._limit(request), HISTORY_CHANGES_MAX),
-        ))
+        page = await self._context.run_in_thread(self._history, request, name)
         return page_response(request, "changes", page.rows, page.next, key=display_key(name.key))
+
+    def _history(self, request: ApiRequest, name: ItemName) -> Page[HistoryEntry]:
+        """Return a page of changes; raises item_unknown unless the item is or was there, as far as is known."""
+        page = item_history(
+            self._store, name.merchant, name.kind, name.collection, name.key, after=request.query["after"],
+            limit=min(self._limit(request), HISTORY_CHANGES_MAX),
+        )
+        if not page.rows and request.query["after"] is None:
+            self._engine.item(name.merchant, name.kind, name.collection, name.key)
+        return page
 
     async def prices(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/prices/{sku}."""
