@@ -149,6 +149,18 @@ def test_a_schema_has_an_issue_for_each_of_its_first_errors():
     assert [(each.path, each.value, each.message) for each in found] == [("/title", "Blue train", "Not so.")]
 
 
+@pytest.mark.parametrize("schema", [
+    {"anyOf": [{"required": [f"x{at}"]} for at in range(300)]},
+    {"properties": {"l": {"items": {"allOf": [{"properties": {"a": {"type": "string"}}} for _ in range(150)]}}}},
+])
+def test_a_schema_that_may_take_long_on_a_record_is_not_evaluated(schema):
+    """Its errors alone would take minutes; of a record that is not so large, only the first one is found."""
+    rules = rule_set(it=RecordRule(schema=schema))
+    ((_, counts),) = check(rules, {"l": [{"a": at} for at in range(20_000)]}).counts
+    assert "too large" in counts.fault
+    assert len(check(rules, {"l": [{"a": at} for at in range(100)]}).issues) == 1
+
+
 def test_a_rule_is_about_its_kind_its_collection_and_its_category():
     """A category is met by itself and by those below it, in any case of its letters."""
     no = RecordRule(expression="false")

@@ -5,6 +5,7 @@ patterns take linear time, because they may not look around or back. `unevaluate
 again, and references can double the work with every step, so that both are refused.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from goodsgate.model.extras import needed_extra
@@ -12,10 +13,13 @@ from goodsgate.rules.context import pointer
 
 SCHEMA_NODES_MAX = 1_000
 DEPTH_MAX = 50
-COST_MAX = 200_000_000
-"""Most pairs of a node of the schema and a byte of a record."""
+COST_MAX = 10_000_000
+"""Most pairs of a node of the schema and a byte of a record: some tenths of a second."""
+PAIRS_MAX = 5_000
+"""Most pairs of a node of the schema and a value of a record for which the library finds all errors, not only one."""
 ERRORS_MAX = 5
 """Errors of one record that are reported."""
+MESSAGE_CHARACTERS_MAX = 500
 REFUSED = frozenset({
     "$ref", "$dynamicRef", "$recursiveRef", "$dynamicAnchor", "unevaluatedItems", "unevaluatedProperties",
 })
@@ -56,14 +60,24 @@ class JsonSchema:
         """Return whether the record is valid."""
         return self._validator.is_valid(record)
 
-    def errors(self, record: dict[str, Any]) -> list[tuple[str, object, str]]:
-        """Return path, value and message of the first errors."""
+    def errors(self, record: dict[str, Any], document: bytes) -> list[tuple[str, object, str]]:
+        """Return path, value and message of the first errors; of a large record only the first one."""
+        import jsonschema_rs
+
+        errors: Iterable[Any] = ()
+        if self._nodes * document.count(b",") <= PAIRS_MAX:
+            errors = self._validator.iter_errors(record)
+        else:
+            try:
+                self._validator.validate(record)
+            except jsonschema_rs.ValidationError as first:
+                errors = [first]
         found: list[tuple[str, object, str]] = []
-        for error in self._validator.iter_errors(record):
+        for error in errors:
             path = ""
             for step in error.instance_path:
                 path = pointer(path, str(step))
-            found.append((path, error.instance if path else None, error.message))
+            found.append((path, error.instance if path else None, error.message[:MESSAGE_CHARACTERS_MAX]))
             if len(found) == ERRORS_MAX:
                 break
         return found

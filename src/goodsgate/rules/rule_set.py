@@ -78,7 +78,7 @@ class CompiledRule:
         if self.expression is not None:
             return [] if self.expression.holds(variables) else [self._issue(self.path, record)]
         assert self.schema is not None
-        errors = self.schema.errors(record)
+        errors = self.schema.errors(record, document)
         if self.rule.field is not None or self.rule.message is not None:
             paths = dict.fromkeys(self.path or path for path, _, _ in errors)
             return [self._issue(path, record) for path in paths]
