@@ -43,12 +43,24 @@ def test_a_rule_rejects_what_breaks_it(shop):
     (group,) = shop.engine.groups("acme", batch.id)
     assert (group.code, group.message, group.field) == ("rule.cheap", "The price is below 1.00.", "/price")
     assert "rule" in group.remedy
-    shop.engine.accept_suggestions("acme", batch.id, code="rule.cheap", field="/price")
+    shop.engine.apply_suggestions("acme", batch.id, code="rule.cheap", field="/price")
     shop.work()
     assert shop.items()["SKU-0002"]["price"] == "1.00 EUR"
     assert shop.run([product(2, price="0.50 EUR")], merchant="other").counts.created == 1
     delete_rule(shop.store, "acme", "cheap")
     assert shop.run([product(4, price="0.50 EUR")]).counts.created == 1
+
+
+def test_an_issue_names_the_column_of_the_file(shop):
+    """So that its suggestion can be applied to the cell."""
+    save_rule(shop.store, "acme", "cheap", CHEAP)
+    rows = b"SKU,Name,Preis\nA,Cup,7.90 EUR\nB,Mug,0.50 EUR\n"
+    batch = shop.run(rows, format="csv", mapping={"Preis": ["price"]})
+    (found,) = shop.findings(batch.id)[-1].issues
+    assert (found.code, found.path, found.column) == ("rule.cheap", "/price", "Preis")
+    shop.engine.apply_suggestions("acme", batch.id, code="rule.cheap", field="/price")
+    shop.work()
+    assert shop.items()["B"]["price"] == "1.00 EUR"
 
 
 def test_a_rule_sees_what_the_item_becomes(shop):

@@ -11,13 +11,14 @@ import msgspec
 from goodsgate.engine.apply import CREATED, DELETED, MERGED, REJECTED, UPDATED, ChunkChanges
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.group_index import with_group_entries
+from goodsgate.engine.issue_columns import received_records, with_column
 from goodsgate.engine.reader import raw_record
 from goodsgate.engine.unknown_skus import have_variants
 from goodsgate.formats import Chunk
 from goodsgate.model import crash
 from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State
 from goodsgate.model.catalogue import Delete
-from goodsgate.model.issue import Issue
+from goodsgate.model.issue import Issue, rule_name
 from goodsgate.model.roles import count_roles
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StockChangedError, Store
 
@@ -47,7 +48,8 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
             warned += not is_rejected
             findings.append(Finding(
                 number=numbers[at], source_row=chunk.source_rows[at], key=keys[at], result=RESULTS[results[at]],
-                issues=changes.issues[at], raw=raw_record(chunk, at) if is_rejected else None,
+                issues=_with_columns(changes.issues[at], mapping, chunk, at),
+                raw=raw_record(chunk, at) if is_rejected else None,
                 role=roles[at] if roles and is_rejected else 0,
             ))
     origins = _origins(changes, numbers, chunk.source_rows) if changes.writes or changes.deletes else {}
@@ -81,6 +83,14 @@ def _origins(changes: ChunkChanges, numbers: Sequence[int], rows: Sequence[int])
         key: place for key, result, place in zip(changes.keys, changes.results, places, strict=True)
         if key is not None and result in CHANGED
     }
+
+
+def _with_columns(issues: list[Issue], mapping: FieldMapping | None, chunk: Chunk, at: int) -> list[Issue]:
+    """Return the issues with the submitter's names of the fields that merchants' rules are about."""
+    if mapping is None or not any(each.path and rule_name(each.code) is not None for each in issues):
+        return issues
+    record = received_records(chunk)[at]
+    return [each if rule_name(each.code) is None else with_column(each, mapping, record) for each in issues]
 
 
 def end_state_of(round: ClaimedRound, chunk: Chunk) -> State:

@@ -11,6 +11,7 @@ from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.freshness import future_issues, latest_version
 from goodsgate.engine.group_checks import check_grouped
 from goodsgate.engine.grouped_chunks import GroupedChunk
+from goodsgate.engine.issue_columns import received_records, with_column
 from goodsgate.engine.merchant_data import NO_MERCHANT, MerchantData
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
@@ -349,8 +350,8 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
         issues.setdefault(at, []).append(in_future)
     for at, unreadable in chunk.unreadable.items():
         issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
-    records = chunk.lines or (chunk.cells if isinstance(chunk, GroupedChunk) else chunk.rows)
-    issues = {at: [_with_column(each, mapping, records[at]) for each in found] for at, found in issues.items()}
+    records = received_records(chunk)
+    issues = {at: [with_column(each, mapping, records[at]) for each in found] for at, found in issues.items()}
     for at, found in chunk.issues.items():
         cells = {each.path for each in found} - {""}  # what is wrong with them is known
         others = (each for each in issues.get(at, ()) if each.path not in cells)
@@ -394,8 +395,3 @@ def _weight(chunk: Chunk, count: int) -> int:
     if chunk.lines:
         return sum(map(len, chunk.lines[:count]))
     return sum(map(len, chunk.rows[:count])) * CELL_BYTES
-
-
-def _with_column(issue: Issue, mapping: FieldMapping, record: bytes | Sequence[str]) -> Issue:
-    column = mapping.column_of(issue.path, record) if issue.column is None else None
-    return msgspec.structs.replace(issue, column=column) if column is not None else issue
