@@ -136,7 +136,7 @@ def test_withheld_deletions_are_confirmed(client: EitherClient, tmp_path: Path) 
     batch = client.call("wait", client.call("confirm", batch, deletions=2))
     assert batch.counts.deleted == 2
     exported = client.call("save_export", tmp_path / "all.ndjson")
-    assert [json.loads(line)["id"] for line in exported.read_text("utf-8").splitlines()] == ["SKU-0001"]
+    assert [json.loads(line)["id"] for line in exported.file.read_text("utf-8").splitlines()] == ["SKU-0001"]
 
 
 def test_reference_data_is_loaded_and_rejected_records_are_retried(client: EitherClient) -> None:
@@ -156,6 +156,23 @@ def test_an_item_is_edited_found_and_unlocked(client: EitherClient) -> None:
     assert (item.key, item.locked["title"]["supplied"]) == ("SKU-0001", "Linen shirt 1")
     assert client.call("wait", client.call("unlock_item", "SKU-0001", field="title")).counts.updated == 1
     assert client.call("item", "SKU-0001").record["title"] == "Linen shirt 1"
+
+
+def test_changes_are_followed_from_an_export_on(client: EitherClient, tmp_path: Path) -> None:
+    """A program that begins late misses nothing and sees nothing twice."""
+    client.call("wait", client.call("submit_records", products(1, 2)))
+    cursor = client.call("save_export", tmp_path / "all.ndjson").cursor
+    assert client.call("changes", cursor) == []
+    client.call("wait", client.call("submit_records", [product(1, title="Silk"), product(3)]))
+    changes = client.call("changes", cursor, fields=["before", "after"])
+    assert [(change.key, change.operation) for change in changes] == [("SKU-0001", "updated"), ("SKU-0003", "created")]
+    assert (changes[0].before["title"], changes[0].after["title"]) == ("Linen shirt 1", "Silk")
+    page = client.call("change_page", changes[0].cursor, fields=(), wait_seconds=30)
+    assert [(change.key, change.after) for change in page.changes] == [("SKU-0003", None)]
+    assert page.cursor == changes[1].cursor
+    assert [change.number for change in client.call("changes")][-2:] == [change.number for change in changes]
+    with pytest.raises(InvalidRequestError):
+        client.call("changes", "nonsense")
 
 
 def test_a_file_is_inspected(client: EitherClient) -> None:

@@ -83,8 +83,8 @@ def _properties(schema: dict[str, typing.Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("model", [
-    models.Batch, models.Counts, models.ReadingDecision, models.IssueGroup, models.Issue, models.Item, models.FixMatch,
-    models.SuggestionGroup,
+    models.Batch, models.Counts, models.ReadingDecision, models.IssueGroup, models.Issue, models.Item, models.Change,
+    models.FixMatch, models.SuggestionGroup,
 ])
 def test_members_of_models_are_those_of_the_contract(model: type[msgspec.Struct]) -> None:
     """A renamed member would otherwise be read as missing."""

@@ -35,6 +35,8 @@ from goodsgate_client.errors import (
 )
 from goodsgate_client.models import (
     Batch,
+    Change,
+    ChangePage,
     Counts,
     FixMatch,
     Issue,
@@ -44,6 +46,7 @@ from goodsgate_client.models import (
     Progress,
     ReadingDecision,
     RecordResult,
+    SavedExport,
     SuggestionGroup,
     Suggestions,
     Withheld,
@@ -54,10 +57,10 @@ from goodsgate_client.webhooks import WebhookError, WebhookEvent, verify_webhook
 __version__ = "0.1.0"
 
 __all__ = [
-    "AsyncClient", "AsyncPages", "Batch", "CertificateError", "Client", "ConfigurationError", "ConflictError", "Counts",
-    "FixMatch", "ForbiddenError", "GoneError", "GoodsgateError", "InvalidRequestError", "Issue", "IssueCode",
-    "IssueGroup", "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError", "ReadingDecision",
-    "RecordResult", "RefusalCode", "RefusedError", "ResponseError", "SubmitOptions", "SuggestionGroup", "Suggestions",
-    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError", "WaitTimeoutError", "WebhookError",
-    "WebhookEvent", "Withheld", "verify_webhook",
+    "AsyncClient", "AsyncPages", "Batch", "CertificateError", "Change", "ChangePage", "Client", "ConfigurationError",
+    "ConflictError", "Counts", "FixMatch", "ForbiddenError", "GoneError", "GoodsgateError", "InvalidRequestError",
+    "Issue", "IssueCode", "IssueGroup", "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError",
+    "ReadingDecision", "RecordResult", "RefusalCode", "RefusedError", "ResponseError", "SavedExport", "SubmitOptions",
+    "SuggestionGroup", "Suggestions", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError",
+    "WaitTimeoutError", "WebhookError", "WebhookEvent", "Withheld", "verify_webhook",
 ]

@@ -1,6 +1,7 @@
 """What a gate answers. Members that a model does not name are ignored, so that a newer gate can add some."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 import msgspec
@@ -179,6 +180,48 @@ class Item(Model, frozen=True, kw_only=True):
     """The batch that last wrote it."""
     written_at: datetime
     record: Document
+
+
+class Change(Model, frozen=True, kw_only=True):
+    """A change of an item, price or stock."""
+
+    cursor: str
+    """Where to go on behind it: store it together with what you have done with the change."""
+    number: int
+    """Grows from change to change of a merchant."""
+    written_at: datetime
+    kind: str
+    collection: str
+    key: str
+    sku: str
+    location: str | None = None
+    operation: str
+    """`created`, `updated` or `deleted`."""
+    batch: str | None = None
+    order: str | None = None
+    record: int | None = None
+    row: int | None = None
+    before: Document | None = None
+    """The record before it, if it was asked for."""
+    after: Document | None = None
+
+
+class ChangePage(Model, frozen=True, kw_only=True):
+    """Changes in their order, perhaps none."""
+
+    changes: list[Change]
+    cursor: str
+    """Where to go on behind them."""
+    more: bool
+    """Whether there were further ones."""
+
+
+class SavedExport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file with a collection."""
+
+    file: Path
+    cursor: str | None
+    """Where `changes` go on from what is in the file; None without a journal."""
 
 
 class FixMatch(Model, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
 # Generated from _async/client.py by clients/python/generate.py.
 """The client of a gate."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Unpack
+from typing import IO, Any, Literal, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -13,10 +13,23 @@ import httpx
 from goodsgate_client._sync.downloads import read_records, save_download, spool_download
 from goodsgate_client._sync.pages import Pages
 from goodsgate_client._sync.session import OnRetry, Session
-from goodsgate_client.models import Batch, Document, FixMatch, Issue, Item, RecordResult, Suggestions
+from goodsgate_client.models import (
+    Batch,
+    Change,
+    ChangePage,
+    Document,
+    FixMatch,
+    Issue,
+    Item,
+    RecordResult,
+    SavedExport,
+    Suggestions,
+)
 from goodsgate_client.options import Kind, SubmitOptions, query_of
 from goodsgate_client.sources import FileInput, Record, Source, open_source, record_source
 
+ChangeFields = Literal["before", "after"]
+"""The record of a change before it, and after it."""
 OnBytes = Callable[[int], None]
 """Called while a file is sent, with the number of its bytes that were read."""
 
@@ -274,11 +287,47 @@ class Client(Session):
     def save_export(
         self, file: str | Path | None = None, collection: str = "products", *, kind: Kind | None = None,
         format: str | None = None, profile: str | None = None, after: str | None = None,
-    ) -> Path:
-        """Save a collection as a file and return the path; `profile` writes the columns of another system."""
+    ) -> SavedExport:
+        """Save a collection as a file; `profile` writes the columns of another system."""
         params = query_of({"kind": kind, "format": format, "profile": profile, "after": after})
         path = f"/v1/collections/{quote(collection, '')}/export"
-        return self.save(path, file, params=params, default=f"{collection}-{kind or 'product'}")
+        cursors: list[str | None] = []
+        saved = self.save(
+            path, file, params=params, default=f"{collection}-{kind or 'product'}",
+            on_response=lambda response: cursors.append(response.headers.get("Goodsgate-Changes-Cursor")),
+        )
+        return SavedExport(file=saved, cursor=cursors[-1])
+
+    def change_page(
+        self, after: str | None = None, *, kind: Kind | None = None, collection: str | None = None,
+        fields: Sequence[ChangeFields] = ("after",), limit: int | None = None, wait_seconds: float | None = None,
+    ) -> ChangePage:
+        """Return the changes behind a cursor; wait for one if there is none. Raises GoneError if the cursor is too old.
+
+        Without `after` they begin with the oldest that is kept; `now` is a cursor, too.
+        """
+        params = query_of({
+            "after": after, "kind": kind, "collection": collection, "fields": fields or ("keys",), "limit": limit,
+            "wait": wait_seconds,
+        })
+        return ChangePage.from_document(self.request("GET", "/v1/changes", params=params))
+
+    def changes(
+        self, after: str | None = None, *, kind: Kind | None = None, collection: str | None = None,
+        fields: Sequence[ChangeFields] = ("after",), follow: bool = False, wait_seconds: float = 30.0,
+    ) -> Iterator[Change]:
+        """Yield the changes behind a cursor until there are no more, or with `follow` for ever. Raises GoneError.
+
+        After a GoneError, begin again with `save_export` and its cursor.
+        """
+        more = True
+        while more or follow:
+            page = self.change_page(
+                after, kind=kind, collection=collection, fields=fields, wait_seconds=wait_seconds if follow else None
+            )
+            for change in page.changes:
+                yield change
+            after, more = page.cursor, page.more
 
     def load_reference(
         self, kind: str, file: FileInput, *, replace: bool | None = None, format: str | None = None
