@@ -3,7 +3,7 @@
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), xml (Google RSS), webhooks
-(latency of events). Prints a
+(latency of events), journal (what it costs, and reverts). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
 
@@ -22,6 +22,7 @@ from bench import (
     ceilings,
     console,
     groups,
+    journal,
     justwalkout,
     konnect,
     path,
@@ -168,6 +169,7 @@ PARTS = {
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
     "xml": xml.parts, "webhooks": webhooks.parts,
     "groups": groups.parts,
+    "journal": journal.parts,
 }
 
 

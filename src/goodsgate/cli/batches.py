@@ -256,16 +256,13 @@ def _print_revert_preview(preview: Document, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(preview, ensure_ascii=False))
         return
-    click.echo(
-        f"{preview['restored']:,} items go back to what they were, {preview['removed']:,} that the batch created are "
-        f"deleted, {preview['recreated']:,} that it deleted come back, and {preview['unchanged']:,} are as they were."
-    )
-    if preview["kept"]:
-        click.echo(
-            f"{preview['kept']:,} were changed since and stay as they are ({preview['stock_moved']:,} by orders):"
-        )
-        for item in preview["kept_items"]:
-            click.echo(mask_control(f"  {item['key']}"))
+    click.echo(f"Items that get back what they had: {preview['restored']:,}")
+    click.echo(f"Items that the batch created, to be deleted: {preview['removed']:,}")
+    click.echo(f"Items that the batch deleted, to come back: {preview['recreated']:,}")
+    click.echo(f"Items that are already as they were: {preview['unchanged']:,}")
+    click.echo(f"Items that were changed since, to stay: {preview['kept']:,} ({preview['stock_moved']:,} by orders)")
+    for item in preview["kept_items"]:
+        click.echo(mask_control(f"  {item['key']}"))
 
 
 @click.command()
