@@ -36,6 +36,8 @@ NAME_BYTES = 12
 SECRETS_MAX = 3
 """Secrets of a webhook that sign at the same time; one more rotation ends the oldest."""
 PAGE_MESSAGES = 1_000
+RESOLVE_SECONDS = 3.0
+"""A name that is not found so soon may be added; it is checked at each delivery."""
 
 Collection = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 
@@ -98,6 +100,11 @@ class WebhookRegistry:
         """Return a webhook. Raises webhook_unknown."""
         return registered_webhook(self._resource(merchant, number), self._queue(merchant, number))
 
+    def find(self, merchant: str, number: int) -> RegisteredWebhook | None:
+        """Return a webhook without how its messages fare; None if there is none."""
+        resource = self._store.resource(merchant, WEBHOOK, number)
+        return registered_webhook(resource, QueueStatus()) if resource is not None else None
+
     def change(self, merchant: str, number: int, change: WebhookChange) -> RegisteredWebhook:
         """Change a webhook. Raises webhook_refused, webhook_taken."""
         if change.url is not None:
@@ -136,7 +143,10 @@ class WebhookRegistry:
 
     def record_changes(self, merchant: str, number: int, position: JournalPosition) -> None:
         """Record which changes of items were told."""
-        self._update(merchant, number, lambda webhook: msgspec.structs.replace(webhook, changes_until=position))
+        def record(webhook: Webhook) -> Webhook:
+            return msgspec.structs.replace(webhook, changes_until=position)
+
+        self._update(merchant, number, record, with_queue=False)
 
     def note_test(self, merchant: str, number: int, *, has_arrived: bool, answer: Answer | None = None,
                   ) -> RegisteredWebhook:
@@ -216,7 +226,7 @@ class WebhookRegistry:
     def _check_url(self, url: str) -> None:
         try:
             address = parse_webhook_url(url, self._settings.hosts)
-            resolve_host(address, private=self._settings.allow_private)
+            resolve_host(address, private=self._settings.allow_private, timeout_seconds=RESOLVE_SECONDS)
         except (AddressRefusedError, PrivateAddressError) as fault:
             raise refuse("webhook_refused", f"{str(fault)[:1].upper()}{str(fault)[1:]}.", url=url) from fault
         except DeliveryError:
@@ -232,10 +242,10 @@ class WebhookRegistry:
         return self._store.queue_status(merchant, WEBHOOK, str(number))
 
     def _update(self, merchant: str, number: int, change: Callable[[Webhook], Webhook], *, url: str | None = None,
-                answer: Answer | None = None) -> RegisteredWebhook:
+                answer: Answer | None = None, with_queue: bool = True) -> RegisteredWebhook:
         while True:
             resource = self._resource(merchant, number)
-            queue = self._queue(merchant, number)
+            queue = self._queue(merchant, number) if with_queue else QueueStatus()
             webhook = change(msgspec.json.decode(resource.body, type=Webhook))
             changed = msgspec.structs.replace(resource, name=url or resource.name, body=msgspec.json.encode(webhook))
             idempotency = _idempotency(answer, queue)

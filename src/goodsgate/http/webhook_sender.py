@@ -41,10 +41,9 @@ class WebhookSender:
     def send(self, message: Message) -> None:
         """Send one message. Raises DeliveryError, DeliveryPausedError."""
         number = int(message.subject)
-        try:
-            registered = self.registry.webhook(message.merchant, number)
-        except Refusal as fault:
-            raise DeliveryError("the webhook was deleted", final=True) from fault
+        registered = self.registry.find(message.merchant, number)
+        if registered is None:
+            raise DeliveryError("the webhook was deleted", final=True)
         if registered.webhook.paused_at is not None:
             raise DeliveryPausedError
         id = f"msg_{message.merchant}_{message.number}"

@@ -9,7 +9,10 @@ import base64
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from functools import cache
+from time import monotonic
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -18,6 +21,7 @@ from standardwebhooks.webhooks import Webhook
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.public_addresses import is_public
 from goodsgate.http.services import WebhookSettings
+from goodsgate.model.background import run_once
 from goodsgate.model.batch import now
 
 PORTS = {"http": 80, "https": 443}
@@ -56,9 +60,11 @@ def post_webhook(url: str, headers: Mapping[str, str], content: bytes, *, settin
         address = parse_webhook_url(url, settings.hosts)
     except AddressRefusedError as fault:
         raise DeliveryError(str(fault), unavailable=True) from fault
-    ip_address = resolve_host(address, private=settings.allow_private)
+    began = monotonic()
+    ip_address = resolve_host(address, private=settings.allow_private, timeout_seconds=timeout_seconds)
+    left_seconds = max(0.0, timeout_seconds - (monotonic() - began))
     try:
-        status = asyncio.run(_post(address, ip_address, headers, content, timeout_seconds))
+        status = asyncio.run(_post(address, ip_address, headers, content, left_seconds))
     except TimeoutError as fault:
         raise DeliveryError(f"no answer within {timeout_seconds:g} s", unavailable=True) from fault
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
@@ -114,11 +120,13 @@ def parse_webhook_url(url: str, hosts: frozenset[str]) -> SplitResult:
     return address
 
 
-def resolve_host(address: SplitResult, *, private: bool) -> str:
+def resolve_host(address: SplitResult, *, private: bool, timeout_seconds: float) -> str:
     """Return one IP address of a host if all of them may be called; raise DeliveryError."""
     host, port = address.hostname or "", address.port or PORTS[address.scheme]
     try:
-        results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        results = _look_up(host, port, timeout_seconds)
+    except TimeoutError as fault:
+        raise DeliveryError(f"the host {host} is not found within {timeout_seconds:g} s", unavailable=True) from fault
     except (OSError, UnicodeError) as fault:
         raise DeliveryError(f"the host {host} is not found: {fault}", unavailable=True) from fault
     ip_addresses = [str(result[4][0]).partition("%")[0] for result in results]
@@ -128,3 +136,17 @@ def resolve_host(address: SplitResult, *, private: bool) -> str:
                 f"the host {host} has the private address {ip_address} (setting webhook_private)", unavailable=True
             )
     return ip_addresses[0]
+
+
+def _look_up(host: str, port: int, seconds: float) -> list[Any]:
+    """Return what `socket.getaddrinfo` does, which may take longer than a delivery may. Raises TimeoutError."""
+    found: Future[list[Any]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as fault:
+            found.set_exception(fault)
+
+    run_once("resolve", look_up)
+    return found.result(seconds)

@@ -289,8 +289,23 @@ def test_every_address_of_a_host_is_checked(monkeypatch: pytest.MonkeyPatch, gat
     monkeypatch.setattr(socket, "getaddrinfo", places)
     address = parse_webhook_url("https://erp.example", HOSTS)
     with pytest.raises(DeliveryError, match=r"10\.0\.0\.1"):
-        resolve_host(address, private=False)
-    assert resolve_host(address, private=True) == "93.184.216.34"
+        resolve_host(address, private=False, timeout_seconds=60)
+    assert resolve_host(address, private=True, timeout_seconds=60) == "93.184.216.34"
+
+
+def test_a_name_that_is_not_found_in_time_fails_the_delivery(monkeypatch: pytest.MonkeyPatch, gate: object) -> None:
+    """The resolver of the system may take longer than a delivery may."""
+    closing = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        closing.wait(60)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with pytest.raises(DeliveryError, match=r"not found within 0\.01 s") as refused:
+        resolve_host(parse_webhook_url("https://erp.example", HOSTS), private=False, timeout_seconds=0.01)
+    closing.set()
+    assert refused.value.unavailable
 
 
 def test_a_delivery_is_bounded_as_a_whole(operator: Operator) -> None:

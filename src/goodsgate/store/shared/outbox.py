@@ -107,11 +107,11 @@ class SqlOutbox:
         named = {"merchant": number, "topic": topic, "subject": subject}
         with self._intake.reading(number) as db:
             waiting, retrying, since, sent_at, given_up_at = db.rows("queue_status", named)[0]
-            error = db.first("queue_error", {**named, "behind": BEHIND_AT})
+            error = db.value("queue_error", named)
         return QueueStatus(
             waiting=waiting, retrying=retrying, waiting_since=timestamp_or_none(since),
             sent_at=timestamp_or_none(sent_at), given_up_at=timestamp_or_none(given_up_at),
-            last_error=error[0] if error is not None else "",
+            last_error=error,
         )
 
     def replay(self, merchant: str, numbers: Sequence[int], *, idempotency: Idempotency[int] | None = None) -> int:

@@ -296,15 +296,29 @@ WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND number 
 ORDER BY number DESC LIMIT :limit
 
 -- name: queue_status
-SELECT count(due_at), count(due_at) FILTER (WHERE last_error <> ''), min(created_at) FILTER (WHERE due_at IS NOT NULL),
-       max(sent_at), max(given_up_at)
-FROM message WHERE merchant = :merchant AND topic = :topic AND subject = :subject
+SELECT w.waiting, w.retrying, w.since, (
+    SELECT sent_at FROM message WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND sent_at IS NOT NULL
+    ORDER BY sent_at DESC LIMIT 1
+), (
+    SELECT given_up_at FROM message
+    WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND given_up_at IS NOT NULL ORDER BY given_up_at DESC LIMIT 1
+)
+FROM (
+    SELECT count(*) AS waiting, count(*) FILTER (WHERE last_error <> '') AS retrying, min(created_at) AS since
+    FROM message WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND due_at IS NOT NULL
+) AS w
 
 -- name: queue_error
 -- Of a message that waits, or else of the one that was given up last.
-SELECT last_error FROM message
-WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND last_error <> ''
-ORDER BY coalesce(given_up_at, :behind) DESC, number LIMIT 1
+SELECT coalesce((
+    SELECT last_error FROM message
+    WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND due_at IS NOT NULL AND last_error <> ''
+    ORDER BY number LIMIT 1
+), (
+    SELECT last_error FROM message
+    WHERE merchant = :merchant AND topic = :topic AND subject = :subject AND given_up_at IS NOT NULL
+    ORDER BY given_up_at DESC, number LIMIT 1
+), '')
 
 -- name: message_statistics
 -- Every merchant: for metrics. A message that is not due yet and was never tried does not wait.

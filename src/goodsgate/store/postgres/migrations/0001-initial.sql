@@ -477,7 +477,9 @@ CREATE INDEX message_due ON message (merchant, due_at, created_at) WHERE due_at 
 CREATE INDEX message_closed ON message (coalesce(sent_at, given_up_at)) WHERE due_at IS NULL;
 CREATE INDEX message_given_up ON message (given_up_at) WHERE given_up_at IS NOT NULL;
 CREATE INDEX message_subject ON message (merchant, topic, subject, number);
-CREATE INDEX message_queue ON message (merchant, topic, subject, number) WHERE in_order AND due_at IS NOT NULL;
+CREATE INDEX message_waiting ON message (merchant, topic, subject, number) WHERE due_at IS NOT NULL;
+CREATE INDEX message_subject_sent ON message (merchant, topic, subject, sent_at) WHERE sent_at IS NOT NULL;
+CREATE INDEX message_subject_given_up ON message (merchant, topic, subject, given_up_at) WHERE given_up_at IS NOT NULL;
 
 ALTER TABLE message ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON message USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);
