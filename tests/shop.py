@@ -59,8 +59,8 @@ class Shop:
         submission.finish()
 
     def work(self) -> None:
-        """Work until the queue is empty."""
-        while self.worker.step():
+        """Work until the queue is empty, and nothing has arrived for records that wait."""
+        while self.worker.step() or self.worker.watch_references():
             pass
 
     def run(self, body: bytes | Iterable[object], **how: object) -> Batch:

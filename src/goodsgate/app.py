@@ -164,7 +164,7 @@ def engine_settings(config: Config) -> "EngineSettings":
     return EngineSettings(
         body_bytes_max=config.body_bytes_max, open_rounds_max=config.open_rounds_max,
         reference_entries_max=config.reference_entries_max, read_limits=read_limits(config),
-        journal=config.journal_days > 0,
+        waiting_hours=config.waiting_hours, journal=config.journal_days > 0,
     )
 
 

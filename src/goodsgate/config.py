@@ -155,6 +155,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """So far may `observed_at` of a record be after its submission."""
     reference_entries_max: Count = 1_000_000
     """Maximum entries of one kind of reference data of one merchant."""
+    waiting_hours: Annotated[float, Meta(gt=0, le=8760)] = 72.0
+    """How long records wait for what they refer to, if a submission says `references=wait` and no time of its own."""
 
     # Workers
     lease_seconds: Seconds = 15.0

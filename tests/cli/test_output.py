@@ -24,7 +24,7 @@ def test_a_group_of_issues_is_a_sentence_an_example_and_what_to_do(capsys: pytes
         for group in groups
     ]
     counts = dict.fromkeys(
-        ("created", "updated", "unchanged", "deleted", "superseded", "merged", "cancelled", "warned"), 0
+        ("created", "updated", "unchanged", "deleted", "superseded", "merged", "waiting", "cancelled", "warned"), 0
     )
     batch = {
         "label": "feed.csv", "state": "finished", "outcome": "rejected", "withheld": None, "reading": [],

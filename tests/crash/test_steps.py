@@ -10,8 +10,10 @@ from tests.crash import worker
 from tests.crash.scene import stage, state_after
 from tests.shop import Shop
 
-ELSEWHERE = ("received", "seal-synced", "seal-written", "sealed", "sweep-halved")
-"""Steps of the API, and of the sweep, which the store's own tests kill."""
+ELSEWHERE = (
+    "received", "seal-synced", "seal-written", "sealed", "sweep-halved", "references-marked", "references-queued",
+)
+"""Steps of the API, and of the sweep, which the store's own tests kill; and those of records that wait."""
 WORKER_POINTS = [point for point in POINTS if point not in ELSEWHERE]
 
 

@@ -24,11 +24,23 @@ from goodsgate.model.batch import (
 )
 from goodsgate.model.catalogue import Delete, Merchant, Write
 from goodsgate.model.issue import Issue, issue
-from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Idempotency, NewBatch, NewRound, Store
+from goodsgate.model.references import Reference
+from goodsgate.store.contract import (
+    ChunkCommit,
+    Claim,
+    ClaimedRound,
+    Idempotency,
+    NewBatch,
+    NewRound,
+    Store,
+    WaitingRecord,
+)
 from goodsgate.store.strict import StrictStore
 from tests import stores
 from tests.factories import NOW
 
+KEPT = (Result.REJECTED, Result.WAITING)
+"""Results of records whose bytes are kept."""
 SMALL_BYTES = 1_000
 """Payloads up to this are kept inline."""
 
@@ -173,6 +185,8 @@ class Record(msgspec.Struct, frozen=True):
     """What tells two documents of one key apart."""
     version: int | None = None
     issues: list[Issue] = []
+    references: list[Reference] = []
+    """What a waiting record waits for."""
 
     @property
     def document(self) -> bytes:
@@ -185,14 +199,22 @@ def rejected_record(key: str | None = None, value: str = "x", code: str = "line_
     return Record(key, Result.REJECTED, issues=[issue(code, "/price", value=value)])
 
 
+def waiting_record(key: str | None, *references: Reference) -> Record:
+    """A record that waits."""
+    return Record(key, Result.WAITING, issues=[issue("brand_unknown", "/brand", value="x")], references=[*references])
+
+
 def digest(document: bytes) -> bytes:
     """16 bytes."""
     return hashlib.blake2b(document, digest_size=16).digest()
 
 
 def chunk_commit(work: ClaimedRound, *records: Record, ends: State | None = None, amends: Sequence[int] = (),
-            **more: object) -> ChunkCommit:
-    """What the records change; `amends` are the record numbers that the first of them replace."""
+            waited: int = 0, version: int = 0, **more: object) -> ChunkCommit:
+    """What the records change; `amends` are the record numbers that the first of them replace, of which some waited.
+
+    `version` is that of the reference data which lacks what records wait for, for an hour.
+    """
     amending, added = records[: len(amends)], records[len(amends) :]
     numbers = [*amends, *range(work.total + 1, work.total + 1 + len(added))]
     last: dict[str, Record] = {}
@@ -202,12 +224,13 @@ def chunk_commit(work: ClaimedRound, *records: Record, ends: State | None = None
     findings = [
         Finding(
             number=number, source_row=number, key=record.key, result=record.result, issues=record.issues,
-            raw=record.document if record.result is Result.REJECTED else None,
+            raw=record.document if record.result in KEPT else None,
         )
         for number, record in zip(numbers, records, strict=True) if record.issues
     ]
     counts = Counter(record.result.value for record in records)
-    counts["rejected"] -= len(amending)
+    counts["rejected"] -= len(amending) - waited
+    counts["waiting"] -= waited
     committed = ChunkCommit(
         round=work, number=work.chunks, records=len(records), first=work.total + 1 if added else None,
         keys=[record.key for record in added], results=bytes(RESULT_BYTE[record.result] for record in added),
@@ -217,8 +240,15 @@ def chunk_commit(work: ClaimedRound, *records: Record, ends: State | None = None
             for key, record in last.items() if record.result is not Result.DELETED
         ],
         deletes=[Delete(key, record.version) for key, record in last.items() if record.result is Result.DELETED],
+        waiting=[
+            WaitingRecord(
+                number=number, key=record.key, references=record.references, version=version,
+                expires_at=work.started_at + timedelta(hours=1),
+            )
+            for number, record in zip(numbers, records, strict=True) if record.result is Result.WAITING
+        ],
         findings=findings, counts=Counts(**counts),
-        warned=sum(1 for finding in findings if finding.result is not Result.REJECTED),
+        warned=sum(1 for finding in findings if finding.result not in KEPT),
         bytes_done=work.bytes_total if ends else min(work.records + len(records), work.bytes_total), end_state=ends,
     )
     return msgspec.structs.replace(committed, **more)

@@ -17,7 +17,7 @@ from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, StockChange
 from tests import stores
 from tests.factories import NOW
-from tests.store.scene import Record, Scene, chunk_commit, rejected_record
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record, waiting_record
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -30,7 +30,7 @@ OPEN_TO_ALL = {
 """Tables without a merchant, and why strangers may see them."""
 DISPATCHING = {
     "merchant", "credential", "idempotency_key", "batch", "round", "upload", "lane", "collection", "total_count",
-    "token", "resource", "message", "stock_order", "journal_head",
+    "token", "resource", "message", "stock_order", "journal_head", "waiting_reference", "label",
 }
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
 
@@ -50,7 +50,8 @@ def _fill(scene: Scene, merchant: str) -> None:
     answered = Idempotency(merchant=merchant, key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
-    committed = chunk_commit(claim.rounds[0], Record("A"), rejected_record(), ends=State.FINISHED)
+    waiting = waiting_record("B", ("brand", "y"))
+    committed = chunk_commit(claim.rounds[0], Record("A"), rejected_record(), waiting, ends=State.FINISHED)
     marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in committed.writes]
     store.commit(claim, [msgspec.structs.replace(committed, writes=marked)])
     store.release_claim(claim)

@@ -84,7 +84,7 @@ def watch(*, client: "Client", batch_id: str, as_json: bool) -> None:
 @BATCH
 @click.option("-o", "--output", metavar="FILE",
               help="File to write; '-' for standard output. Default: named after the batch.")
-@click.option("--only", type=click.Choice(["rejected", "all"]), default="rejected", show_default=True,
+@click.option("--only", type=click.Choice(["rejected", "waiting", "all"]), default="rejected", show_default=True,
               help="Which records to include.")
 @click.option("--format", "format", type=click.Choice(["ndjson", "json", "csv", "tsv", "xlsx"]),
               help="Format of the report. Default: the format of the submission.")

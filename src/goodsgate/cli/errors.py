@@ -30,6 +30,8 @@ class ExitCode(IntEnum):
     """A full feed would delete more than its allowed share; the deletions wait for confirmation."""
     UNHEALTHY = 7
     """`doctor` found a problem, or `backup` a payload that is missing from the store."""
+    WAITING = 8
+    """No record was rejected, and some wait for what they refer to."""
     INTERRUPTED = 130
     """Ctrl-C; the gate continues with what it has accepted."""
 

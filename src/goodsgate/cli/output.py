@@ -24,6 +24,9 @@ LINE_SECONDS = 2.0
 """Shortest time between two progress lines where there is no terminal."""
 GROUPS_MAX = 20
 VALUES_MAX = 3
+REFERENCES_MAX = 5
+"""References of waiting records that are printed."""
+RESULTS = ("created", "updated", "unchanged", "deleted", "superseded", "merged", "waiting", "rejected", "cancelled")
 POSITION = re.compile(r"/[0-9]+(?=/|\Z)")
 WIDTH_WITHOUT_TERMINAL = 110
 
@@ -149,6 +152,8 @@ def exit_code(batch: Document) -> ExitCode:
         return ExitCode.INCOMPLETE
     if batch["withheld"]:
         return ExitCode.WITHHELD
+    if batch["counts"]["waiting"] and not batch["counts"]["rejected"]:
+        return ExitCode.WAITING
     return ExitCode.CLEAN if batch["outcome"] == "clean" else ExitCode.REJECTED
 
 
@@ -175,8 +180,9 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
     if "id" in batch:
         out.print(f"  batch    {batch['id']}")
     out.print(f"  records  {_format_total(counts)}")
-    results = ("created", "updated", "unchanged", "deleted", "superseded", "merged", "rejected", "cancelled")
-    out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in results if counts[name]) or "none"))
+    out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in RESULTS if counts[name]) or "none"))
+    if batch.get("waiting_for"):
+        out.print(mask_control(f"  waits for {_format_waiting(batch['waiting_for'])}"), soft_wrap=True)
     if counts["warned"]:
         out.print(f"  warnings {counts['warned']:,} accepted with a warning")
     if batch.get("records_per_second") and batch["rounds"] == 1:
@@ -208,6 +214,12 @@ def describe_counts(counts: Document) -> str:
     parts = [f"{text} {counts[name]:,}" for name, text in words.items() if counts[name]]
     text = ", ".join(parts) or "would have rejected 0"
     return f"{text} ({counts['fault']})" if counts["fault"] else text
+
+
+def _format_waiting(references: list[Document]) -> str:
+    """Return what records wait for in one line."""
+    texts = [f'{each["kind"]} "{each["code"]}" ({each["records"]:,})' for each in references[:REFERENCES_MAX]]
+    return ", ".join(texts) + (" and others" if len(references) > REFERENCES_MAX else "")
 
 
 def _format_total(counts: Document) -> str:

@@ -11,7 +11,7 @@ from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.inspect import inspect_source
 from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.source import open_feed
-from goodsgate.cli.submit import parse_pairs
+from goodsgate.cli.submit import STRICTNESS, parse_pairs
 
 if TYPE_CHECKING:
     from goodsgate_client import Client
@@ -39,6 +39,9 @@ def profile() -> None:
 @click.option("--empty-words", metavar="WORDS", help="Cells that count as empty, e.g. 'n/a,none'.")
 @click.option("--group", metavar="COLUMN", help="Column by which rows belong to one product.")
 @click.option("--derive-keys", is_flag=True, help="Make a SKU of product and options where a row has none.")
+@click.option("--references", type=STRICTNESS, help="Unknown brands, SKUs of stock etc.")
+@click.option("--waiting-hours", type=click.FloatRange(0.01, 8760), metavar="HOURS",
+              help="How long records wait with --references wait.")
 @json_option
 @with_client
 def save(*, client: "Client", name: str, maps: tuple[str, ...], source: str | None, as_json: bool, **options: Any,

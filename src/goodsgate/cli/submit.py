@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "xml"])
 FORMAT_HELP = "File format. Default: detected from the file name, else from the content."
-STRICTNESS = click.Choice(["refuse", "warn", "off"])
+STRICTNESS = click.Choice(["refuse", "wait", "warn", "off"])
 WAIT_HELP = "Wait until the batch has ended, or only until it is accepted."
 WORST_FIRST = (
-    ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.INCOMPLETE, ExitCode.WITHHELD, ExitCode.REJECTED, ExitCode.CLEAN,
+    ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.INCOMPLETE, ExitCode.WITHHELD, ExitCode.REJECTED,
+    ExitCode.WAITING, ExitCode.CLEAN,
 )
 
 
@@ -43,7 +44,10 @@ def policy_options(command: Any) -> Any:
                      help="Replace whole items. Default: fields that a record lacks keep their values."),
         click.option("--empty", type=click.Choice(["keep", "clear"]),
                      help="Empty cells keep or clear a field. Default: keep."),
-        click.option("--references", type=STRICTNESS, help="Unknown brands, SKUs of stock etc. Default: warn."),
+        click.option("--references", type=STRICTNESS,
+                     help="Unknown brands, SKUs of stock etc.; wait: apply records when these arrive. Default: warn."),
+        click.option("--waiting-hours", type=click.FloatRange(0.01, 8760), metavar="HOURS",
+                     help="How long records wait with --references wait. Default: the setting waiting_hours."),
         click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR."),
         click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator. Default: point."),
         click.option("--empty-words", metavar="WORDS", help="Cells that count as empty, e.g. 'n/a,none'."),

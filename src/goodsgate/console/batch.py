@@ -42,6 +42,7 @@ class BatchPage:
         values: dict[str, Any] = {
             "batch": batch, "contents": batch_contents(batch),
             "groups": self._engine.groups(merchant, id, limit=GROUPS_MAX),
+            "waiting_for": self._engine.waiting_for(merchant, id, limit=GROUPS_MAX) if batch.counts.waiting else [],
             "has_ended": batch.state in FINAL_STATES, "is_revertible": _is_revertible(batch),
             "merchant": merchant, "path": batch_path(batch),
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],

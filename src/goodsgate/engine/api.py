@@ -1,6 +1,7 @@
 """The engine's API: what protocols, console and command line ask for."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -20,11 +21,21 @@ from goodsgate.engine.settings import EngineSettings
 from goodsgate.engine.stock import Stock
 from goodsgate.engine.suggestions import SuggestedFix, SuggestionPreview, preview_suggestions
 from goodsgate.engine.unknown_skus import with_wait_for_products
+from goodsgate.engine.waiting_references import with_waiting_hours
 from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.model.issue import rule_name
 from goodsgate.model.journal import JournalPage, JournalPosition, parse_cursor
-from goodsgate.store.contract import Idempotency, JournalPositionError, NewBatch, NewRound, Page, Store
+from goodsgate.model.references import WaitingReference
+from goodsgate.store.contract import (
+    Idempotency,
+    JournalPositionError,
+    NewBatch,
+    NewRound,
+    Page,
+    RoundOpenError,
+    Store,
+)
 
 CURSOR_REMEDIES = {
     "expired": "The changes behind the cursor were deleted after their retention period. Take an export of the "
@@ -65,7 +76,7 @@ class Engine:
             check_group(named, format)
             return NewBatch(
                 merchant=merchant, id=id or new_id(), kind=kind, collection=collection,
-                policy=with_wait_for_products(kind, named),
+                policy=with_waiting_hours(with_wait_for_products(kind, named), self.settings.waiting_hours),
                 format=format, content_encoding=content_encoding,
                 label=label, protocol=protocol, protocol_data=protocol_data or {},
             )
@@ -201,7 +212,17 @@ class Engine:
         return receipt.batch
 
     def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
-        """Cancel a batch between two records; no effect on one that has ended. Raises Refusal: batch_unknown."""
+        """Cancel a batch between two records, and the records that wait; no effect on one that has ended otherwise.
+
+        Raises Refusal: batch_unknown.
+        """
+        current = self.store.batch(merchant, batch)
+        if current is not None and current.state in FINAL_STATES and current.counts.waiting:
+            with suppress(RoundOpenError), store_refusals(self.settings.open_rounds_max):
+                self.store.add_round(
+                    NewRound(merchant=merchant, batch=batch, kind=RoundKind.REFERENCES), upload=None,
+                    open_rounds_max=self.settings.open_rounds_max,
+                )
         found = self.store.cancel(merchant, batch, idempotency=idempotency)
         if found is None:
             raise Refusal("batch_unknown")
@@ -220,6 +241,10 @@ class Engine:
         if any(rule_name(group.code) is not None for group in groups):
             groups = with_rule_messages(groups, saved_rules(self.store, merchant))
         return groups
+
+    def waiting_for(self, merchant: str, batch: str, *, limit: int = 100) -> list[WaitingReference]:
+        """Return what records of a batch wait for, that of the most records first."""
+        return self.store.waiting_for(merchant, batch, limit=limit)
 
     def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item:
         """Return an item. Raises Refusal: item_unknown."""

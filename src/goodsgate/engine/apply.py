@@ -17,7 +17,8 @@ from goodsgate.engine.record_merge import MergedRecord, RecordMerger, version_is
 from goodsgate.engine.rule_application import RuleApplication
 from goodsgate.engine.unknown_skus import report_unknown_skus
 from goodsgate.engine.validator import CheckedChunk
-from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Verb
+from goodsgate.engine.waiting_references import hold_waiting
+from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Strictness, Verb
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, display_key
 from goodsgate.model.field_state import NO_LOCKS, field_state
 from goodsgate.model.issue import Issue, Severity, has_error, issue
@@ -32,6 +33,7 @@ SUPERSEDED = RESULT_BYTE[Result.SUPERSEDED]
 REJECTED = RESULT_BYTE[Result.REJECTED]
 CANCELLED = RESULT_BYTE[Result.CANCELLED]
 MERGED = RESULT_BYTE[Result.MERGED]
+WAITING = RESULT_BYTE[Result.WAITING]
 
 T = TypeVar("T")
 
@@ -54,6 +56,8 @@ class ChunkChanges(msgspec.Struct, frozen=True, kw_only=True):
     deletes: list[Delete] = []
     rule_counts: dict[str, RuleCounts] = {}
     """What the merchant's rules that only count, or that failed, did, by name."""
+    reference_version: int = 0
+    """Version of the reference data by which records were checked; only where they may wait for it."""
 
 
 def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at: float = math.inf) -> ChunkChanges:
@@ -63,7 +67,7 @@ def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at
     thread passes `ends_at`.
     """
     view.add_created()
-    if checked.sku_severity is not None and (unknown := view.unknown_skus.get(checked.sku_severity)):
+    if checked.sku_severity is not None and (unknown := view.unknown_skus.get(checked.references)):
         checked = report_unknown_skus(checked, unknown, policy)
     rule_application = None
     if checked.rule_set is not None:
@@ -75,7 +79,13 @@ def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at
     application = _Application(checked, view, policy, rule_application)
     results = application.apply_all(ends_at)
     writes, deletes = view.take_changes()
-    changes = chunk_changes(results, checked.keys, application.issues, writes=writes, deletes=deletes)
+    if policy.references is Strictness.WAIT:
+        numbers = checked.chunk.replaces or ()
+        results = hold_waiting(results, application.issues, numbers, view.waiting_marks, policy)
+    changes = chunk_changes(
+        results, checked.keys, application.issues, writes=writes, deletes=deletes,
+        reference_version=checked.reference_version,
+    )
     if rule_application is None:
         return changes
     rule_application.count_severities(changes.issues)
@@ -83,12 +93,14 @@ def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at
 
 
 def chunk_changes(results: bytes, keys: list[str | None], issues: Issues, *, writes: Sequence[Write],
-                  deletes: list[Delete]) -> ChunkChanges:
+                  deletes: list[Delete], reference_version: int = 0) -> ChunkChanges:
     """Return the changes by the records that have a result."""
     count = len(results)
     if count < len(keys):
         keys, issues = keys[:count], {at: found for at, found in issues.items() if at < count}
-    return ChunkChanges(results=results, keys=keys, issues=issues, writes=writes, deletes=deletes)
+    return ChunkChanges(
+        results=results, keys=keys, issues=issues, writes=writes, deletes=deletes, reference_version=reference_version
+    )
 
 
 def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy, rules: RuleApplication | None,
@@ -102,7 +114,9 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy, r
         return None
     if len(keys) != count:
         return None
-    if checked.versions.count(None) != count or view.newer_keys or not view.seen_keys.isdisjoint(keys):
+    if checked.versions.count(None) != count or view.newer_keys or view.waiting_marks:
+        return None
+    if not view.seen_keys.isdisjoint(keys):
         return None
     items = view.items
     if items.keys().isdisjoint(keys):
@@ -147,6 +161,7 @@ class _Application:
         first_at = self._first_at
         rules = self._rules
         upserts = policy.verb is Verb.UPSERT and checked.verbs is None and rules is None
+        overtaken = view.overtaken_at(checked.chunk.replaces)
         self._merger.expect(items, issues)
         for at, (key, version, digest) in enumerate(zip(checked.keys, checked.versions, checked.hashes, strict=True)):
             if at in merged:
@@ -155,6 +170,10 @@ class _Application:
             is_repeated = False
             if key is not None and duplicates is not Duplicates.OFF:
                 is_repeated = first_at.setdefault(key, at) != at or key in view.seen_keys
+            if key is not None and version is None and at in overtaken:
+                issues[at] = [issue("item_newer", "/id", value=display_key(key))]
+                results[at] = SUPERSEDED
+                continue
             if key is None or (at in issues and has_error(issues[at])):
                 results[at] = REJECTED
                 if is_repeated and key is not None:

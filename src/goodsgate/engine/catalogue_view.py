@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence, Set
 
 from goodsgate.engine.unknown_skus import UnknownSkus, find_unknown_skus
 from goodsgate.engine.validator import CheckedChunk, ChunkKeys
+from goodsgate.engine.waiting_references import Marks, find_marks
 from goodsgate.model.batch import Duplicates, RoundKind, duplicates_of
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes
 from goodsgate.model.versions import is_older
@@ -14,7 +15,8 @@ class CatalogueView:
     """Items of one collection by key, with the changes that records made to them."""
 
     def __init__(self, items: dict[str, CurrentItem], case_variants: dict[str, str], seen_keys: Set[str], *,
-                 newer_keys: Set[str] = frozenset(), unknown_skus: UnknownSkus | None = None) -> None:
+                 newer_keys: Set[str] = frozenset(), unknown_skus: UnknownSkus | None = None,
+                 waiting_marks: Marks | None = None) -> None:
         self.items: dict[str, CurrentItem | Write] = {**items}
         """Key → the item as it is now, tombstones included."""
         self.case_variants = case_variants
@@ -22,9 +24,11 @@ class CatalogueView:
         self.seen_keys = seen_keys
         """Keys that earlier chunks of the batch contain."""
         self.newer_keys = newer_keys
-        """Keys of items that a batch has written which was accepted after this one; for a fix and a retry only."""
+        """Keys of items that a batch has written which was accepted after this one; not for a submission."""
         self.unknown_skus: UnknownSkus = unknown_skus or {}
-        """SKUs of prices or stock that no product has, by the severity of their issue."""
+        """SKUs of prices or stock that no product has, by what the policy says about them."""
+        self.waiting_marks: Marks = waiting_marks or {}
+        """What happened to the records of the chunk while they waited."""
         self.writes: dict[str, Write] = {}
         self.deletes: dict[str, Delete] = {}
         self._created: Writes | None = None
@@ -39,6 +43,13 @@ class CatalogueView:
         if self._created is not None:
             self.items.update(zip(self._created.keys, self._created, strict=True))
             self._created = None
+
+    def overtaken_at(self, numbers: Sequence[int | None] | None) -> Set[int]:
+        """Return the places of records that waited until a later one was applied to their item, by their numbers."""
+        if not self.waiting_marks or numbers is None:
+            return frozenset()
+        overtaken = {number for number, mark in self.waiting_marks.items() if mark.is_overtaken}
+        return {at for at, number in enumerate(numbers) if number in overtaken}
 
     def take_changes(self) -> tuple[Sequence[Write], list[Delete]]:
         """Return the writes and deletes since the last call."""
@@ -71,6 +82,7 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
     return CatalogueView(
         items, variants, seen_keys, newer_keys=find_newer_keys(store, round, items),
         unknown_skus=find_unknown_skus(store, round, chunks),
+        waiting_marks=find_marks(store, round, chunks[0].chunk.replaces or ()),
     )
 
 
@@ -98,8 +110,8 @@ def _find_changed(chunks: Sequence[CheckedChunk], items: dict[str, CurrentItem])
 
 
 def find_newer_keys(store: Store, round: ClaimedRound, keys: Iterable[str]) -> Set[str]:
-    """Return the keys of items that a batch wrote last which was accepted after the batch of this fix or retry."""
-    if round.round_kind not in (RoundKind.FIX, RoundKind.RETRY):
+    """Return the keys of items that a batch wrote last which was accepted after the batch of this later round."""
+    if round.round_kind not in (RoundKind.FIX, RoundKind.RETRY, RoundKind.REFERENCES):
         return frozenset()
     is_newer = {round.batch: False}
     newer = set()

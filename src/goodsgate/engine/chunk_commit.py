@@ -8,15 +8,16 @@ from itertools import repeat
 
 import msgspec
 
-from goodsgate.engine.apply import CREATED, DELETED, MERGED, REJECTED, UPDATED, ChunkChanges
+from goodsgate.engine.apply import CREATED, DELETED, MERGED, REJECTED, UPDATED, WAITING, ChunkChanges
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.group_index import with_group_entries
 from goodsgate.engine.issue_columns import received_records, with_column
 from goodsgate.engine.reader import raw_record
 from goodsgate.engine.unknown_skus import have_variants
+from goodsgate.engine.waiting_references import waiting_records
 from goodsgate.formats import Chunk
 from goodsgate.model import crash
-from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State
+from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State, Strictness
 from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import Issue, rule_name
 from goodsgate.model.roles import count_roles
@@ -39,20 +40,25 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         }
         new_numbers = iter(numbers)
         numbers = [next(new_numbers) if number is None else number for number in chunk.replaces]
-        counts[REJECTED] -= len(replaced)
+        waited = len(chunk.waited.intersection(replaced))
+        counts[REJECTED] -= len(replaced) - waited
+        counts[WAITING] -= waited
     findings, warned = [], 0
     roles = chunk.roles or chunk.roles_before
     for at in sorted(changes.issues):
         if changes.issues[at]:
-            is_rejected = results[at] == REJECTED
-            warned += not is_rejected
+            is_kept = results[at] in (REJECTED, WAITING)
+            warned += not is_kept
             findings.append(Finding(
                 number=numbers[at], source_row=chunk.source_rows[at], key=keys[at], result=RESULTS[results[at]],
                 issues=_with_columns(changes.issues[at], mapping, chunk, at),
-                raw=raw_record(chunk, at) if is_rejected else None,
-                role=roles[at] if roles and is_rejected else 0,
+                raw=raw_record(chunk, at) if is_kept else None,
+                role=roles[at] if roles and is_kept else 0,
             ))
     origins = _origins(changes, numbers, chunk.source_rows) if changes.writes or changes.deletes else {}
+    waiting = []
+    if round.policy.references is Strictness.WAIT and WAITING in results:
+        waiting = waiting_records(round, results, keys, numbers, changes.issues, version=changes.reference_version)
     if chunk.replaces is not None:
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
     # The mapping is stored with the first chunk of the submission, and again if a fix has more columns.
@@ -65,7 +71,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         file_issues = [*file_issues, chunk.stopped]
     return ChunkCommit(
         round=round, number=round.chunks, records=chunk.records_read, first=first if results else None, keys=keys,
-        results=results, amended_results=replaced, writes=with_group_entries(changes.writes, round),
+        results=results, amended_results=replaced, waiting=waiting, writes=with_group_entries(changes.writes, round),
         deletes=changes.deletes, origins=origins, has_variants=have_variants(changes.writes, round), findings=findings,
         file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,

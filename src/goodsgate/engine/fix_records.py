@@ -12,7 +12,7 @@ from goodsgate.engine.fix_rows import ADDED_COLUMNS, FixTable, new_columns, read
 from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping
 from goodsgate.formats import Chunk
 from goodsgate.formats.formula_marks import mark_formula, needs_mark, unmark_formula
-from goodsgate.model.batch import Finding
+from goodsgate.model.batch import Finding, Result
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_json, read_members, read_value
 from goodsgate.store.contract import ClaimedRound, Store
@@ -87,6 +87,7 @@ def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, col
     return msgspec.structs.replace(
         chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues,
         roles_before=bytes(0 if number is None else rejected[number].role for number in replaces),
+        waited=frozenset(number for number, before in rejected.items() if before.result is Result.WAITING),
     )
 
 

@@ -15,7 +15,8 @@ from goodsgate.engine.groups import GROUP_ID, IMAGES, OPTION_FIELDS, GroupedRow
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.catalogue import digest_of
-from goodsgate.model.issue import Issue, issue
+from goodsgate.model.issue import Issue, has_error, issue
+from goodsgate.model.references import REFERENCE_OF_CODE, missing_references
 from goodsgate.rules import Checker, CheckResult
 
 ANY_KEY = "X"
@@ -65,7 +66,7 @@ def check_grouped(chunk: GroupedChunk, rules: Checker, giver_rules: Checker, map
         row = grouped[at]
         found = [*result.issues.get(at, ()), *found_by_mapping.pop(at, ())]
         if found and row.taken:
-            found = _at_their_rows(found, row, mapping)
+            found = _at_their_rows(found, row, mapping, lets_wait=rules.lets_wait)
         if row.parent is not None and row.parent.source_row in wrong:
             found = [*found, issue("group_row_rejected", value=row.parent.source_row, expected="what it lacks")]
         if any(each.path == "/id" for each in row.issues):  # which say what to do
@@ -119,27 +120,28 @@ def _update_of(document: bytes, row: GroupedRow, result: CheckResult, at: int) -
 
 def _wrong_parents(grouped: Sequence[GroupedRow], variants: Sequence[int], mapping: FieldMapping, rules: Checker,
                    ) -> set[int]:
-    """Return the source rows of parents that are rejected; they may stand in another chunk."""
+    """Return the source rows of parents that are rejected, and do not only wait; they may stand in another chunk."""
     parents = {row.parent.source_row: row.parent for at in variants if (row := grouped[at]).parent is not None}
     if not parents:
         return set()
     documents = mapping.documents(_plain([parent.cells for parent in parents.values()], [*parents]), {})
     issues = rules.check([_with_key(document) for document in documents]).issues
     return {
-        number for at, number in enumerate(parents) if any(each.severity == "error" for each in issues.get(at, ()))
+        number for at, number in enumerate(parents) if has_error(found := issues.get(at, []))
+        and not (rules.lets_wait and missing_references(found) is not None)
     }
 
 
-def _at_their_rows(found: list[Issue], row: GroupedRow, mapping: FieldMapping) -> list[Issue]:
+def _at_their_rows(found: list[Issue], row: GroupedRow, mapping: FieldMapping, *, lets_wait: bool) -> list[Issue]:
     """Return the issues of a variant without those of cells that it has taken: they stand at the row that gave them.
 
-    An error there is an error here as well, which names that row.
+    An error there is an error here as well, which names that row; unless it lets the variant wait as well.
     """
     own: list[Issue] = []
     given: dict[int, list[str]] = {}
     for each in found:
         source = _source_of(each, row, mapping)
-        if source is None:
+        if source is None or (lets_wait and each.code in REFERENCE_OF_CODE):
             own.append(each)
         elif each.severity == "error":
             column = each.column or mapping.column_of(each.path, row.cells)

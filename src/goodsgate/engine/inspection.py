@@ -120,7 +120,7 @@ def profile_from(inspection: Inspection) -> SavedProfile:
         ) if sample.format in formats.TABLES else (),
         profile=profile if profile in profile_names() else policy.profile, map=policy.mapping,
         currency=policy.currency, decimal=policy.decimal, empty_words=policy.empty_words, group=policy.group,
-        key=policy.key, **options,
+        key=policy.key, references=policy.references, waiting_hours=policy.waiting_hours, **options,
     )
 
 

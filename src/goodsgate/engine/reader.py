@@ -1,4 +1,4 @@
-"""Read one round of a batch: its payload, a fix, or the rejected records of a retry, as chunks."""
+"""Read one round of a batch: its payload, a fix, or the records of a retry, as chunks."""
 
 import time
 from collections import deque
@@ -29,13 +29,13 @@ from goodsgate.engine.mapped_names import MappedNames
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.engine.member_mapping import MemberMapping
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
+from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, Result, RoundKind
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.currencies import is_unique, meant_by
 from goodsgate.store.contract import ClaimedRound, Store
 
 RETRY_RECORDS = 2_000
-"""Rejected records that a retry reads at once."""
+"""Rejected or waiting records that a round reads at once."""
 SPLIT_RECORDS = 8_192
 """A last chunk of this length or more is split if `splits_last_chunk` is set."""
 SAMPLE_RECORDS = 200
@@ -80,7 +80,7 @@ class RoundReader:
         # The report of a file, which a fix is, has the same peculiarities.
         is_repeated = round.chunks or round.round_kind is RoundKind.FIX
         self._known = _known_file_issues(store, round) if is_repeated else []
-        if round.round_kind is not RoundKind.RETRY and round.round_kind is not RoundKind.REMOVAL:
+        if round.round_kind in (RoundKind.SUBMISSION, RoundKind.FIX):
             self._file = self._open_own()
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 
@@ -183,13 +183,16 @@ class RoundReader:
             del chunk
 
     def _rejected_chunks(self) -> Iterator[Chunk]:
-        """Yield the rejected records by number, as they were received.
+        """Yield the rejected records by number, as they were received; or those that waited and are ready.
 
         The position of a retry is a record number of the batch; most of them are skipped.
         """
         round = self.round
         after = round.records
-        while findings := self._store.rejected_records(round.merchant, round.batch, after=after, limit=RETRY_RECORDS):
+        read = self._store.rejected_records
+        if round.round_kind is RoundKind.REFERENCES:
+            read = partial(self._store.waiting_records, only_ready=True)
+        while findings := read(round.merchant, round.batch, after=after, limit=RETRY_RECORDS):
             yield _rejected_chunk(findings, follows=after, is_table=round.columns is not None)
             after = findings[-1].number
 
@@ -409,6 +412,7 @@ def _known_file_issues(store: Store, round: ClaimedRound) -> list[Issue]:
 def _rejected_chunk(findings: list[Finding], *, follows: int | None, is_table: bool) -> Chunk:
     raws = [finding.raw or b"" for finding in findings]
     return Chunk(
+        waited=frozenset(finding.number for finding in findings if finding.result is Result.WAITING),
         lines=[] if is_table else raws,
         rows=[orjson.loads(raw) if raw else [] for raw in raws] if is_table else [],
         source_rows=[finding.source_row for finding in findings],

@@ -48,8 +48,9 @@ def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "r
            format: str | None = None, raw: bool = False) -> Report:
     """Return a report of a batch.
 
-    `only` is ``rejected`` or ``all``; `format` is one of formats.WRITTEN_FORMATS, the submitter's own if None (NDJSON
-    for XML). Cells of CSV and TSV that a spreadsheet would run are marked, unless `raw`; a fix removes the marks.
+    `only` is ``rejected``, ``waiting`` or ``all``; `format` is one of formats.WRITTEN_FORMATS, the submitter's own if
+    None (NDJSON for XML). Cells of CSV and TSV that a spreadsheet would run are marked, unless `raw`; a fix
+    removes the marks.
 
     Raises Refusal: parameter_invalid, payload_gone (``all`` reads the payload again), batch_open (``all``).
     """
@@ -57,17 +58,17 @@ def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "r
     if wanted not in formats.WRITTEN_FORMATS:
         allowed = ", ".join(formats.WRITTEN_FORMATS)
         raise Refusal("parameter_invalid", f"format must be one of {allowed}.", parameter="format")
-    if only == "rejected":
-        lines = _rejected(store, batch)
+    if only in ("rejected", "waiting"):
+        lines = _kept(store, batch, only)
     elif only == "all":
         lines = _all(store, limits, batch)
     else:
-        raise Refusal("parameter_invalid", "only must be rejected or all.", parameter="only")
+        raise Refusal("parameter_invalid", "only must be rejected, waiting or all.", parameter="only")
     results = only == "all"
     if wanted in ("ndjson", "json"):
         pieces = formats.write((_object(line, batch, results=results) for line in lines), format=wanted, header=None)
     else:
-        header = _columns(store, batch)
+        header = _columns(store, batch, only)
         rows = (_row(line, batch, header, results=results) for line in lines)
         added = ("_row", "_result", *ADDED[1:]) if results else ADDED
         dialect = dialect_of(batch, wanted)
@@ -80,16 +81,18 @@ def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "r
     )
 
 
-def _rejected(store: Store, batch: Batch) -> Iterator[ReportLine]:
-    for finding in _rejected_findings(store, batch):
-        yield ReportLine(finding.number, finding.raw or b"", finding.issues, "rejected")
-
-
-def _rejected_findings(store: Store, batch: Batch) -> Iterator[Finding]:
+def _kept(store: Store, batch: Batch, only: str) -> Iterator[ReportLine]:
+    """Yield the rejected or the waiting records as they were received."""
     after = 0
-    while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=PAGE_RECORDS):
-        yield from page
+    while page := _read_kept(store, batch, only, after=after):
+        for finding in page:
+            yield ReportLine(finding.number, finding.raw or b"", finding.issues, only)
         after = page[-1].number
+
+
+def _read_kept(store: Store, batch: Batch, only: str, *, after: int = 0) -> list[Finding]:
+    read = store.waiting_records if only == "waiting" else store.rejected_records
+    return read(batch.merchant, batch.id, after=after, limit=PAGE_RECORDS)
 
 
 def _all(store: Store, limits: formats.Limits, batch: Batch) -> Iterator[ReportLine]:
@@ -189,15 +192,15 @@ def _row(line: ReportLine, batch: Batch, header: list[str], *, results: bool) ->
     return [*own, *added, *further]
 
 
-def _columns(store: Store, batch: Batch) -> list[str]:
-    """Return the submitter's header; for JSON the members of the first rejected records, in the order they appear.
+def _columns(store: Store, batch: Batch, only: str) -> list[str]:
+    """Return the submitter's header; for JSON the members of the first records, in the order they appear.
 
     A column without a name has none in the report, as it was received.
     """
     if batch.columns is not None:
         return ["" if name == f"column_{number}" else name for number, name in enumerate(batch.columns, 1)]
     names: dict[str, None] = {}
-    for finding in store.rejected_records(batch.merchant, batch.id, limit=PAGE_RECORDS):
+    for finding in _read_kept(store, batch, only):
         members = read_members(finding.raw or b"")
         names.update(dict.fromkeys(members if members is not None else ("_raw",)))
     return [*names] or ["id"]

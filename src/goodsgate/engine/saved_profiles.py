@@ -8,7 +8,7 @@ from goodsgate.engine.mapping_resolution import check_names
 from goodsgate.engine.merchant_documents import read_merchant_document, update_merchant_document
 from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.batch import WAITING_HOURS_MAX, Kind, Policy, Strictness
 from goodsgate.profiles import profile_names
 from goodsgate.store.contract import Store
 
@@ -39,6 +39,8 @@ class SavedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                            msgspec.Meta(max_length=50)] = ()
     group: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     key: Literal["derived"] | None = None
+    references: Strictness | None = None
+    waiting_hours: Annotated[float, msgspec.Meta(gt=0, le=WAITING_HOURS_MAX)] | None = None
 
 
 Profiles = dict[str, SavedProfile]
@@ -111,5 +113,6 @@ def _options_of(saved: SavedProfile) -> dict[str, Any]:
         "delimiter": saved.delimiter and parse_delimiter(saved.delimiter), "records_at": saved.records_at,
         "sheet": saved.sheet, "header_row": saved.header_row, "currency": saved.currency, "decimal": saved.decimal,
         "empty_words": saved.empty_words, "group": saved.group, "key": saved.key,
+        "references": saved.references, "waiting_hours": saved.waiting_hours,
     }
     return {name: value for name, value in named.items() if value}

@@ -25,7 +25,7 @@ from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
 from goodsgate.engine.reader import ChunkQueue, RoundReader
 from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk, Limits
-from goodsgate.model.batch import Kind, RoundKind, State, Verb, Withheld, new_id
+from goodsgate.model.batch import Counts, Kind, Result, RoundKind, State, Strictness, Verb, Withheld, new_id
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.issue import has_error, is_unsound, issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
@@ -36,6 +36,8 @@ REMOVED_KEYS = 10_000
 """Deletions of a full feed that are committed at once."""
 FIRST_CHUNK_RECORDS = 4_096
 """First records of a large payload that is prepared ahead: so that there is something to commit soon."""
+CANCELLED_RECORDS = 10_000
+"""Waiting records that are cancelled at once."""
 CANCEL_SECONDS_MAX = 1.0
 """The records of a cancelled round are counted for this long."""
 LARGE_BYTES = 8 * 1024**2
@@ -44,7 +46,8 @@ LARGE_BYTES = 8 * 1024**2
 
 def cancelled_state(round: ClaimedRound) -> State:
     """Return the state of a round that was cancelled; a batch keeps what was done before its fix or retry."""
-    return State.CANCELLED if round.round_kind is RoundKind.SUBMISSION else State.FINISHED
+    is_cut_short = round.round_kind in (RoundKind.SUBMISSION, RoundKind.REFERENCES)
+    return State.CANCELLED if is_cut_short else State.FINISHED
 
 
 class WorkerParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +83,21 @@ class Schedule(ABC):
         """Work until the round has ended (True), or until another lane waits or the worker stops (False)."""
 
     def cancel(self, claim: Claim) -> bool:
-        """End the round; the records of a fix or a retry stay rejected."""
+        """End the round; the records of a fix or a retry stay rejected, and those that wait are cancelled."""
+        self._cancel_waiting(claim)
         self._commit(claim, empty_commit(self.round, cancelled_state(self.round)))
         return True
+
+    def _cancel_waiting(self, claim: Claim) -> None:
+        """Cancel the records of the batch that wait."""
+        if self.round.policy.references is not Strictness.WAIT:
+            return
+        merchant, batch = self.round.merchant, self.round.batch
+        while waiting := self._store.waiting_records(merchant, batch, limit=CANCELLED_RECORDS):
+            commit = empty_commit(self.round, None)
+            cancelled = {finding.number: (Result.CANCELLED, finding.key) for finding in waiting}
+            counts = Counts(waiting=-len(cancelled), cancelled=len(cancelled))
+            self._commit(claim, msgspec.structs.replace(commit, amended_results=cancelled, counts=counts))
 
     def _commit(self, claim: Claim, commit: ChunkCommit) -> None:
         """Commit what does not depend on the current items."""
@@ -107,7 +122,8 @@ class Schedule(ABC):
             round = self.round
             items, absent, keys = self._store.absent_items(round, after=last, limit=REMOVED_KEYS)
             if not keys:
-                self._commit(claim, empty_commit(round, State.FINISHED))
+                self._overtake_absent(claim)
+                self._commit(claim, empty_commit(self.round, State.FINISHED))
                 return True
             if not confirmed:
                 is_sound = self._is_sound()
@@ -124,6 +140,15 @@ class Schedule(ABC):
             goes_on = self._goes_on(claim)
             if not goes_on:
                 return self.cancel(claim) if goes_on is None else False
+
+    def _overtake_absent(self, claim: Claim) -> None:
+        """Let no record of an earlier batch that waits bring back an item that the feed lacks."""
+        after = None
+        while keys := self._store.waiting_keys(self.round, after=after, limit=REMOVED_KEYS):
+            absent = [*set(keys).difference(self._store.seen_keys(self.round, keys))]
+            if absent:
+                self._commit(claim, msgspec.structs.replace(empty_commit(self.round, None), overtaken_keys=absent))
+            after = keys[-1]
 
     def _is_sound(self) -> bool:
         """Return whether the feed proves what it lacks: no error of the file, no record whose key is in doubt."""

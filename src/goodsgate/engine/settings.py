@@ -48,6 +48,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Rounds of one merchant that are queued or worked at once."""
     reference_entries_max: int
     """Entries of one kind of one merchant."""
+    waiting_hours: float = 72.0
+    """How long records wait for what they refer to, unless their submission says otherwise."""
     read_limits: Limits
     journal: bool
     """Whether changes are written to the journal."""

@@ -1,7 +1,8 @@
 """Report prices and stock of SKUs that no product of their collection has.
 
 Variants inside products have SKUs, too, which the store cannot look up. Nothing is said of a collection with such
-products, nor of one without any product: a merchant may keep only stock here.
+products, nor of one without any product, because a merchant may keep only stock here; unless records are to wait for
+their products.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -11,11 +12,11 @@ import msgspec
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.model.catalogue import KEY_SEPARATOR, Write, Writes, split_key
-from goodsgate.model.issue import Severity, issue
+from goodsgate.model.issue import issue
 from goodsgate.store.contract import ClaimedRound, Store
 
-UnknownSkus = Mapping[Severity, Set[str]]
-"""Unknown SKUs by the severity that the policy of a record gives to their issue."""
+UnknownSkus = Mapping[Strictness, Set[str]]
+"""Unknown SKUs by what the policy of a record says about them."""
 
 PRODUCTS_FIRST_SECONDS = 300.0
 """How long prices and stock wait for products that were sent before them, if unknown SKUs are errors."""
@@ -52,21 +53,26 @@ def find_unknown_skus(store: Store, round: ClaimedRound, chunks: Sequence[Checke
     """Look up the SKUs of prices or stock for which their policies ask.
 
     Where unknown SKUs are warnings, none is unknown while earlier products of the collection wait to be applied. Where
-    they are errors, the round has waited for those.
+    they are errors, the round has waited for those, or its records can wait.
     """
-    severities = {checked.sku_severity for checked in chunks} - {None}
-    if not severities:
+    asking = {checked.references for checked in chunks if checked.sku_severity is not None}
+    if not asking:
         return {}
-    is_early = "warning" in severities and store.has_open_products(
+    is_early = Strictness.WARN in asking and store.has_open_products(
         round.merchant, round.collection, before=round.received_at
     )
-    if is_early and "error" not in severities:
+    if is_early and len(asking) == 1:
         return {}
     keys = [key for checked in chunks if checked.sku_severity is not None for key in checked.distinct_keys.distinct]
     if len(chunks) > 1 or KEY_SEPARATOR in "".join(keys):
         keys = [*dict.fromkeys(key.partition(KEY_SEPARATOR)[0] for key in keys)]  # in order, which sorts fast
-    unknown = store.unknown_skus(round.merchant, round.collection, keys)
-    return {"error": unknown, "warning": frozenset() if is_early else unknown}
+    unknown: dict[Strictness, Set[str]] = {}
+    if asking != {Strictness.WAIT}:
+        found = store.unknown_skus(round.merchant, round.collection, keys)
+        unknown = {Strictness.REFUSE: found, Strictness.WARN: frozenset() if is_early else found}
+    if Strictness.WAIT in asking:
+        unknown[Strictness.WAIT] = store.unknown_skus(round.merchant, round.collection, keys, if_empty=True)
+    return unknown
 
 
 def report_unknown_skus(checked: CheckedChunk, unknown: Set[str], policy: Policy) -> CheckedChunk:

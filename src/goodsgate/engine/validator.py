@@ -15,7 +15,7 @@ from goodsgate.engine.issue_columns import received_records, with_column
 from goodsgate.engine.merchant_data import NO_MERCHANT, MerchantData
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Duplicates, Kind, Policy, Verb, duplicates_of
+from goodsgate.model.batch import Duplicates, Kind, Policy, Strictness, Verb, duplicates_of
 from goodsgate.model.catalogue import digest_of
 from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules import (
@@ -140,6 +140,10 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """How a record is treated whose key an earlier record of the batch has."""
     sku_severity: Severity | None = None
     """Severity of a SKU that no product has; None if it is not looked up."""
+    references: Strictness = Strictness.WARN
+    """What the policy says about such a SKU."""
+    reference_version: int = 0
+    """Version of the reference data by which the records were checked."""
     has_groups: bool = True
     """Whether a record may have a member `item_group_id`."""
     has_variants: bool = True
@@ -231,7 +235,8 @@ class Validator:
             has_groups=records.has_groups, has_variants=records.has_variants,
             duplicates=duplicates_of(policy, round.kind), sku_severity=_sku_severity(round.kind, policy),
             needs_documents=has_updates or (rule_set is not None and rule_set.reads_current),
-            rule_set=rule_set,
+            rule_set=rule_set, references=policy.references or Strictness.WARN,
+            reference_version=self._merchant_data.version(round.merchant),
             merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
 

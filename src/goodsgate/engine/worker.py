@@ -30,6 +30,7 @@ from goodsgate.engine.scheduling import (
 from goodsgate.engine.settings import WorkerSettings
 from goodsgate.engine.small_batches import GROUPS_CLAIMED, SmallBatches
 from goodsgate.engine.validator import Validator
+from goodsgate.engine.waiting_references import ReferenceWatch
 from goodsgate.model import crash
 from goodsgate.model.batch import RoundKind, State, new_id
 from goodsgate.model.extras import ExtraMissingError
@@ -57,6 +58,10 @@ SWITCH_SECONDS = 0.0001
 """A thread that waits for the interpreter gets it after this time, where this process commits by itself."""
 SWITCH_SECONDS_REMOTE = 0.0005
 """The same where another process commits: this one hands over megabytes at a time, and has more to wait for."""
+WATCH_SECONDS = 1.0
+"""A busy worker looks this often for references that have arrived."""
+IDLE_WATCH_SECONDS = 0.2
+"""An idle one looks this often."""
 SWEEP_STEPS = 20
 SWEEP_SECONDS_MAX = 0.2
 """A sweep gives way to the work after this time, and goes on between two claims."""
@@ -92,6 +97,8 @@ class Worker:
             store=store, validator=self._validator, committer=self._committer, read_limits=settings.read_limits,
             lease_seconds=settings.lease_seconds, stop=self._stop,
         )
+        self._watch = ReferenceWatch(store)
+        self._watched_at = time.monotonic()
         self._small_batches = SmallBatches(
             self._parts, rounds_max=settings.claim_rounds_max, bytes_max=settings.claim_bytes_max
         )
@@ -109,6 +116,9 @@ class Worker:
         while not self._stop.is_set():
             try:
                 has_worked = self.step()
+                pause = WATCH_SECONDS if has_worked else IDLE_WATCH_SECONDS
+                if time.monotonic() - self._watched_at > pause:
+                    has_worked = self.watch_references() or has_worked
                 if time.monotonic() - self._swept_at > self._settings.sweep_seconds:
                     self._sweep()
             except StoreError as fault:
@@ -152,6 +162,11 @@ class Worker:
         finally:
             self._store.release_claim(claim)
         return True
+
+    def watch_references(self) -> bool:
+        """Queue the waiting records whose references have arrived; return whether there are any."""
+        self._watched_at = time.monotonic()
+        return self._watch.add_rounds()
 
     def _work(self, claim: Claim, round: ClaimedRound) -> None:
         """Work one round; its schedule is kept if it has not ended."""

@@ -99,6 +99,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """Compressed payload bytes consumed so far."""
     replaces: list[int | None] | None = None
     """In a fix or a retry: the number of the rejected record that each record replaces; None for a new record."""
+    waited: frozenset[int] = frozenset()
+    """Numbers of records that are replaced and were not rejected, but waited."""
     issues: dict[int, list[Issue]] = {}
     """Index → issues of its cells or of its place in a fix, in addition to those that rules find."""
     roles: bytes = b""

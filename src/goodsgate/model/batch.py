@@ -67,6 +67,8 @@ class Result(StrEnum):
     CANCELLED = "cancelled"
     MERGED = "merged"
     """A row that gave its values to other rows of its group and is no item of its own."""
+    WAITING = "waiting"
+    """What it refers to is not there yet; see `Strictness.WAIT`. The only result that another one follows by itself."""
 
 
 RESULTS: tuple[Result, ...] = tuple(Result)
@@ -76,6 +78,9 @@ RESULT_BYTE: dict[Result, int] = {result: byte for byte, result in enumerate(RES
 
 HEADER_ROW_MAX = 50
 """The last row that can be the header of a table."""
+
+WAITING_HOURS_MAX = 8760
+"""Hours for which a record may wait: a year."""
 
 DIFFERENT = "…"
 """Stands in a group's message for what differs from issue to issue."""
@@ -87,18 +92,28 @@ FINAL_STATES = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
 
 
 class RoundKind(StrEnum):
-    """Why records of a batch are processed: submitted, corrected, retried, or missing from a full feed."""
+    """Why records of a batch are processed: submitted, corrected, retried, missing from a full feed, or waiting.
+
+    A round of kind ``references`` works the waiting records whose references have arrived, and rejects those that have
+    waited too long.
+    """
 
     SUBMISSION = "submission"
     FIX = "fix"
     RETRY = "retry"
     REMOVAL = "removal"
+    REFERENCES = "references"
 
 
 class Strictness(StrEnum):
-    """How a policy treats one kind of problem."""
+    """How a policy treats references to what is not there: brands, categories, the SKUs of prices and stock.
+
+    ``refuse`` rejects the record, ``warn`` reports it, ``off`` does not look, and with ``wait`` the record is applied
+    when the reference arrives, or rejected after `Policy.waiting_hours`.
+    """
 
     REFUSE = "refuse"
+    WAIT = "wait"
     WARN = "warn"
     OFF = "off"
 
@@ -139,7 +154,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether an upsert replaces the whole item; those of records with a schema always do."""
     empty: Literal["keep", "clear"] = "keep"
     """Whether an empty cell of a table leaves the field of an item as it is, or clears it."""
-    references: Strictness = Strictness.WARN
+    references: Strictness | None = None
+    """None: as a saved profile says, else ``warn``."""
+    waiting_hours: Annotated[float, msgspec.Meta(gt=0, le=WAITING_HOURS_MAX)] | None = None
+    """How long records wait with ``references=wait``; None until the submission is accepted, which sets the default.
+    """
     mode: Literal["delta", "full"] = "delta"
     delete_share_max: float = 0.1
     """Share (0 to 1) of the items that ``mode=full`` may delete without confirmation."""
@@ -223,13 +242,14 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rejected: int = 0
     cancelled: int = 0
     merged: int = 0
+    waiting: int = 0
 
     @property
     def accounted(self) -> int:
         """Records that have a result."""
         return (
             self.created + self.updated + self.unchanged + self.deleted + self.superseded + self.rejected
-            + self.cancelled + self.merged
+            + self.cancelled + self.merged + self.waiting
         )
 
     def plus(self, other: "Counts", /) -> "Counts":
@@ -240,9 +260,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def outcome_of(counts: Counts, file_errors: int = 0, *, is_withheld: bool = False) -> Outcome:
     """Return the outcome of a finished batch with these counts and so many errors of the file as a whole.
 
-    `is_withheld` says whether deletions await confirmation: what was asked for is then not done.
+    `is_withheld` says whether deletions await confirmation: what was asked for is then not done. Nor is it while
+    records wait.
     """
-    if not counts.rejected and not file_errors and not is_withheld:
+    if not counts.rejected and not counts.waiting and not file_errors and not is_withheld:
         return Outcome.CLEAN
     return Outcome.REJECTED if counts.rejected == counts.accounted else Outcome.PARTIAL
 
@@ -319,7 +340,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """All issues of one record or of the file, and the record as received if it was rejected."""
+    """All issues of one record or of the file, and the record as received if it was rejected or waits."""
 
     number: int
     """Record number from 1; 0 for the file as a whole."""
@@ -330,9 +351,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """None for the file as a whole."""
     issues: list[Issue]
     role: int = 0
-    """What a rejected row is among the rows of its product, a byte of `model.roles`."""
+    """What a rejected or waiting row is among the rows of its product, a byte of `model.roles`."""
     raw: bytes | None = None
-    """The rejected record as received: the line, or the JSON array of the row's cells; None if not rejected."""
+    """The record as received, if it was rejected or waits: the line, or the JSON array of its cells; else None."""
 
 
 class FixMatch(msgspec.Struct, frozen=True, kw_only=True):

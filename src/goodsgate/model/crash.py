@@ -16,6 +16,8 @@ POINTS: tuple[str, ...] = (
     # committing: everything is written, but not committed / the catalogue is committed, but not the intake file / the
     # intake file is up to date / the worker knows
     "commit-written", "commit-synced", "commit-mirrored", "committed",
+    # what records waited for is marked as arrived / a round for them is queued
+    "references-marked", "references-queued",
     # sweeping: one half of related data is deleted
     "sweep-halved",
 )

@@ -294,6 +294,7 @@ CODES: dict[str, Code] = {
     "category_unknown": _error('Unknown category "{value}".'),
     "tax_rule_unknown": _error('Unknown tax rule "{value}".'),
     "location_unknown": _error('Unknown location "{value}".'),
+    "reference_overdue": _error("Waited {value} hours for a reference that did not arrive."),
     "sku_unknown": _error('No product has SKU "{value}".'),
     "department_unknown": _error('Unknown department "{value}".'),
     "template_unknown": _error('Unknown template "{value}".'),

@@ -174,6 +174,7 @@ REMEDIES: dict[str, str] = {
     "category_unknown": "Apply the suggestion, or load the category and retry.",
     "tax_rule_unknown": "Load the tax rule and retry.",
     "location_unknown": "Load the location and retry.",
+    "reference_overdue": "Load what is missing, then retry; or correct the record.",
     "sku_unknown": "Correct the SKU; or load the product, then retry or send the record again.",
     "department_unknown": "Load the department and retry.",
     "template_unknown": "Load the template and retry.",

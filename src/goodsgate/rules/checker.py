@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.model.catalogue import digest_of, item_key
 from goodsgate.model.issue import Issue, has_error, issue
 from goodsgate.model.versions import time_version
@@ -97,6 +97,8 @@ class Checker:
     ) -> None:
         self.kind = kind
         self.verb = policy.verb
+        self.lets_wait = policy.references is Strictness.WAIT
+        """Whether a record waits for what it refers to, if nothing else is wrong with it."""
         self._context = rule_context(policy, reference)
         self._ascii_context = msgspec.structs.replace(self._context, ascii_only=True)
         self._issues_max = issues_per_record_max

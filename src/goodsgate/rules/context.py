@@ -39,12 +39,16 @@ Rule = Callable[[object, str, RuleContext, Issues], None]
 
 def reference_severity(policy: Policy) -> Severity | None:
     """Return the severity of a value that refers to nothing; None if references are not looked up."""
-    severities: dict[Strictness, Severity] = {Strictness.REFUSE: "error", Strictness.WARN: "warning"}
-    return severities.get(policy.references)
+    severities: dict[Strictness, Severity] = {
+        Strictness.REFUSE: "error", Strictness.WAIT: "error", Strictness.WARN: "warning"
+    }
+    return severities.get(policy.references or Strictness.WARN)
 
 
 def rule_context(policy: Policy, reference: ReferenceData) -> RuleContext:
     """Return the context for the records of one submission."""
+    if policy.references is Strictness.WAIT:
+        reference = reference.awaited()
     return RuleContext(
         reference, reference_severity(policy), policy.currency, policy.location,
         decimal_comma=policy.decimal == "comma",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from decimal import Decimal, InvalidOperation
 from typing import Literal, Self
 
@@ -89,6 +90,16 @@ class ReferenceData:
             requirements=_compile_requirements(rows_of.get("attribute", []), category),
             ask=ask or (lambda kind: rows_of.get(kind, [])),
         )
+
+    def awaited(self) -> "ReferenceData":
+        """Return the same data for records that wait for it: a brand or a category is missing, too, if there is none.
+
+        Without this, the first products of a merchant would not wait for the first load.
+        """
+        awaited = copy(self)
+        awaited.brand = self.brand or NameIndex({})
+        awaited.category = self.category or NameIndex({})
+        return awaited
 
     def index(self, kind: str, *, by: tuple[str, ...], level: int | None = None) -> NameIndex | None:
         """Return the entries of a kind by some of ``code``, ``name`` and ``number``; None if there are none.

@@ -54,9 +54,9 @@ def location(field: Field) -> Rule:
 
 def category(field: Field) -> Rule:
     """Make the rule of a category: its code or path (``A > B > C``); a list may also be the names along one path."""
+    if not field.repeated:  # of Google's taxonomy, which merchants need not load
+        return _lookup_rule(field, "category_unknown", _loaded_category)
     one = _lookup_rule(field, "category_unknown", attrgetter("category"))
-    if not field.repeated:
-        return one
     each = repeated(field, one)
 
     def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
@@ -65,6 +65,11 @@ def category(field: Field) -> Rule:
         each(value, path, context, issues)
 
     return rule
+
+
+def _loaded_category(reference: ReferenceData) -> NameIndex | None:
+    """Return the categories, unless none was loaded."""
+    return reference.category if reference.category is not None and reference.category.codes else None
 
 
 def path_of(value: list[object], reference: ReferenceData) -> str | None:

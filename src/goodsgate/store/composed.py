@@ -18,6 +18,7 @@ from goodsgate.store.contract import (
     SearchStore,
     SnapshotStore,
     StockStore,
+    WaitingStore,
 )
 
 
@@ -26,11 +27,11 @@ class ComposedStore:
 
     def __init__(self, *, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                  outbox: OutboxStore, intake: IntakeStore, queue: QueueStore, lookups: LookupStore,
-                 committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore, journal: JournalStore,
-                 index: IndexStore, search: SearchStore, stock: StockStore, batches: BatchStore, reports: ReportStore,
-                 maintenance: MaintenanceStore) -> None:
+                 waiting: WaitingStore, committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore,
+                 journal: JournalStore, index: IndexStore, search: SearchStore, stock: StockStore, batches: BatchStore,
+                 reports: ReportStore, maintenance: MaintenanceStore) -> None:
         self._add_administration(merchants, reference, resources, outbox, maintenance)
-        self._add_processing(intake, queue, lookups, committer, stock)
+        self._add_processing(intake, queue, lookups, waiting, committer, stock)
         self._add_reading(catalogue, snapshots, journal, index, search, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
@@ -80,8 +81,8 @@ class ComposedStore:
         self.sweep = maintenance.sweep
         self.close = maintenance.close
 
-    def _add_processing(self, intake: IntakeStore, queue: QueueStore, lookups: LookupStore, committer: CommitStore,
-                        stock: StockStore) -> None:
+    def _add_processing(self, intake: IntakeStore, queue: QueueStore, lookups: LookupStore, waiting: WaitingStore,
+                        committer: CommitStore, stock: StockStore) -> None:
         self.reserve_idempotency_key = intake.reserve_idempotency_key
         self.renew_idempotency_key = intake.renew_idempotency_key
         self.release_idempotency_key = intake.release_idempotency_key
@@ -106,6 +107,15 @@ class ComposedStore:
         self.has_open_products = lookups.has_open_products
         self.unknown_skus = lookups.unknown_skus
         self.absent_items = lookups.absent_items
+
+        self.waiting_for = waiting.waiting_for
+        self.waiting_records = waiting.waiting_records
+        self.waiting_marks = waiting.waiting_marks
+        self.waiting_keys = waiting.waiting_keys
+        self.changed_references = waiting.changed_references
+        self.awaited_references = waiting.awaited_references
+        self.mark_references = waiting.mark_references
+        self.ready_batches = waiting.ready_batches
 
         self.commit = committer.commit
 

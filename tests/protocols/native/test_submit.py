@@ -72,7 +72,8 @@ def test_a_submission_is_answered_with_the_batch_and_its_location(client):
 def test_all_parameters_are_stored_in_the_policy(client):
     """The batch shows them."""
     params = {
-        "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "last", "references": "off",
+        "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "last", "references": "wait",
+        "waiting_hours": "1.5",
         "replace": "true", "empty": "clear", "mode": "full", "delete_share_max": "0.5",
         "currency": "EUR", "decimal": "comma", "format": "csv",
         "delimiter": "semicolon", "records_at": "data.items", "profile": "generic",
@@ -83,7 +84,7 @@ def test_all_parameters_are_stored_in_the_policy(client):
     assert batch["collection"] == "spring"
     assert batch["policy"] == {
         "verb": "upsert", "duplicates": "last", "replace": True, "empty": "clear",
-        "references": "off", "mode": "full", "delete_share_max": 0.5,
+        "references": "wait", "waiting_hours": 1.5, "mode": "full", "delete_share_max": 0.5,
         "currency": "EUR", "decimal": "comma", "format": "csv",
         "encoding": None, "sheet": "Goods", "header_row": 3, "delimiter": ";", "records_at": "data.items",
         "profile": "generic", "group": None, "key": None, "empty_words": ["n/a", "none"],
@@ -95,7 +96,8 @@ REFUSED = [
     ("kind=banana", "kind"), ("verb=", "verb"), ("collection=a/b", "collection"),
     ("collection=" + "a" * 65, "collection"), ("format=yaml", "format"), ("delimiter=ab", "delimiter"),
     ("delimiter=a", "delimiter"), ("duplicates=yes", "duplicates"),
-    ("mode=half", "mode"), ("mode=full&verb=update", "mode"),
+    ("mode=half", "mode"), ("references=maybe", "references"), ("waiting_hours=0", "waiting_hours"),
+    ("waiting_hours=8761", "waiting_hours"), ("mode=full&verb=update", "mode"),
     ("delete_share_max=1.01", "delete_share_max"), ("delete_share_max=-0.1", "delete_share_max"),
     ("delete_share_max=nan", "delete_share_max"), ("currency=eur", "currency"), ("currency=EUR%0A", "currency"),
     ("decimal=dot", "decimal"), ("map=a:b,,", "map"), ("map=two%20words", "map"),

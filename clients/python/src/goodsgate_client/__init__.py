@@ -49,6 +49,7 @@ from goodsgate_client.models import (
     SavedExport,
     SuggestionGroup,
     Suggestions,
+    WaitingReference,
     Withheld,
 )
 from goodsgate_client.options import SubmitOptions
@@ -62,5 +63,5 @@ __all__ = [
     "Issue", "IssueCode", "IssueGroup", "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError",
     "ReadingDecision", "RecordResult", "RefusalCode", "RefusedError", "ResponseError", "SavedExport", "SubmitOptions",
     "SuggestionGroup", "Suggestions", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError",
-    "WaitTimeoutError", "WebhookError", "WebhookEvent", "Withheld", "verify_webhook",
+    "WaitTimeoutError", "WaitingReference", "WebhookError", "WebhookEvent", "Withheld", "verify_webhook",
 ]

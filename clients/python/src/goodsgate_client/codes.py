@@ -206,6 +206,7 @@ class IssueCode(StrEnum):
     CATEGORY_UNKNOWN = "category_unknown"
     TAX_RULE_UNKNOWN = "tax_rule_unknown"
     LOCATION_UNKNOWN = "location_unknown"
+    REFERENCE_OVERDUE = "reference_overdue"
     SKU_UNKNOWN = "sku_unknown"
     DEPARTMENT_UNKNOWN = "department_unknown"
     TEMPLATE_UNKNOWN = "template_unknown"

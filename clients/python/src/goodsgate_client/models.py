@@ -36,6 +36,8 @@ class Counts(Model, frozen=True, kw_only=True):
     merged: int = 0
     rejected: int = 0
     cancelled: int = 0
+    waiting: int = 0
+    """Records that wait for what they refer to; the only result that another one follows by itself."""
 
 
 class Progress(Model, frozen=True, kw_only=True):
@@ -64,6 +66,16 @@ class Withheld(Model, frozen=True, kw_only=True):
     deletions: int
     items: int
     reason: str = ""
+
+
+class WaitingReference(Model, frozen=True, kw_only=True):
+    """Something that records of a batch wait for."""
+
+    kind: str
+    """`brand`, `category`, `product` and so on."""
+    code: str
+    records: int
+    expires_at: datetime
 
 
 class ValueCount(Model, frozen=True, kw_only=True):
@@ -111,6 +123,8 @@ class Batch(Model, frozen=True, kw_only=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     records_per_second: float | None = None
+    waiting_for: list[WaitingReference] = []
+    """What its records wait for, that of the most records first; empty in a list of batches."""
     issues: list[IssueGroup] = []
     """Most frequent first; empty in a list of batches."""
     raw: Document = {}

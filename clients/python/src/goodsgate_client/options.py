@@ -20,7 +20,8 @@ class SubmitOptions(TypedDict, total=False):
     replace: bool | None
     """Replace whole items. By default, fields that a record lacks keep their values."""
     empty: Literal["keep", "clear"] | None
-    references: Literal["refuse", "warn", "off"] | None
+    references: Literal["refuse", "wait", "warn", "off"] | None
+    waiting_hours: float | None
     mode: Literal["delta", "full"] | None
     """`full`: delete items that the submission does not contain."""
     delete_share_max: float | None

@@ -47,7 +47,8 @@ class BatchQueryHandlers:
             current = self._engine.batch(merchant, batch)
             has_issues = current.state is not State.QUEUED or current.rounds > 1
             groups = self._engine.groups(merchant, batch) if has_issues else []
-            return encode_batch(current, groups), current.state in FINAL_STATES
+            waiting_for = self._engine.waiting_for(merchant, batch) if current.counts.waiting else []
+            return encode_batch(current, groups, waiting_for=waiting_for), current.state in FINAL_STATES
 
         return await self._context.run_in_thread(render)
 

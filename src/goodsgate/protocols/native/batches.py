@@ -33,6 +33,7 @@ from goodsgate.model.batch import (
     duplicates_of,
 )
 from goodsgate.model.issue import base_code
+from goodsgate.model.references import WaitingReference
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
 from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import Idempotency
@@ -189,7 +190,8 @@ class BatchHandlers:
         policy = Policy(
             verb=Verb(query["verb"]), duplicates=Duplicates(query["duplicates"]) if query["duplicates"] else None,
             replace=query["replace"], empty=query["empty"],
-            references=Strictness(query["references"]), mode=query["mode"],
+            references=Strictness(query["references"]) if query["references"] else None,
+            waiting_hours=query["waiting_hours"], mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
             format=query["format"], encoding=named_encoding(request), sheet=query["sheet"],
             header_row=query["header_row"],
@@ -237,7 +239,8 @@ class BatchHandlers:
         merchant, batch, key = request.merchant, request.path["batch"], request_key(request, content)
 
         def act() -> bytes:
-            answer = partial(encode_batch, groups=self._engine.groups(merchant, batch))
+            groups, waiting_for = self._engine.groups(merchant, batch), self._engine.waiting_for(merchant, batch)
+            answer = partial(encode_batch, groups=groups, waiting_for=waiting_for)
             idempotency = key.answered_by(answer) if key is not None else None
             return answer(change(merchant, batch, idempotency=idempotency))
 
@@ -301,9 +304,10 @@ def parse_mapping(text: str) -> dict[str, list[str]]:
     return mapping
 
 
-def encode_batch(batch: Batch, groups: Sequence[IssueGroup] = ()) -> bytes:
+def encode_batch(batch: Batch, groups: Sequence[IssueGroup] = (), *,
+                 waiting_for: Sequence[WaitingReference] = ()) -> bytes:
     """Return the document of a batch as JSON."""
-    return msgspec.json.encode(serialize_batch(batch, groups))
+    return msgspec.json.encode(serialize_batch(batch, groups, waiting_for=waiting_for))
 
 
 def encode_fixed_batch(batch: Batch, match: FixMatch) -> bytes:
@@ -311,9 +315,10 @@ def encode_fixed_batch(batch: Batch, match: FixMatch) -> bytes:
     return msgspec.json.encode(serialize_batch(batch, ()) | {"fix": match})
 
 
-def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) -> dict[str, Any]:
+def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
+                    waiting_for: Sequence[WaitingReference] = ()) -> dict[str, Any]:
     """Return the document of a batch; without `groups`, its summary in listings."""
-    path, policy, withheld, accounted = f"/v1/batches/{batch.id}", batch.policy, batch.withheld, batch.counts.accounted
+    path, withheld, accounted = f"/v1/batches/{batch.id}", batch.withheld, batch.counts.accounted
     share = min(1.0, batch.bytes_done / batch.bytes_total) if batch.bytes_total else 0.0
     rate = None
     if batch.started_at is not None and batch.finished_at is not None:
@@ -338,18 +343,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         },
         "position": batch.position, "rounds": batch.rounds,
         "format": batch.format, "content_encoding": batch.content_encoding,
-        "policy": {
-            "verb": policy.verb, "duplicates": duplicates_of(policy, batch.kind), "replace": policy.replace,
-            "empty": policy.empty, "references": policy.references, "mode": policy.mode,
-            "delete_share_max": policy.delete_share_max, "currency": policy.currency,
-            "decimal": policy.decimal or "point",
-            "format": policy.format, "encoding": policy.encoding, "sheet": policy.sheet,
-            "header_row": policy.header_row,
-            "delimiter": policy.delimiter, "records_at": policy.records_at,
-            "profile": policy.saved_profile or policy.profile, "group": policy.group, "key": policy.key,
-            "empty_words": policy.empty_words,
-            "map": policy.mapping, "edit": policy.edit, "reverts": policy.reverts,
-        },
+        "policy": _serialize_policy(batch),
         "columns": batch.columns,
         "withheld": None if withheld is None else {
             "items": withheld.items, "deletions": withheld.deletions, "share": withheld.share,
@@ -368,8 +362,26 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         },
     }
     if groups is not None:
+        document["waiting_for"] = [*waiting_for]
         document["issues"] = [*map(_serialize_group, groups)]
     return document
+
+
+def _serialize_policy(batch: Batch) -> dict[str, Any]:
+    policy = batch.policy
+    return {
+        "verb": policy.verb, "duplicates": duplicates_of(policy, batch.kind), "replace": policy.replace,
+        "empty": policy.empty, "references": policy.references or Strictness.WARN,
+        "waiting_hours": policy.waiting_hours, "mode": policy.mode,
+        "delete_share_max": policy.delete_share_max, "currency": policy.currency,
+        "decimal": policy.decimal or "point",
+        "format": policy.format, "encoding": policy.encoding, "sheet": policy.sheet,
+        "header_row": policy.header_row,
+        "delimiter": policy.delimiter, "records_at": policy.records_at,
+        "profile": policy.saved_profile or policy.profile, "group": policy.group, "key": policy.key,
+        "empty_words": policy.empty_words,
+        "map": policy.mapping, "edit": policy.edit, "reverts": policy.reverts,
+    }
 
 
 def _serialize_decision(decision: ReadingDecision) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from goodsgate.store.contract.outbox import OutboxStore as OutboxStore
 from goodsgate.store.contract.processing import CommitStore as CommitStore
 from goodsgate.store.contract.processing import LookupStore as LookupStore
 from goodsgate.store.contract.processing import SupportsPrefetch as SupportsPrefetch
+from goodsgate.store.contract.processing import WaitingStore as WaitingStore
 from goodsgate.store.contract.search import SEARCH_MATCHES_MAX as SEARCH_MATCHES_MAX
 from goodsgate.store.contract.search import ItemSearch as ItemSearch
 from goodsgate.store.contract.search import ItemTerms as ItemTerms
@@ -71,3 +72,5 @@ from goodsgate.store.contract.values import Retention as Retention
 from goodsgate.store.contract.values import StockChange as StockChange
 from goodsgate.store.contract.values import StockLevels as StockLevels
 from goodsgate.store.contract.values import SweepCounts as SweepCounts
+from goodsgate.store.contract.values import WaitingMark as WaitingMark
+from goodsgate.store.contract.values import WaitingRecord as WaitingRecord

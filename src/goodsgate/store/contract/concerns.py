@@ -20,7 +20,7 @@ from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, Journ
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.outbox import OutboxStore
-from goodsgate.store.contract.processing import CommitStore, LookupStore
+from goodsgate.store.contract.processing import CommitStore, LookupStore, WaitingStore
 from goodsgate.store.contract.search import SearchStore
 from goodsgate.store.contract.values import (
     BatchFilter,
@@ -378,7 +378,7 @@ class ReportStore(Protocol):
         """
 
     def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
-        """Return those of the numbered records that are rejected, with their raw bytes."""
+        """Return those of the numbered records that are rejected or wait, with their raw bytes."""
 
 
 class MaintenanceStore(Protocol):
@@ -423,8 +423,8 @@ class MaintenanceStore(Protocol):
 
 
 class Store(
-    MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, CommitStore,
-    CatalogueStore, SnapshotStore, JournalStore, IndexStore, SearchStore, StockStore, BatchStore, ReportStore,
-    MaintenanceStore, Protocol,
+    MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, WaitingStore,
+    CommitStore, CatalogueStore, SnapshotStore, JournalStore, IndexStore, SearchStore, StockStore, BatchStore,
+    ReportStore, MaintenanceStore, Protocol,
 ):
     """Everything that a store does."""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from goodsgate.model.batch import Kind
+from goodsgate.model.batch import Finding, Kind
 from goodsgate.model.catalogue import CurrentItem
-from goodsgate.store.contract.values import ChunkCommit, Claim, ClaimedRound
+from goodsgate.model.references import Reference, WaitingReference
+from goodsgate.store.contract.values import ChunkCommit, Claim, ClaimedRound, WaitingMark
 
 
 class LookupStore(Protocol):
@@ -28,11 +29,11 @@ class LookupStore(Protocol):
         A round that is held does not count.
         """
 
-    def unknown_skus(self, merchant: str, collection: str, skus: Sequence[str]) -> set[str]:
+    def unknown_skus(self, merchant: str, collection: str, skus: Sequence[str], *, if_empty: bool = False) -> set[str]:
         """Return those of the SKUs that are no key of a product of the collection.
 
-        Returns none of them if the collection has no product, or has or had one with variants: a SKU may be that of a
-        variant, which cannot be looked up.
+        Returns none of them if the collection has or had a product with variants: a SKU may be that of a variant, which
+        cannot be looked up. Of a collection without products it returns all of them with `if_empty`, else none.
         """
 
     def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
@@ -41,6 +42,45 @@ class LookupStore(Protocol):
         Returns the number of items when the feed was received, the number of them that the feed lacks, and the next
         keys of those after `after`. Items written by a later batch do not count.
         """
+
+
+class WaitingStore(Protocol):
+    """Records that wait for references, and what has arrived for them.
+
+    A commit of products marks the waiting prices and stock of their SKUs in its own transaction, and those that it
+    overtakes. Whether reference data has arrived, the engine decides: it asks for what records wait for since another
+    version, and marks it. All marks remain until the records are worked.
+    """
+
+    def waiting_for(self, merchant: str, batch: str, *, limit: int = 100) -> list[WaitingReference]:
+        """Return what records of a batch wait for, that of the most records first."""
+
+    def waiting_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
+                        only_ready: bool = False) -> list[Finding]:
+        """Return waiting records with their raw bytes, by number; fewer than `limit` as `rejected_records` does.
+
+        With `only_ready`, those that wait for nothing any more: everything has arrived, they were overtaken, or their
+        time is over.
+        """
+
+    def waiting_marks(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, WaitingMark]:
+        """Return what happened to those of the numbered records that wait."""
+
+    def waiting_keys(self, round: ClaimedRound, *, after: str | None, limit: int) -> list[str]:
+        """Return keys, in order, of waiting records of the round's collection in batches before that of the round."""
+
+    def changed_references(self, *, limit: int = 100) -> list[tuple[str, int]]:
+        """Return merchants with records that wait for reference data of an earlier version, and the current version."""
+
+    def awaited_references(self, merchant: str, *, version: int, limit: int = 1000) -> list[Reference]:
+        """Return reference data that records wait for since an earlier version than this one."""
+
+    def mark_references(self, merchant: str, version: int, *, arrived: Sequence[Reference],
+                        missing: Sequence[Reference]) -> None:
+        """Record which of the awaited reference data exists in a version, and which does not."""
+
+    def ready_batches(self, *, limit: int = 100) -> list[tuple[str, str]]:
+        """Return merchant and id of batches with waiting records that are ready and no open round."""
 
 
 class CommitStore(Protocol):

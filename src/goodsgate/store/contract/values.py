@@ -10,6 +10,7 @@ from goodsgate.model.batch import Counts, Finding, Kind, Policy, ReadingDecision
 from goodsgate.model.catalogue import Delete, Item, Write
 from goodsgate.model.issue import Issue
 from goodsgate.model.journal import JournalPosition
+from goodsgate.model.references import Reference
 from goodsgate.model.rule_counts import RuleCounts
 
 Subject = TypeVar("Subject")
@@ -111,6 +112,27 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """In order of acceptance: one, or several small ones that are committed together."""
 
 
+class WaitingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that waits for references."""
+
+    number: int
+    key: str | None
+    references: list[Reference]
+    """What it waits for, each once."""
+    version: int
+    """Version of the merchant's reference data that lacks them (see `ReferenceStore.reference_version`)."""
+    expires_at: datetime
+    """When it is rejected; a record that waited before keeps its time."""
+
+
+class WaitingMark(msgspec.Struct, frozen=True):
+    """What happened to a record while it waited."""
+
+    is_overtaken: bool
+    """A record that comes after it, in its batch or a later one, has been applied to the item of its key."""
+    has_expired: bool
+
+
 class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one chunk of one round changes; committed at once or not at all."""
 
@@ -126,7 +148,11 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     results: bytes
     """One byte per added record: index into RESULTS."""
     amended_results: dict[int, tuple[Result, str | None]] = {}
-    """Record number → new result and key, of records that an earlier round rejected."""
+    """Record number → new result and key, of records that an earlier round rejected, or that waited."""
+    waiting: list[WaitingRecord] = []
+    """The records of the chunk with the result ``waiting``."""
+    overtaken_keys: Sequence[str] = ()
+    """Keys that a full feed lacks: records of earlier batches that wait with them are overtaken."""
     writes: Sequence[Write] = []
     deletes: list[Delete] = []
     origins: Mapping[str, tuple[int, int]] = {}

@@ -20,6 +20,7 @@ from goodsgate.store.postgres.maintenance import PostgresMaintenance
 from goodsgate.store.postgres.queue import PostgresQueue
 from goodsgate.store.postgres.search import PostgresSearch
 from goodsgate.store.postgres.stock import PostgresStock
+from goodsgate.store.postgres.waiting import PostgresWaiting
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.item_index import SqlIndex
 from goodsgate.store.shared.item_snapshot import SqlSnapshots
@@ -55,9 +56,10 @@ class PostgresStore(ComposedStore):
             merchants=SqlMerchants(database), reference=PostgresReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=PostgresIntake(database, batches),
             queue=PostgresQueue(database, batches, lookups), lookups=lookups,
-            committer=PostgresCommitter(database, lookups, journal=journal), catalogue=SqlCatalogue(database),
-            snapshots=SqlSnapshots(database, changes), journal=changes, index=SqlIndex(database),
-            search=PostgresSearch(database), stock=PostgresStock(database, journal=journal), batches=batches,
+            waiting=PostgresWaiting(database), committer=PostgresCommitter(database, lookups, journal=journal),
+            catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
+            index=SqlIndex(database), search=PostgresSearch(database),
+            stock=PostgresStock(database, journal=journal), batches=batches,
             reports=SqlReports(database),
             maintenance=PostgresMaintenance(database, lookups),
         )

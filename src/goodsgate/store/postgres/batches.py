@@ -41,6 +41,7 @@ class PostgresBatchRow(msgspec.Struct):
     rejected: int
     cancelled: int
     merged: int
+    waiting: int
     warned: int
     file_errors: int
     columns: bytes | None

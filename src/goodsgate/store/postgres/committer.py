@@ -11,7 +11,7 @@ import orjson
 import psycopg
 
 from goodsgate.model import crash
-from goodsgate.model.batch import Kind
+from goodsgate.model.batch import Kind, Strictness
 from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.model.journal import StoredItem
 from goodsgate.model.webhook import WEBHOOK
@@ -37,6 +37,7 @@ from goodsgate.store.postgres.search import TermRows, copy_terms, sort_terms
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.postgres.stock import stock_has_changed
+from goodsgate.store.postgres.waiting import mark_existing_products
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.database import ConstraintError
 from goodsgate.store.shared.item_index import sorted_keys
@@ -45,6 +46,7 @@ from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages
 from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.shared.waiting import write_waiting
 
 KEEPALIVES = (
     "SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 2"
@@ -106,12 +108,14 @@ class PostgresCommitter:
             lease = db.first("lease", {**named, "webhook": WEBHOOK})
             if lease is None:
                 raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+            if any(commit.round.policy.references is Strictness.WAIT for commit in commits):
+                db.first("lock_products", named)
             if stock_has_changed(db, number, self._lookups.stock_hashes):
                 if refresh is None:
                     raise StockChangedError
                 commits = refresh()
             journal = JournalWriter() if self._journal else None
-            written_at, has_webhooks = lease
+            written_at, has_webhooks, _ = lease
             writer = _CommitWriter(
                 db, claim.merchant, number, written_at, self._database.now(), self._lookups, journal,
                 self._database.item_terms,
@@ -172,11 +176,13 @@ class _CommitWriter:
         self._findings = FindingWriter(number)
         self._results: list[tuple[int, int, bytes, bytes]] = []
         self._totals: dict[str, int] = {}
+        self._has_waiting = False
+        """Whether records of the merchant wait for references."""
 
     def lock_batches(self, commits: Sequence[ChunkCommit]) -> None:
         """Lock the batches and read their progress."""
         batches = sorted({commit.round.batch for commit in commits})
-        self._seqs, self._progress = lock_batches(self._db, self._number, batches)
+        self._seqs, self._progress, self._has_waiting = lock_batches(self._db, self._number, batches)
         for commit in commits:
             name = (commit.round.kind, commit.round.collection)
             if name not in self._collections:
@@ -213,6 +219,10 @@ class _CommitWriter:
         if commit.first is not None:
             self._results.append((progress.seq, commit.first, commit.results, orjson.dumps(commit.keys)))
         self._findings.add(self._db, progress.seq, commit, total=progress.total)
+        if self._has_waiting or commit.waiting:
+            write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)
+            mark_existing_products(self._db, self._number, commit)
+            self._has_waiting = True
         progress.advance(commit, self.written_at)
         for name, count in progress.totals(commit).items():
             self._totals[name] = self._totals.get(name, 0) + count

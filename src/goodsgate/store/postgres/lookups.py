@@ -154,9 +154,9 @@ class PostgresLookups:
         """Return whether earlier products of the collection are still to be applied."""
         return read_open_products(self._database, merchant, collection, before)
 
-    def unknown_skus(self, merchant: str, collection: str, skus: Sequence[str]) -> set[str]:
+    def unknown_skus(self, merchant: str, collection: str, skus: Sequence[str], *, if_empty: bool = False) -> set[str]:
         """Return the SKUs that no product has, if that is known."""
-        return read_unknown_skus(self._database, merchant, collection, skus)
+        return read_unknown_skus(self._database, merchant, collection, skus, if_empty=if_empty)
 
     def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """Compare a full feed with the catalogue: keys are read in order and compared here; counted once."""

@@ -14,12 +14,15 @@ def progress_from_row(row: Sequence[Any]) -> Progress | None:
     return None if row[1] is None else Progress(**dict(zip(Progress.__struct_fields__, row, strict=True)))
 
 
-def lock_batches(db: PostgresStatements, merchant: int, batches: list[str]) -> tuple[dict[str, int],
-                 dict[str, Progress]]:
-    """Lock batches; return the numbers of those that exist, and the progress of those that have begun, by id."""
+def lock_batches(db: PostgresStatements, merchant: int, batches: list[str],
+                 ) -> tuple[dict[str, int], dict[str, Progress], bool]:
+    """Lock batches; return the numbers of those that exist, and the progress of those that have begun, by id.
+
+    The last value says whether records of the merchant wait for references.
+    """
     rows = db.rows("lock_batches", {"merchant": merchant, "batches": batches})
-    progress = {id.hex(): found for id, *row in rows if (found := progress_from_row(row)) is not None}
-    return {row[0].hex(): row[1] for row in rows}, progress
+    progress = {id.hex(): found for id, *row, _ in rows if (found := progress_from_row(row)) is not None}
+    return {row[0].hex(): row[1] for row in rows}, progress, any(row[-1] for row in rows)
 
 
 def progress_row(progress: Progress) -> dict[str, object]:

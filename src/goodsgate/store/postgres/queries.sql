@@ -429,7 +429,8 @@ WHERE merchant = :merchant AND upload = :upload::uuid AND piece >= :first AND pi
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
        b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
        b.bytes_before + b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
+       b.file_errors,
        b.columns,
        b.withheld, b.reading, b.roles, b.rule_counts, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
@@ -443,7 +444,8 @@ WHERE b.merchant = :merchant AND b.id = :id::uuid AND NOT b.deleting
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
        b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
        b.bytes_before + b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
+       b.file_errors,
        b.columns,
        b.withheld, b.reading, b.roles, b.rule_counts, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
@@ -461,8 +463,9 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
   AND (:state::text IS NULL OR :state = CASE
        WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
   AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
-       WHEN b.rejected = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
-       WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged = 0 THEN 'rejected'
+       WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
+       WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged
+            + b.waiting = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY b.seq DESC LIMIT :limit
 
@@ -472,7 +475,8 @@ ORDER BY b.seq DESC LIMIT :limit
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
        b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
        b.bytes_before + b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
+       b.file_errors,
        b.columns,
        b.withheld, b.reading, b.roles, b.rule_counts, b.ended, b.open, b.cancelling, b.round_started_at,
        CASE WHEN b.open AND b.round_started_at IS NULL THEN (
@@ -493,9 +497,9 @@ FROM merchant m CROSS JOIN LATERAL (
       AND (:state::text IS NULL OR :state = CASE
            WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
       AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
-           WHEN b.rejected = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
-           WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged = 0
-               THEN 'rejected'
+           WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
+           WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged
+                + b.waiting = 0 THEN 'rejected'
            ELSE 'partial' END))
     ORDER BY b.seq DESC LIMIT :limit
 ) b
@@ -586,8 +590,8 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
              AND p.starts_at <= :now
        ),
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
-       b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors, b.columns, b.mapping, b.withheld,
-       b.reading, b.roles, b.rule_counts, b.items_before,
+       b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned, b.file_errors, b.columns, b.mapping,
+       b.withheld, b.reading, b.roles, b.rule_counts, b.items_before,
        b.first_at, b.ended, b.ended_at
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
@@ -617,8 +621,11 @@ UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE merchant = :merc
 UPDATE lane SET expires_at = :until, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
 
 -- name: lease
--- Differs because it also says whether the merchant has a webhook.
-SELECT written_at, EXISTS (SELECT 1 FROM label WHERE merchant = :merchant AND type = :webhook) FROM lane
+-- Differs because it also says whether the merchant has a webhook, and because others work at the same time: products
+-- are not committed while somebody notes that they are missing.
+SELECT written_at, EXISTS (SELECT 1 FROM label WHERE merchant = :merchant AND type = :webhook),
+       (SELECT pg_advisory_xact_lock_shared(:merchant)::text WHERE :kind = 'product')
+FROM lane
 WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
 
 -- name: commit_lane
@@ -738,7 +745,7 @@ SELECT pg_try_advisory_xact_lock(:key)
 
 -- name: payloads_due
 -- Every merchant: the sweep.
-SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq FROM batch WHERE finished_at < :before AND waiting = 0 AND payload_kept ORDER BY finished_at LIMIT :limit
 
 -- name: payload_uploads
 -- Differs because payloads are rows.
@@ -759,7 +766,7 @@ DELETE FROM payload WHERE merchant = :merchant AND upload = :upload::uuid AND pi
 UPDATE round SET upload = NULL WHERE merchant = :merchant AND id = :round
 
 -- name: mark_payloads_deleted
-UPDATE batch SET payload_kept = false WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+UPDATE batch SET payload_kept = false WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
 
 -- name: uploads_due
 -- Every merchant: the sweep. Uploads marked 0 come first: their pieces are being deleted.
@@ -772,17 +779,17 @@ UPDATE upload SET touched_at = 0 WHERE merchant = :merchant AND id = :upload::uu
 
 -- name: reports_due
 -- Every merchant: the sweep.
-SELECT merchant, seq FROM batch WHERE finished_at < :before AND report_kept ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq FROM batch WHERE finished_at < :before AND waiting = 0 AND report_kept ORDER BY finished_at LIMIT :limit
 
 -- name: mark_report_deleted
-UPDATE batch SET report_kept = false WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+UPDATE batch SET report_kept = false WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
 
 -- name: batches_due
 -- Every merchant: the sweep.
-SELECT merchant, seq FROM batch WHERE finished_at < :before ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq FROM batch WHERE finished_at < :before AND waiting = 0 ORDER BY finished_at LIMIT :limit
 
 -- name: mark_deleting
-UPDATE batch SET deleting = true WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+UPDATE batch SET deleting = true WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
 
 -- name: delete_rounds
 DELETE FROM round WHERE merchant = :merchant AND batch = :seq
@@ -1308,17 +1315,19 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- =================================================== progress ===================================================
 
 -- name: lock_batches
--- Differs because a worker that was cut off may still be writing: the next statements wait for it.
+-- Differs because a worker that was cut off may still be writing: the next statements wait for it. The last column says
+-- whether records of the merchant wait.
 SELECT id, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
-       rule_counts, items_before, first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, waiting, warned, file_errors, columns, mapping, withheld, reading,
+       roles, rule_counts, items_before, first_at, ended, ended_at,
+       EXISTS (SELECT 1 FROM waiting_reference w WHERE w.merchant = :merchant)
 FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
 
 -- name: progress
 -- Differs because it is part of the batch's row.
 SELECT seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
-       rule_counts, items_before, first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, waiting, warned, file_errors, columns, mapping, withheld, reading,
+       roles, rule_counts, items_before, first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = :id::uuid AND round IS NOT NULL
 
 -- name: batch_number
@@ -1338,7 +1347,8 @@ SELECT name, sum(count)::bigint FROM total_count GROUP BY name
 UPDATE batch b
 SET round = p.round, chunks = p.chunks, records = p.records, total = p.total, bytes_before = p.bytes_before,
     bytes_done = p.bytes_done, created = p.created, updated = p.updated, unchanged = p.unchanged, deleted = p.deleted,
-    superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, merged = p.merged, warned = p.warned,
+    superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, merged = p.merged, waiting = p.waiting,
+    warned = p.warned,
     file_errors = p.file_errors,
     columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json,
     reading = p.reading::json, roles = p.roles::json, rule_counts = p.rule_counts::json,
@@ -1347,8 +1357,8 @@ SET round = p.round, chunks = p.chunks, records = p.records, total = p.total, by
 FROM json_to_recordset(:rows::json) AS p (
     seq bigint, round integer, chunks integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
     created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
-    cancelled bigint, merged bigint, warned bigint, file_errors bigint, columns text, mapping text, withheld text,
-    reading text, roles text, rule_counts text, items_before bigint, first_at bigint,
+    cancelled bigint, merged bigint, waiting bigint, warned bigint, file_errors bigint, columns text, mapping text,
+    withheld text, reading text, roles text, rule_counts text, items_before bigint, first_at bigint,
     ended text, ended_at bigint
 )
 WHERE b.merchant = :merchant AND b.seq = p.seq
@@ -1423,7 +1433,7 @@ WHERE bytes_before < :bytes_max ORDER BY number
 SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, f.raw
 FROM (SELECT value::bigint AS number FROM json_array_elements_text(:numbers::json)) w CROSS JOIN LATERAL (
     SELECT number, source_row, key, result, issues, role, raw FROM finding
-    WHERE merchant = :merchant AND batch = :batch AND number = w.number AND result = :rejected OFFSET 0
+    WHERE merchant = :merchant AND batch = :batch AND number = w.number AND result IN (:rejected, :waiting) OFFSET 0
 ) f
 
 -- name: findings
@@ -1471,6 +1481,131 @@ SELECT g.code, g.severity, g.field, g.count, g.top
 FROM batch b JOIN issue_group g ON g.merchant = b.merchant AND g.batch = b.seq
 WHERE b.merchant = :merchant AND b.id = :batch::uuid AND NOT b.deleting
 ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit
+
+-- ================================================ records that wait ===============================================
+
+-- name: waiting_until
+SELECT number, min(expires_at) FROM waiting_reference
+WHERE merchant = :merchant AND batch = :batch
+  AND number = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:numbers::json))) GROUP BY number
+
+-- name: delete_waiting
+DELETE FROM waiting_reference
+WHERE merchant = :merchant AND batch = :batch
+  AND number = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:numbers::json)))
+
+-- name: add_waiting
+INSERT INTO waiting_reference (merchant, batch, number, kind, code, lane, collection, key, version, expires_at)
+SELECT :merchant, :batch, (w.row ->> 0)::bigint, w.row ->> 1, w.row ->> 2, :lane, :collection, w.row ->> 3,
+       (w.row ->> 4)::bigint, (w.row ->> 5)::bigint
+FROM json_array_elements(:rows::json) AS w (row)
+
+-- name: overtake_waiting
+-- Records of batches before this one, and records of this batch before the number of each key.
+UPDATE waiting_reference w SET overtaken = true, arrived = true
+FROM (SELECT one ->> 0 AS key, (one ->> 1)::bigint AS number FROM json_array_elements(:keys::json) AS one OFFSET 0) j
+WHERE w.merchant = :merchant AND w.lane = :lane AND w.collection = :collection AND w.key = j.key COLLATE "C"
+  AND (w.batch < :batch OR (w.batch = :batch AND w.number < j.number))
+
+-- name: mark_products_arrived
+UPDATE waiting_reference w SET arrived = true
+FROM (SELECT value FROM json_array_elements_text(:keys::json) OFFSET 0) j
+WHERE w.merchant = :merchant AND w.kind = 'product' AND w.code = j.value COLLATE "C" AND w.collection = :collection
+  AND NOT w.arrived
+
+-- name: mark_all_products_arrived
+UPDATE waiting_reference SET arrived = true
+WHERE merchant = :merchant AND kind = 'product' AND collection = :collection AND NOT arrived
+
+-- name: lock_products
+-- Differs because others work at the same time: until the commit, no products are committed that records wait for.
+SELECT pg_advisory_xact_lock(number)::text FROM merchant WHERE number = :merchant
+
+-- name: waiting_for
+SELECT w.kind, w.code, count(*), min(w.expires_at)
+FROM batch b JOIN waiting_reference w ON w.merchant = b.merchant AND w.batch = b.seq
+WHERE b.merchant = :merchant AND b.id = :id::uuid
+GROUP BY w.kind, w.code ORDER BY count(*) DESC, w.kind, w.code LIMIT :limit
+
+-- name: waiting_records
+-- Differs because the client receives all rows: the server stops after so many bytes.
+SELECT number, source_row, key, result, issues, role, raw FROM (
+    SELECT number, source_row, key, result, issues, role, raw,
+           sum(length(raw)) OVER (ORDER BY number) - length(raw) AS bytes_before
+    FROM (
+        SELECT number, source_row, key, result, issues, role, raw FROM finding
+        WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error AND result = :waiting
+        ORDER BY number LIMIT :limit
+    ) page
+) summed
+WHERE bytes_before < :bytes_max ORDER BY number
+
+-- name: ready_records
+-- Differs because the client receives all rows: the server stops after so many bytes.
+SELECT number, source_row, key, result, issues, role, raw FROM (
+    SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, f.raw,
+           sum(length(f.raw)) OVER (ORDER BY f.number) - length(f.raw) AS bytes_before
+    FROM (
+        SELECT number FROM waiting_reference WHERE merchant = :merchant AND batch = :batch AND number > :after
+        GROUP BY number HAVING bool_and(arrived) OR min(expires_at) <= :now ORDER BY number LIMIT :limit
+    ) w CROSS JOIN LATERAL (
+        SELECT number, source_row, key, result, issues, role, raw FROM finding
+        WHERE merchant = :merchant AND batch = :batch AND number = w.number OFFSET 0
+    ) f
+) summed
+WHERE bytes_before < :bytes_max ORDER BY number
+
+-- name: waiting_marks
+SELECT number, max(overtaken::integer), min(expires_at) <= :now FROM waiting_reference
+WHERE merchant = :merchant AND batch = :batch
+  AND number = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:numbers::json))) GROUP BY number
+
+-- name: waiting_keys
+SELECT DISTINCT key FROM waiting_reference
+WHERE merchant = :merchant AND lane = :lane AND collection = :collection AND key > :after AND batch < :batch
+  AND NOT overtaken
+ORDER BY key LIMIT :limit
+
+-- name: changed_references
+-- Every merchant: the worker looks for what has arrived. Steps from one to the next in the index.
+-- Differs because it knows the current version.
+WITH RECURSIVE w (merchant) AS (
+    SELECT min(merchant) FROM waiting_reference WHERE NOT arrived AND kind <> 'product'
+    UNION ALL
+    SELECT (SELECT min(n.merchant) FROM waiting_reference n
+            WHERE NOT n.arrived AND n.kind <> 'product' AND n.merchant > w.merchant)
+    FROM w WHERE w.merchant IS NOT NULL
+)
+SELECT m.id, m.reference_version FROM w JOIN merchant m ON m.number = w.merchant WHERE m.reference_version > (
+    SELECT min(n.version) FROM waiting_reference n
+    WHERE n.merchant = w.merchant AND NOT n.arrived AND n.kind <> 'product'
+)
+
+-- name: awaited_references
+SELECT DISTINCT kind, code FROM waiting_reference
+WHERE merchant = :merchant AND NOT arrived AND kind <> 'product' AND version < :version LIMIT :limit
+
+-- name: mark_references
+UPDATE waiting_reference w SET version = :version, arrived = w.arrived OR :arrived
+FROM (SELECT one ->> 0 AS kind, one ->> 1 AS code FROM json_array_elements(:references::json) AS one OFFSET 0) j
+WHERE w.merchant = :merchant AND w.kind = j.kind COLLATE "C" AND w.code = j.code COLLATE "C"
+
+-- name: ready_batches
+-- Every merchant: the worker looks for what has arrived.
+-- Differs because the rounds are in the same database.
+SELECT m.id, b.id FROM batch b JOIN merchant m ON m.number = b.merchant
+WHERE b.waiting > 0 AND NOT b.deleting AND NOT EXISTS (
+    SELECT 1 FROM round o WHERE o.merchant = b.merchant AND o.batch = b.seq AND o.open
+) AND (EXISTS (
+    SELECT 1 FROM waiting_reference w WHERE w.merchant = b.merchant AND w.batch = b.seq AND w.expires_at <= :now
+) OR EXISTS (
+    SELECT 1 FROM waiting_reference w
+    WHERE w.merchant = b.merchant AND w.batch = b.seq AND w.arrived AND NOT EXISTS (
+        SELECT 1 FROM waiting_reference o
+        WHERE o.merchant = b.merchant AND o.batch = b.seq AND o.number = w.number AND NOT o.arrived
+    )
+))
+ORDER BY b.seq LIMIT :limit
 
 -- ============================================ seen keys of a batch ==========================================
 

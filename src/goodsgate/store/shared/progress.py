@@ -32,6 +32,7 @@ class Progress(msgspec.Struct, kw_only=True):
     rejected: int = 0
     cancelled: int = 0
     merged: int = 0
+    waiting: int = 0
     warned: int = 0
     file_errors: int = 0
     columns: bytes | None = None

@@ -17,7 +17,7 @@ RAW_BYTES_MAX = 8 * 1024**2
 """A page of rejected records ends after this many bytes, so that long lines do not cost memory."""
 CHUNKS_PER_QUERY = 20
 
-REJECTED = RESULT_BYTE[Result.REJECTED]
+REJECTED, WAITING = RESULT_BYTE[Result.REJECTED], RESULT_BYTE[Result.WAITING]
 
 
 class SqlReports:
@@ -47,11 +47,11 @@ class SqlReports:
         statement = "findings_with_error" if severity == "error" else "findings"
         with self._catalogue.reading(number) as db:
             rows = db.rows(statement, {
-                **_batch_number(db, number, batch), "after": after, "limit": limit,
+                **number_of_batch(db, number, batch), "after": after, "limit": limit,
                 "code": padded(code) if code is not None else None,
                 "severity": padded(severity) if severity is not None else None,
             })
-        return [_finding(*row) for row in rows]
+        return [finding_of_row(*row) for row in rows]
 
     def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
         """Return rejected records by number; fewer than `limit`, but at least one, if they are long."""
@@ -60,11 +60,11 @@ class SqlReports:
         room = RAW_BYTES_MAX
         with self._catalogue.reading(number) as db:
             rows = db.each("rejected_records", {
-                **_batch_number(db, number, batch), "after": after, "limit": limit, "rejected": REJECTED,
+                **number_of_batch(db, number, batch), "after": after, "limit": limit, "rejected": REJECTED,
                 "bytes_max": RAW_BYTES_MAX,
             })
             for row in rows:
-                findings.append(_finding(*row))
+                findings.append(finding_of_row(*row))
                 room -= len(row[-1])
                 if room < 0:
                     break
@@ -72,19 +72,20 @@ class SqlReports:
         return findings
 
     def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
-        """Return those of the numbered records that are rejected."""
+        """Return those of the numbered records that are rejected or wait."""
         number = self._database.number(merchant)
         with self._catalogue.reading(number) as db:
             rows = db.rows("rejected_by_number", {
-                **_batch_number(db, number, batch), "numbers": orjson.dumps([*numbers]).decode(), "rejected": REJECTED,
+                **number_of_batch(db, number, batch), "numbers": orjson.dumps([*numbers]).decode(),
+                "rejected": REJECTED, "waiting": WAITING,
             })
-        return {row[0]: _finding(*row) for row in rows}
+        return {row[0]: finding_of_row(*row) for row in rows}
 
     def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
         """Return records with this key that have issues, the newest batch first."""
         number = self._database.number(merchant)
         rows = self._catalogue.query("findings_by_key", {"merchant": number, "key": key, "limit": limit}, number)
-        return [(batch.hex(), _finding(*row)) for batch, *row in rows]
+        return [(batch.hex(), finding_of_row(*row)) for batch, *row in rows]
 
     def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
                 result: Result | None = None) -> list[RecordResult]:
@@ -93,7 +94,7 @@ class SqlReports:
         wanted = None if result is None else RESULT_BYTE[result]
         found: list[RecordResult] = []
         with self._catalogue.reading(number) as db:
-            named = _batch_number(db, number, batch)
+            named = number_of_batch(db, number, batch)
             start = after + 1
             while len(found) < limit:
                 chunks = db.rows("chunks_from", {**named, "number": start, "limit": CHUNKS_PER_QUERY})
@@ -111,7 +112,7 @@ class SqlReports:
         return found
 
 
-def _batch_number(db: Statements, merchant: int | None, batch: str) -> dict[str, object]:
+def number_of_batch(db: Statements, merchant: int | None, batch: str) -> dict[str, object]:
     """Return the values that name a batch in the catalogue; batch 0 has no rows."""
     if merchant is None or id_bytes(batch) is None:
         return {"merchant": merchant, "batch": 0}
@@ -119,8 +120,9 @@ def _batch_number(db: Statements, merchant: int | None, batch: str) -> dict[str,
     return {"merchant": merchant, "batch": row[0] if row is not None else 0}
 
 
-def _finding(number: int, source_row: int, key: str | None, result: int | None, issues: bytes,
+def finding_of_row(number: int, source_row: int, key: str | None, result: int | None, issues: bytes,
              role: int = 0, raw: bytes | None = None) -> Finding:
+    """Return the finding of a row, in the order of its columns."""
     return Finding(
         number=number, source_row=source_row, key=key, result=None if result is None else RESULTS[result],
         issues=decode_issues(issues), role=role, raw=raw,

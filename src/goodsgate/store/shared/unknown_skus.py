@@ -20,12 +20,19 @@ def read_open_products(database: Database, merchant: str, collection: str, befor
     return bool(is_open)
 
 
-def read_unknown_skus(database: Database, merchant: str, collection: str, skus: Sequence[str]) -> set[str]:
-    """Return those of the SKUs that no product has; none if the collection has no product, or variants."""
+def read_unknown_skus(database: Database, merchant: str, collection: str, skus: Sequence[str], *,
+                      if_empty: bool) -> set[str]:
+    """Return those of the SKUs that no product has; none if the collection has variants.
+
+    `if_empty` says whether any SKU is unknown if the collection has no product.
+    """
     number = database.number(merchant)
     with database.catalogue.reading(number) as db:
         found = find_collection(db, number, Kind.PRODUCT, collection)
-        if found is None or not found.items or found.has_variants or not skus:
+        is_empty = found is None or not found.items
+        if not skus or (found is not None and found.has_variants):
             return set()
+        if found is None or is_empty:
+            return set(skus) if if_empty else set()
         named = {"merchant": number, "collection": found.number, "keys": sorted_keys(skus)}
         return {sku for (sku,) in db.each("unknown_skus", named)}

@@ -33,6 +33,7 @@ from goodsgate.store.sqlite.maintenance import SqliteMaintenance
 from goodsgate.store.sqlite.queue import SqliteQueue
 from goodsgate.store.sqlite.search import SqliteSearch
 from goodsgate.store.sqlite.stock import SqliteStock
+from goodsgate.store.sqlite.waiting import SqliteWaiting
 
 __all__ = ["SqliteStore"]
 
@@ -58,10 +59,10 @@ class SqliteStore(ComposedStore):
         super().__init__(
             merchants=SqlMerchants(database), reference=SqlReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=SqliteIntake(database, batches), queue=queue, lookups=lookups,
-            committer=SqliteCommitter(database, queue, lookups, journal=journal), catalogue=SqlCatalogue(database),
-            snapshots=SqlSnapshots(database, changes), journal=changes, index=SqlIndex(database),
-            search=SqliteSearch(database), stock=SqliteStock(database, journal=journal), batches=batches,
-            reports=SqlReports(database), maintenance=SqliteMaintenance(database),
+            waiting=SqliteWaiting(database), committer=SqliteCommitter(database, queue, lookups, journal=journal),
+            catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
+            index=SqlIndex(database), search=SqliteSearch(database), stock=SqliteStock(database, journal=journal),
+            batches=batches, reports=SqlReports(database), maintenance=SqliteMaintenance(database),
         )
         self.back_up = SqliteBackup(database).back_up
         self.database = database

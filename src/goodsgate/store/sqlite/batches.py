@@ -46,6 +46,7 @@ class SqliteBatchRow(msgspec.Struct):
     rejected: int
     cancelled: int
     merged: int
+    waiting: int
     warned: int
     file_errors: int
     columns: bytes | None

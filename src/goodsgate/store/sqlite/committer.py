@@ -30,6 +30,7 @@ from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results
 from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.shared.waiting import write_waiting
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.findings import write_findings
 from goodsgate.store.sqlite.intake import record_end
@@ -169,6 +170,7 @@ class _CommitWriter:
         self._results: list[tuple[int, int | None, bytes]] = []
         self._keys: list[tuple[int, int | None, bytes]] = []
         self._totals: dict[str, int] = {}
+        self._has_waiting = bool(db.value("has_waiting", {"merchant": number}))
 
     def read_progress(self, commits: Sequence[ChunkCommit]) -> None:
         """Read the progress of the batches; those without progress begin."""
@@ -214,6 +216,9 @@ class _CommitWriter:
             self._keys.append((progress.seq, commit.first, orjson.dumps(commit.keys)))
         keys_changed = _amend(self._db, self._number, progress.seq, commit)
         write_findings(self._db, self._number, progress.seq, commit, total=progress.total)
+        if self._has_waiting or commit.waiting:
+            write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)
+            self._has_waiting = True
         progress.advance(commit, self._written_at)
         for name, count in progress.totals(commit).items():
             self._totals[name] = self._totals.get(name, 0) + count

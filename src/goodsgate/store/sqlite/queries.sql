@@ -118,6 +118,10 @@ ORDER BY code LIMIT :limit
 -- name: reference_version
 SELECT reference_version FROM merchant WHERE number = :merchant
 
+-- name: merchant_version
+-- Differs because records that wait are in the other file than reference data.
+SELECT id, reference_version FROM merchant WHERE number = :merchant
+
 -- =============================================== intake: resources ==============================================
 
 -- name: next_number
@@ -411,8 +415,8 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
   AND (:protocol IS NULL OR protocol = :protocol)
   AND (:state IS NULL OR open = 1 OR state = :state)
   AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
-       WHEN rejected = 0 AND file_errors = 0 AND withheld IS NULL THEN 'clean'
-       WHEN created + updated + unchanged + deleted + superseded + cancelled + merged = 0 THEN 'rejected'
+       WHEN rejected + waiting = 0 AND file_errors = 0 AND withheld IS NULL THEN 'clean'
+       WHEN created + updated + unchanged + deleted + superseded + cancelled + merged + waiting = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY seq DESC LIMIT :limit
 
@@ -429,8 +433,9 @@ WHERE d.seq < :after AND d.seq >= :oldest
   AND (:protocol IS NULL OR d.protocol = :protocol)
   AND (:state IS NULL OR d.open = 1 OR d.state = :state)
   AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
-       WHEN d.rejected = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean'
-       WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled + d.merged = 0 THEN 'rejected'
+       WHEN d.rejected + d.waiting = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean'
+       WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled + d.merged
+            + d.waiting = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY d.seq DESC LIMIT :limit
 
@@ -590,7 +595,8 @@ WHERE open = 1 AND number = :round AND merchant = :merchant
 UPDATE batch
 SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min(:bytes_done, bytes_total),
     created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded,
-    rejected = :rejected, cancelled = :cancelled, merged = :merged, warned = :warned, file_errors = :file_errors,
+    rejected = :rejected, cancelled = :cancelled, merged = :merged, waiting = :waiting,
+    warned = :warned, file_errors = :file_errors,
     columns = :columns, withheld = :withheld, reading = :reading, roles = :roles,
     rule_counts = :rule_counts
 WHERE merchant = :merchant AND id = :id
@@ -605,6 +611,13 @@ SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(started_at),
        min(CASE WHEN started_at IS NULL AND starts_at < :held
            THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
 FROM round WHERE open = 1
+
+-- name: quiet_batch
+-- Differs because records that wait are in the other file than rounds.
+SELECT m.id FROM batch b JOIN merchant m ON m.number = b.merchant
+WHERE b.merchant = :merchant AND b.id = :id AND b.deleting = 0 AND NOT EXISTS (
+    SELECT 1 FROM round r WHERE r.batch = b.seq AND r.open = 1
+)
 
 -- name: waiting_rounds
 -- Every merchant: for health checks.
@@ -635,7 +648,7 @@ SELECT count(*), count(CASE WHEN expires_at > 0 AND expires_at < :before THEN 1 
 
 -- name: payloads_due
 -- Every merchant: the sweep.
-SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept = 1 ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq FROM batch WHERE finished_at < :before AND waiting = 0 AND payload_kept = 1 ORDER BY finished_at LIMIT :limit
 
 -- name: payload_files
 -- Differs because large payloads are files.
@@ -650,21 +663,21 @@ DELETE FROM payload WHERE merchant = :merchant AND round IN (SELECT id FROM roun
 UPDATE round SET file = NULL WHERE merchant = :merchant AND batch = :seq
 
 -- name: mark_payloads_deleted
-UPDATE batch SET payload_kept = 0 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+UPDATE batch SET payload_kept = 0 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
 
 -- name: reports_due
 -- Every merchant: the sweep.
-SELECT merchant, seq, id FROM batch WHERE finished_at < :before AND report_kept = 1 ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq, id FROM batch WHERE finished_at < :before AND waiting = 0 AND report_kept = 1 ORDER BY finished_at LIMIT :limit
 
 -- name: mark_report_deleted
-UPDATE batch SET report_kept = 0 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+UPDATE batch SET report_kept = 0 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
 
 -- name: batches_due
 -- Every merchant: the sweep.
-SELECT merchant, seq, id FROM batch WHERE finished_at < :before ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq, id FROM batch WHERE finished_at < :before AND waiting = 0 ORDER BY finished_at LIMIT :limit
 
 -- name: mark_deleting
-UPDATE batch SET deleting = 1 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+UPDATE batch SET deleting = 1 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
 
 -- name: delete_rounds
 DELETE FROM round WHERE merchant = :merchant AND batch = :seq
@@ -1081,8 +1094,8 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 
 -- name: progress
 SELECT batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
-       rule_counts, items_before, first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, waiting, warned, file_errors, columns, mapping, withheld, reading,
+       roles, rule_counts, items_before, first_at, ended, ended_at
 FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
 
 -- name: batch_number
@@ -1091,9 +1104,9 @@ SELECT seq FROM progress WHERE merchant = :merchant AND batch = unhex(:id)
 -- name: add_progress
 -- Differs because progress is in another file than the batch.
 INSERT INTO progress (merchant, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged,
-                      deleted, superseded, rejected, cancelled, merged, warned, file_errors, batch, round, items_before,
-                      first_at)
-VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :row)
+                      deleted, superseded, rejected, cancelled, merged, waiting, warned, file_errors, batch, round,
+                      items_before, first_at)
+VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :row)
 
 -- name: add_totals
 INSERT INTO total_count (merchant, name, count) VALUES (?1, :row)
@@ -1106,15 +1119,15 @@ SELECT name, sum(count) FROM total_count GROUP BY name
 -- name: put_progress
 -- Differs because rows are passed one by one; none is new.
 INSERT INTO progress (merchant, batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated,
-                      unchanged, deleted, superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping,
-                      withheld, reading, roles, rule_counts, items_before, first_at, ended, ended_at)
+                      unchanged, deleted, superseded, rejected, cancelled, merged, waiting, warned, file_errors,
+                      columns, mapping, withheld, reading, roles, rule_counts, items_before, first_at, ended, ended_at)
 VALUES (?1, :row)
 ON CONFLICT (merchant, batch) DO UPDATE SET
     round = excluded.round, chunks = excluded.chunks, records = excluded.records, total = excluded.total,
     bytes_before = excluded.bytes_before, bytes_done = excluded.bytes_done, created = excluded.created,
     updated = excluded.updated, unchanged = excluded.unchanged, deleted = excluded.deleted,
     superseded = excluded.superseded, rejected = excluded.rejected, cancelled = excluded.cancelled,
-    merged = excluded.merged, warned = excluded.warned, file_errors = excluded.file_errors,
+    merged = excluded.merged, waiting = excluded.waiting, warned = excluded.warned, file_errors = excluded.file_errors,
     columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
     reading = excluded.reading, roles = excluded.roles, rule_counts = excluded.rule_counts,
     ended = excluded.ended, ended_at = excluded.ended_at
@@ -1209,7 +1222,7 @@ SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM json_each(:numbers) j
 CROSS JOIN finding f ON f.merchant = :merchant AND f.batch = :batch AND f.number = j.value
 CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
-WHERE f.result = :rejected
+WHERE f.result IN (:rejected, :waiting)
 
 -- name: findings
 SELECT number, source_row, key, result, issues FROM finding
@@ -1246,6 +1259,119 @@ WHERE merchant = :merchant AND batch = :batch AND code = :code AND severity = :s
 SELECT g.code, g.severity, g.field, g.count, g.top
 FROM progress p CROSS JOIN issue_group g ON g.merchant = p.merchant AND g.batch = p.seq
 WHERE p.merchant = :merchant AND p.batch = unhex(:batch) ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit
+
+-- ====================================== catalogue: records that wait =======================================
+
+-- name: has_waiting
+-- Differs because a statement costs no network round trip.
+SELECT EXISTS (SELECT 1 FROM waiting_reference WHERE merchant = :merchant)
+
+-- name: waiting_until
+SELECT w.number, min(w.expires_at)
+FROM json_each(:numbers) j CROSS JOIN waiting_reference w INDEXED BY waiting_reference_record
+ON w.merchant = :merchant AND w.batch = :batch AND w.number = j.value GROUP BY w.number
+
+-- name: delete_waiting
+DELETE FROM waiting_reference INDEXED BY waiting_reference_record
+WHERE merchant = :merchant AND batch = :batch AND number IN (SELECT value FROM json_each(:numbers))
+
+-- name: add_waiting
+INSERT INTO waiting_reference (merchant, batch, number, kind, code, lane, collection, key, version, expires_at)
+SELECT :merchant, :batch, value ->> 0, value ->> 1, value ->> 2, :lane, :collection, value ->> 3, value ->> 4,
+       value ->> 5
+FROM json_each(:rows)
+
+-- name: overtake_waiting
+-- Records of batches before this one, and records of this batch before the number of each key.
+UPDATE waiting_reference SET overtaken = 1, arrived = 1 WHERE merchant = :merchant AND id IN (
+    SELECT w.id FROM json_each(:keys) j CROSS JOIN waiting_reference w INDEXED BY waiting_reference_key
+    ON w.merchant = :merchant AND w.lane = :lane AND w.collection = :collection AND w.key = j.value ->> 0
+    WHERE w.batch < :batch OR (w.batch = :batch AND w.number < j.value ->> 1)
+)
+
+-- name: mark_products_arrived
+UPDATE waiting_reference SET arrived = 1 WHERE merchant = :merchant AND id IN (
+    SELECT w.id FROM json_each(:keys) j CROSS JOIN waiting_reference w INDEXED BY waiting_reference_code
+    ON w.merchant = :merchant AND w.kind = 'product' AND w.code = j.value
+    WHERE w.collection = :collection AND w.arrived = 0
+)
+
+-- name: mark_all_products_arrived
+UPDATE waiting_reference SET arrived = 1
+WHERE merchant = :merchant AND kind = 'product' AND collection = :collection AND arrived = 0
+
+-- name: waiting_for
+SELECT w.kind, w.code, count(*), min(w.expires_at)
+FROM progress p CROSS JOIN waiting_reference w ON w.merchant = p.merchant AND w.batch = p.seq
+WHERE p.merchant = :merchant AND p.batch = unhex(:id)
+GROUP BY w.kind, w.code ORDER BY count(*) DESC, w.kind, w.code LIMIT :limit
+
+-- name: waiting_records
+SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
+FROM finding f INDEXED BY finding_has_error CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
+WHERE f.merchant = :merchant AND f.batch = :batch AND f.number > :after AND f.has_error = 1 AND f.result = :waiting
+ORDER BY f.number LIMIT :limit
+
+-- name: ready_records
+SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
+FROM (
+    SELECT number FROM waiting_reference INDEXED BY waiting_reference_record
+    WHERE merchant = :merchant AND batch = :batch AND number > :after
+    GROUP BY number HAVING min(arrived) = 1 OR min(expires_at) <= :now ORDER BY number LIMIT :limit
+) w CROSS JOIN finding f ON f.merchant = :merchant AND f.batch = :batch AND f.number = w.number
+CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
+ORDER BY f.number
+
+-- name: waiting_marks
+SELECT w.number, max(w.overtaken), min(w.expires_at) <= :now
+FROM json_each(:numbers) j CROSS JOIN waiting_reference w INDEXED BY waiting_reference_record
+ON w.merchant = :merchant AND w.batch = :batch AND w.number = j.value GROUP BY w.number
+
+-- name: waiting_keys
+SELECT DISTINCT key FROM waiting_reference INDEXED BY waiting_reference_key
+WHERE merchant = :merchant AND lane = :lane AND collection = :collection AND key > :after AND batch < :batch
+  AND overtaken = 0
+ORDER BY key LIMIT :limit
+
+-- name: changed_references
+-- Every merchant: the worker looks for what has arrived. Steps from one to the next in the index.
+-- Differs because the current version is in the other file.
+WITH RECURSIVE w (merchant) AS (
+    SELECT min(merchant) FROM waiting_reference WHERE arrived = 0 AND kind <> 'product'
+    UNION ALL
+    SELECT (SELECT min(n.merchant) FROM waiting_reference n
+            WHERE n.arrived = 0 AND n.kind <> 'product' AND n.merchant > w.merchant)
+    FROM w WHERE w.merchant IS NOT NULL
+)
+SELECT w.merchant, (
+    SELECT min(n.version) FROM waiting_reference n
+    WHERE n.merchant = w.merchant AND n.arrived = 0 AND n.kind <> 'product'
+) FROM w WHERE w.merchant IS NOT NULL
+
+-- name: awaited_references
+SELECT DISTINCT kind, code FROM waiting_reference
+WHERE merchant = :merchant AND arrived = 0 AND kind <> 'product' AND version < :version LIMIT :limit
+
+-- name: mark_references
+UPDATE waiting_reference SET version = :version, arrived = max(arrived, :arrived)
+WHERE merchant = :merchant AND id IN (
+    SELECT w.id FROM json_each(:references) j CROSS JOIN waiting_reference w INDEXED BY waiting_reference_code
+    ON w.merchant = :merchant AND w.kind = j.value ->> 0 AND w.code = j.value ->> 1
+)
+
+-- name: ready_batches
+-- Every merchant: the worker looks for what has arrived.
+-- Differs because the rounds are in the other file.
+SELECT p.merchant, p.batch FROM (
+    SELECT DISTINCT w.merchant, w.batch FROM waiting_reference w
+    WHERE w.arrived = 1 AND NOT EXISTS (
+        SELECT 1 FROM waiting_reference o
+        WHERE o.merchant = w.merchant AND o.batch = w.batch AND o.number = w.number AND o.arrived = 0
+    )
+    UNION
+    SELECT DISTINCT merchant, batch FROM waiting_reference WHERE expires_at <= :now
+) r CROSS JOIN progress p ON p.seq = r.batch AND p.merchant = r.merchant
+ORDER BY p.seq
 
 -- ====================================== catalogue: seen keys of a batch =======================================
 

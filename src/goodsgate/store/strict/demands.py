@@ -61,7 +61,10 @@ def check_commit(commit: ChunkCommit) -> None:
     require(all(0 < number <= total for number in commit.amended_results), "only earlier records are amended")
     added = Counter(RESULTS[byte] for byte in results)
     added.update(result for result, _ in commit.amended_results.values())
-    added[Result.REJECTED] -= len(commit.amended_results)
+    waited = added[Result.WAITING] - commit.counts.waiting
+    require(0 <= waited <= len(commit.amended_results), "amended records were rejected or waited", commit.counts)
+    added[Result.WAITING] -= waited
+    added[Result.REJECTED] -= len(commit.amended_results) - waited
     for result in RESULTS:
         require(getattr(commit.counts, result) == added[result], "counts match the results", commit.counts, added)
     keys = [write.key for write in commit.writes] + [delete.key for delete in commit.deletes]
@@ -80,9 +83,12 @@ def check_commit(commit: ChunkCommit) -> None:
     findings = {finding.number: finding for finding in commit.findings}
     require(len(findings) == len(commit.findings), "one finding per record")
     for number, result in by_number.items():
-        if result is Result.REJECTED:
-            require(number in findings, "every rejected record has an issue", number)
-            check_rejected(findings[number])
+        if result in (Result.REJECTED, Result.WAITING):
+            require(number in findings, "every rejected or waiting record has an issue", number)
+            check_kept(findings[number])
+    waiting = {number for number, result in by_number.items() if result is Result.WAITING}
+    require({record.number for record in commit.waiting} == waiting, "waiting records name what they wait for", waiting)
+    require(all(record.references for record in commit.waiting), "they wait for something", commit.waiting)
     for number, finding in findings.items():
         require(number == 0 or finding.result is by_number.get(number), "findings belong to the chunk", finding)
         require(bool(finding.issues), "a finding has issues", finding)
@@ -90,10 +96,11 @@ def check_commit(commit: ChunkCommit) -> None:
     require(withheld is None or 0 < withheld.deletions <= withheld.items, "withheld deletions exist", withheld)
 
 
-def check_rejected(finding: Finding) -> None:
-    """Check that a rejected record has its raw bytes and an error."""
-    require(finding.result is Result.REJECTED and finding.raw is not None, "a rejected record has raw bytes", finding)
-    require(any(issue.severity == "error" for issue in finding.issues), "a rejected record has an error", finding)
+def check_kept(finding: Finding, *results: Result) -> None:
+    """Check that a rejected or waiting record has its raw bytes and an error; `results` are those that it may have."""
+    allowed = results or (Result.REJECTED, Result.WAITING)
+    require(finding.result in allowed and finding.raw is not None, "a kept record has raw bytes", finding)
+    require(any(issue.severity == "error" for issue in finding.issues), "a kept record has an error", finding)
 
 
 def check_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:

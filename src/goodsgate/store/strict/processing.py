@@ -209,6 +209,37 @@ def unknown_skus(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def waiting_marks(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(found.keys() <= set(call.numbers), "some of the given numbers", found)
+
+
+@checks
+def waiting_keys(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(found) <= call.limit, "the limit is kept", len(found))
+    check_order([key.encode() for key in found], call.after.encode() if call.after else None)
+
+
+@checks
+def awaited_references(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(set(found)) == len(found) <= call.limit, "each reference appears once", found)
+
+
+@checks
+def mark_references(observed: Observed, call: Any) -> Check:
+    require(not set(call.arrived).intersection(call.missing), "a reference has arrived or not", call)
+    yield None
+
+
+@checks
+def ready_batches(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(set(found)) == len(found) <= call.limit, "each batch appears once", found)
+
+
+@checks
 def absent_items(observed: Observed, call: Any) -> Check:
     items, absent, keys = yield None
     require(0 <= absent <= items, "absent items exist", items, absent)

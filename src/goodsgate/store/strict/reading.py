@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from goodsgate.model.batch import Batch
+from goodsgate.model.batch import Batch, Result
 from goodsgate.model.journal import JOURNAL_START, ChangeOperation, ItemChange
 from goodsgate.store.contract import StockChange, StockLevels
 from goodsgate.store.strict.demands import (
+    check_kept,
     check_merchant,
     check_order,
     check_page,
-    check_rejected,
     check_utc,
     key_order,
     require,
@@ -284,7 +284,7 @@ def rejected_records(observed: Observed, call: Any) -> Check:
     require(len(found) <= call.limit, "the limit is kept", len(found))
     check_order([finding.number for finding in found], call.after)
     for finding in found:
-        check_rejected(finding)
+        check_kept(finding, Result.REJECTED)
 
 
 @checks
@@ -293,4 +293,24 @@ def rejected_by_number(observed: Observed, call: Any) -> Check:
     require(found.keys() <= set(call.numbers), "some of the given numbers", found)
     for number, finding in found.items():
         require(finding.number == number, "findings are listed under their numbers", number, finding)
-        check_rejected(finding)
+        check_kept(finding)
+
+
+@checks
+def waiting_for(observed: Observed, call: Any) -> Check:
+    found = yield None
+    counts = [reference.records for reference in found]
+    require(counts == sorted(counts, reverse=True) and len(found) <= call.limit, "most awaited first", found)
+    distinct = {(reference.kind, reference.code) for reference in found}
+    require(len(distinct) == len(found) and all(counts), "each reference appears once", found)
+    for reference in found:
+        check_utc(reference.expires_at)
+
+
+@checks
+def waiting_records(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(found) <= call.limit, "the limit is kept", len(found))
+    check_order([finding.number for finding in found], call.after)
+    for finding in found:
+        check_kept(finding, Result.WAITING)

@@ -87,6 +87,7 @@ CREATE TABLE batch (
     rejected bigint NOT NULL DEFAULT 0,
     cancelled bigint NOT NULL DEFAULT 0,
     merged bigint NOT NULL DEFAULT 0,
+    waiting bigint NOT NULL DEFAULT 0,
     warned bigint NOT NULL DEFAULT 0,
     file_errors bigint NOT NULL DEFAULT 0,
     columns json,
@@ -104,6 +105,7 @@ CREATE TABLE batch (
 ) WITH (fillfactor = 60);
 CREATE INDEX batch_finished ON batch (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX batch_payload_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND payload_kept;
+CREATE INDEX batch_waiting ON batch (seq) WHERE waiting > 0;
 CREATE INDEX batch_report_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND report_kept;
 
 CREATE TABLE round (
@@ -244,6 +246,29 @@ CREATE TABLE issue_group (
     PRIMARY KEY (merchant, batch, code, severity, field)
 );
 
+-- What records wait for: a row for each reference of each record with the result `waiting`.
+CREATE TABLE waiting_reference (
+    merchant bigint NOT NULL,
+    batch bigint NOT NULL,
+    number bigint NOT NULL,
+    kind text COLLATE "C" NOT NULL,                 -- of reference data, or product
+    code text COLLATE "C" NOT NULL,
+    lane text COLLATE "C" NOT NULL,                 -- kind, collection and key of the record's item
+    collection text COLLATE "C" NOT NULL,
+    key text COLLATE "C",
+    version bigint NOT NULL,                        -- of the reference data that lacks it
+    expires_at bigint NOT NULL,
+    arrived boolean NOT NULL DEFAULT false,
+    overtaken boolean NOT NULL DEFAULT false,       -- a later record has been applied to the item
+    PRIMARY KEY (merchant, batch, number, kind, code)
+);
+CREATE INDEX waiting_reference_code ON waiting_reference (merchant, kind, code);
+CREATE INDEX waiting_reference_key ON waiting_reference (merchant, lane, collection, key);
+CREATE INDEX waiting_reference_version ON waiting_reference (merchant, version)
+WHERE NOT arrived AND kind <> 'product';
+CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived;
+CREATE INDEX waiting_reference_expires ON waiting_reference (merchant, batch, expires_at);
+
 -- Since the store was created: records by result, rounds by how they ended. Only grows; never swept.
 CREATE TABLE total_count (
     merchant bigint NOT NULL,
@@ -288,14 +313,15 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
-        'chunk', 'finding', 'issue_group', 'total_count'
+        'chunk', 'finding', 'issue_group', 'waiting_reference', 'total_count'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO goodsgate_app', name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY[
-        'credential', 'idempotency_key', 'batch', 'round', 'upload', 'lane', 'collection', 'total_count'
+        'credential', 'idempotency_key', 'batch', 'round', 'upload', 'lane', 'collection', 'waiting_reference',
+        'total_count'
     ] LOOP
         EXECUTE format('CREATE POLICY every ON %I USING (%s)', name, every);
     END LOOP;

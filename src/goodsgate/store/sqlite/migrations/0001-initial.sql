@@ -87,6 +87,7 @@ CREATE TABLE batch (
     rejected INTEGER NOT NULL DEFAULT 0,
     cancelled INTEGER NOT NULL DEFAULT 0,
     merged INTEGER NOT NULL DEFAULT 0,
+    waiting INTEGER NOT NULL DEFAULT 0,
     warned INTEGER NOT NULL DEFAULT 0,
     file_errors INTEGER NOT NULL DEFAULT 0,
     columns BLOB,
@@ -133,7 +134,8 @@ CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
 CREATE VIEW batch_document AS
 SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.folded, b.protocol, b.protocol_data,
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
+       b.file_errors,
        b.columns, b.withheld, b.reading, b.roles, b.rule_counts, r.open, r.cancelling, r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
@@ -335,6 +337,7 @@ CREATE TABLE progress (
     rejected INTEGER NOT NULL,
     cancelled INTEGER NOT NULL,
     merged INTEGER NOT NULL,
+    waiting INTEGER NOT NULL,
     warned INTEGER NOT NULL,
     file_errors INTEGER NOT NULL,
     columns BLOB,
@@ -403,6 +406,30 @@ CREATE TABLE issue_group (
     top BLOB NOT NULL,                        -- JSON object, value → count
     PRIMARY KEY (merchant, batch, code, severity, field)
 ) STRICT, WITHOUT ROWID;
+
+-- What records wait for: a row for each reference of each record with the result `waiting`.
+CREATE TABLE waiting_reference (
+    id INTEGER PRIMARY KEY,
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    kind TEXT NOT NULL,                       -- of reference data, or product
+    code TEXT NOT NULL,
+    lane TEXT NOT NULL,                       -- kind, collection and key of the record's item
+    collection TEXT NOT NULL,
+    key TEXT,
+    version INTEGER NOT NULL,                 -- of the reference data that lacks it
+    expires_at INTEGER NOT NULL,
+    arrived INTEGER NOT NULL DEFAULT 0,
+    overtaken INTEGER NOT NULL DEFAULT 0      -- 1: a later record has been applied to the item
+) STRICT;
+CREATE UNIQUE INDEX waiting_reference_record ON waiting_reference (merchant, batch, number, kind, code);
+CREATE INDEX waiting_reference_code ON waiting_reference (merchant, kind, code);
+CREATE INDEX waiting_reference_key ON waiting_reference (merchant, lane, collection, key);
+CREATE INDEX waiting_reference_version ON waiting_reference (merchant, version)
+WHERE arrived = 0 AND kind <> 'product';
+CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived = 1;
+CREATE INDEX waiting_reference_expires ON waiting_reference (expires_at);
 
 -- Since the store was created: records by result, rounds by how they ended. Only grows; never swept.
 CREATE TABLE total_count (
