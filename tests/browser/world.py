@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from goodsgate.engine.saved_rules import save_rule
-from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.batch import Kind, Policy, now
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.record_rule import RecordRule
+from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
 from tests.http_gate import HttpGate
 from tests.shop import Shop, ndjson
 
@@ -112,6 +114,11 @@ class World:
         full = self.send(f"{script}.ndjson", scripts, merchant=merchant)
         mapping = {"Kennziffer": ["id"], "Name": ["title"], "Preis": ["price"], "Farbe": ["color"]}
         dirty = self.send("summer.csv", DIRTY.encode(), merchant=merchant, mapping=mapping)
+        webhook = Webhook(events=(WebhookEvent.BATCH_FINISHED,), created_at=now(), secrets=(WebhookSecret(name="a"),))
+        store.add_resource(
+            merchant, WEBHOOK, name="https://shop.example.com/goodsgate", body=msgspec.json.encode(webhook),
+            labels=webhook.labels(), resources_max=9,
+        )
         shop.work()
         self.send("autumn.ndjson", [{"id": "W-1", "title": "Waits"}], merchant=merchant)
         save_rule(store, merchant, "cheap", RecordRule(expression="amount(record.price) >= 1.0", mode="shadow"))
@@ -124,6 +131,7 @@ class World:
             "reference": f"{of}/reference", "categories": f"{of}/reference/category", "brands": f"{of}/reference/brand",
             "used": f"{of}/reference/brand/usage?code=Acme", "merchants": "/console/merchants",
             "keys": f"/console/merchants/{merchant}", "health": "/console/health",
+            "webhooks": f"{of}/webhooks", "webhook": f"{of}/webhooks/1",
         }
 
 
