@@ -164,6 +164,26 @@ def test_prices_and_stock_are_edited_in_the_same_way(shop: Shop) -> None:
     assert _item(shop, Kind.STOCK).locks == {}
 
 
+def test_a_revert_brings_edits_and_locks_back(shop: Shop) -> None:
+    """Of an edit, it removes the lock; of a feed that has replaced the edit, it restores both, for the next feeds."""
+    shop.run([FED])
+    shop.run([{"id": "A", "title": "Mug"}], **EDIT)
+    replacing = shop.run([{**FED, "title": "Bowl"}])
+    assert (shop.items()["A"]["title"], _locked(shop)) == ("Bowl", [])  # type: ignore[index]
+    shop.engine.revert("acme", replacing.id)
+    shop.work()
+    assert (shop.items()["A"]["title"], _locked(shop)) == ("Mug", ["title"])  # type: ignore[index]
+    again = shop.run([{**FED, "title": "Mug"}, {"id": "A", "title": "Cup"}], duplicates=Duplicates.MERGE)
+    assert (again.counts.unchanged, again.counts.updated, _locked(shop)) == (1, 1, [])
+    shop.run([{"id": "A", "title": "Jug"}], **EDIT)
+    edit = shop.run([{"id": "A", "brand": "Other"}], **EDIT)
+    shop.engine.revert("acme", edit.id)
+    shop.work()
+    assert (shop.items()["A"], _locked(shop)) == ({**FED, "title": "Jug"}, ["title"])
+    kept = shop.run([FED])
+    assert (kept.counts.unchanged, _issues(shop, kept)) == (1, [("field_kept", "/title", "Cup", "Jug")])
+
+
 VALUES: dict[str, list[object]] = {
     "title": ["Cup", "Mug", "Bowl"], "price": ["1.00 EUR", "2.00 EUR", None], "brand": ["Acme", "Other", None],
     "Note": [{"a": 1}, {"a": 2, "b": 3}, None],

@@ -17,7 +17,8 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.scheduling import Schedule, WorkerParts
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import FINAL_STATES, Batch, State
-from goodsgate.model.catalogue import Delete, Write, digest_of, display_key
+from goodsgate.model.catalogue import Delete, Write, display_key, item_digest
+from goodsgate.model.field_state import field_state, group_versions_in, locks_in
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.journal import BatchJournal, ItemChange, ItemContent, StoredItem
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store
@@ -131,7 +132,7 @@ def _reverse(change: ItemChange, item: StoredItem) -> Reversal:
     before = change.before
     if before is None:
         return Reversal(change, DELETED if item.content is not None else UNCHANGED)
-    digest = digest_of(before.document)
+    digest = item_digest(before.document, locks_in(before.field_state))
     if item.hash == digest:
         return Reversal(change, UNCHANGED)
     write = _write_back(change, before, item.content, digest)
@@ -139,11 +140,12 @@ def _reverse(change: ItemChange, item: StoredItem) -> Reversal:
 
 
 def _write_back(change: ItemChange, before: ItemContent, current: ItemContent | None, digest: bytes) -> Write:
-    """Return the write of what was before, with a version that only has moved on since."""
+    """Return the write of what was before, its locks as well, with a version that only has moved on since."""
     version, state = before.version, before.field_state
     after = change.after
     if current is not None and current.version is not None and after is not None and current.version != after.version:
-        version, state = current.version, current.field_state
+        version = current.version
+        state = field_state(group_versions_in(current.field_state), locks_in(before.field_state))
     return Write(change.key, digest, before.document, version, field_state=state)
 
 
