@@ -8,6 +8,7 @@ import msgspec
 from goodsgate.config import Config
 from goodsgate.model.batch import Strictness, Verb
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.journal import JOURNAL_START
 from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
 from tests import stores
 from tests.factories import NOW, product, products
@@ -38,6 +39,7 @@ def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
         shop.send([{"id": f"SKU-{n:04d}"} for n in range(30)], verb=Verb.DELETE),
         shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0, notify=TOPIC),
     ]
+    sent.append(shop.send(b"{}", reverts=sent[-1], notify=TOPIC))
     return shop, sent
 
 
@@ -49,11 +51,28 @@ def add_webhook(shop: Shop, url: str, *events: WebhookEvent) -> None:
     )
 
 
+def changes_by_key(shop: Shop, sent: list[str]) -> dict[str, list[object]]:
+    """Return the changes of each item in the journal: the batch, the record, and the documents before and after."""
+    changes: dict[str, list[object]] = {}
+    position, numbers = JOURNAL_START, []
+    while True:
+        page = shop.store.changes("acme", after=position)
+        for change in page.changes:
+            numbers.append(change.number)
+            documents = [each.document if each is not None else None for each in (change.before, change.after)]
+            batch = sent.index(change.batch) if change.batch in sent else None
+            changes.setdefault(change.key, []).append((batch, change.record, change.operation, documents))
+        position = page.position
+        if page.is_last:
+            assert numbers == [*range(1, len(numbers) + 1)]
+            return changes
+
+
 def state_after(shop: Shop, sent: list[str]) -> list[object]:
     """Return everything that must be the same after a crash.
 
-    That is the catalogue, counts, results, issues, groups, and one message for each batch whose end is reported, and
-    for the webhook one for each batch, in their order.
+    That is the catalogue, the journal, counts, results, issues, groups, and one message for each batch whose end is
+    reported, for the webhook one for each batch, in their order.
     """
     return [
         shop.items(),
@@ -69,4 +88,5 @@ def state_after(shop: Shop, sent: list[str]) -> list[object]:
             )
             for one, batch in ((one, shop.engine.batch("acme", one)) for one in sent)
         ],
+        changes_by_key(shop, sent),
     ]

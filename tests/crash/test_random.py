@@ -11,13 +11,14 @@ import pytest
 from goodsgate.formats import write
 from goodsgate.model.batch import Batch
 from tests.crash.gate_process import END_SECONDS_MAX, TEST_SECONDS_MAX, GateProcess, submit
+from tests.crash.scene import changes_by_key
 from tests.factories import product
 from tests.shop import Shop, ndjson
 
 KILLS = int(os.environ.get("GOODSGATE_TEST_KILLS", "4"))
+"""`make crash` sets a larger number."""
 KILL_SECONDS_MAX = 3
 """Time for a pause and a kill, on average."""
-"""`make crash` sets a larger number."""
 
 
 def bodies() -> list[bytes]:
@@ -79,3 +80,4 @@ def _compare(gate: GateProcess, after: Shop, *, ids: list[str], peace: Shop, exp
         assert (batch.counts, batch.total, batch.warned) == (want.counts, want.total, want.warned)
         assert after.findings(one) == peace.findings(want.id)
     assert after.items() == peace.items()
+    assert changes_by_key(after, ids) == changes_by_key(peace, [want.id for want in expected])
