@@ -14,8 +14,8 @@ from goodsgate.cli.reference import KINDS
 from tests.http_gate import HttpGate
 from tests.shop import Shop
 
-WITHOUT_JSON = {"serve", "work", "completion", "reference export"}
-"""They run until they are stopped, or print a file."""
+WITHOUT_JSON = {"serve", "work", "completion", "reference export", "changes"}
+"""They run until they are stopped, or print a file or lines of JSON."""
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +130,11 @@ def test_a_merchant_is_added_once_if_it_is_missing(run: Any):
     assert run("merchant", "add", "once", "--if-missing", "--quiet", "--name", "Other").stdout == ""
     assert "already exists" in run("merchant", "add", "once", code=2).output
     assert len(run("merchant", "key", "list", "once").stdout.splitlines()) == 1
+
+
+def test_changes_go_on_behind_an_export(run: Any):
+    """The export prints the cursor; one that leads nowhere is refused with what to do."""
+    exported = json.loads(run("export", "--json").stdout)
+    assert [*map(json.loads, run("changes", "--after", exported["cursor"]).stdout.splitlines())] == []
+    refused = run("changes", "--after", "ff-1", code=3)
+    assert "Take an export" in refused.output

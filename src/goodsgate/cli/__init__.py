@@ -7,6 +7,7 @@ import click
 
 from goodsgate import __version__
 from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, revert, suggestions, watch
+from goodsgate.cli.changes import changes
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.conformance import conformance
@@ -56,7 +57,7 @@ def main() -> None:
 
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, revert, list_batches, inspect_command, check,
-    export, item, reference, profile, rule, webhook,
+    export, changes, item, reference, profile, rule, webhook,
     serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

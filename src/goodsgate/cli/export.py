@@ -34,6 +34,8 @@ def export(
 ) -> None:
     """Download a collection as a file, to feed other systems. Submitted again, its records are unchanged.
 
+    With --json, the cursor is printed from which `goodsgate changes --after` goes on.
+
     \b
     Examples:
       goodsgate export --format csv -o products.csv
@@ -48,11 +50,15 @@ def export(
     if output == "-":
         client.download(path, _print_export, params=params)
         return
+    cursors: list[str | None] = []
+
+    def note(response: "httpx.Response") -> None:
+        _print_left_out(response)
+        cursors.append(response.headers.get("Goodsgate-Changes-Cursor"))
+
     with file_errors(output):
-        target = client.save(
-            path, output, params=params, default=f"{collection}-{kind}", on_response=_print_left_out
-        )
-    print_line(str(target), {"file": str(target)}, as_json=as_json)
+        target = client.save(path, output, params=params, default=f"{collection}-{kind}", on_response=note)
+    print_line(str(target), {"file": str(target), "cursor": cursors[-1]}, as_json=as_json)
 
 
 def _print_export(response: "httpx.Response") -> None:
