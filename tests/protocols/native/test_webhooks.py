@@ -367,6 +367,9 @@ def test_changed_items_are_told_once(gate, client, receiver):
     assert [each["after"] for each in told[1:]] == [each["cursor"] for each in told[:-1]]
     assert parse_cursor(told[0]["after"]).number == 1
     assert parse_cursor(told[-1]["cursor"]) == store.journal_position(client.merchant)
+    for each in told:
+        feed = client.get(each["url"][each["url"].index("/v1/"):]).json()["changes"]
+        assert len(feed) == sum(later["changes"] for later in told[told.index(each):])
     counts = Counter()
     for each in told:
         counts.update({(row["kind"], row["collection"]): row["changes"] for row in each["counts"]})
