@@ -18,7 +18,7 @@ KEYED_IDS = [operation.id for _, operation in KEYED]
 def _address(path, **values):
     """A path of the contract with something in every place."""
     known = {"batch": "0" * 32, "collection": "products", "key": "SKU-0001", "sku": "SKU-0001", "kind": "brand",
-             "name": "werk", "merchant": "nobody"} | values
+             "name": "werk", "merchant": "nobody", "webhook": "1"} | values
     return path.template.format(**known)
 
 
@@ -72,6 +72,7 @@ def owned(gate):
     owner, stranger = gate.client(), gate.client()
     owner.put("/v1/reference/brand", json=[{"code": "Hearth"}])
     owner.put("/v1/profiles/werk", json={"map": {"a": ["id"]}})
+    owner.post("/v1/webhooks", json={"url": "https://owner.example.com/Hearth"}).raise_for_status()
     for kind in ("stock", "price"):
         owner.submit(b'{"id": "SKU-0001", "quantity": 1, "price": "1.00 EUR"}', kind=kind)
     batch = owner.submit(ndjson([factories.product(1), factories.product(2, price="cheap")]))
@@ -86,6 +87,8 @@ def _sent(operation):
     bodies = {
         "confirm": {"deletions": 1},
         "put_profile": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
+        "add_webhook": {"url": "https://stranger.example.com/"}, "change_webhook": {},
+        "replay_webhook": {"given_up": True},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
@@ -98,7 +101,7 @@ def _alike(answer):
 
 OWN = (
     "submit", "inspect", "batches", "collections", "items", "export", "changes", "reference", "load_reference",
-    "profiles", "put_profile",
+    "profiles", "put_profile", "webhooks", "add_webhook",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 
@@ -109,23 +112,27 @@ def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operat
     owner, stranger, batch = owned
     for name in ("werk", "none"):  # the stranger's own, where an earlier turn saved one
         stranger.delete(f"/v1/profiles/{name}")
-    before = owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/profiles").json()
+    for webhook in stranger.get("/v1/webhooks").json()["webhooks"]:
+        stranger.delete(f"/v1/webhooks/{webhook['id']}")
+    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks")
+    before = [owner.get(each).json() for each in read]
     seen = stranger.request(
         operation.method, _address(path, batch=batch, merchant=owner.merchant), **_sent(operation)
     )
     missing = stranger.request(
         operation.method,
-        _address(path, batch="f" * 32, key="none", sku="none", name="none", merchant="none"), **_sent(operation),
+        _address(path, batch="f" * 32, key="none", sku="none", name="none", merchant="none", webhook="9"),
+        **_sent(operation),
     )
     if operation.id in OWN:
-        assert seen.status_code in (200, 202)
+        assert seen.status_code in (200, 201, 202)
         assert "SKU-0002" not in seen.text
         assert "Hearth" not in seen.text
         assert batch not in seen.text
     else:
         assert seen.status_code in (403, 404)
         assert _alike(seen) == _alike(missing)
-    assert (owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/profiles").json()) == before
+    assert [owner.get(each).json() for each in read] == before
 
 
 def test_a_merchant_cannot_act_for_another_one(owned):
