@@ -3,7 +3,7 @@
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), xml (Google RSS), webhooks
-(latency of events), journal (what it costs, and reverts). Prints a
+(latency of events), journal (what it costs, and reverts), search (the same of the search index). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
 
@@ -30,6 +30,7 @@ from bench import (
     productsup,
     reports,
     scaled,
+    search,
     webhooks,
     xml,
 )
@@ -167,7 +168,7 @@ PARTS = {
     "check": check, "load": load, "memory": memory, "small": small, "growth": growth, "polls": poll,
     "scaled": scaled.parts, "konnect": konnect.parts, "justwalkout": justwalkout.parts,
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
-    "xml": xml.parts, "webhooks": webhooks.parts,
+    "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts,
     "journal": journal.parts,
 }

@@ -12,7 +12,7 @@ import msgspec
 from goodsgate.engine.group_index import list_group
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.search import Predicate, SearchResult, search
-from goodsgate.engine.search_terms import brand_term, gtin_term, item_terms, text_terms, words_of
+from goodsgate.engine.search_terms import brand_term, gtin_term, item_terms, text_terms
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
 from goodsgate.store.contract import ItemSearch, Page, SearchTerm, Store
@@ -25,7 +25,7 @@ class ItemQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What is searched for; an item matches if it meets all of it."""
 
     text: str | None = None
-    """Words of key, title, brand, part number, GTIN or group; each may be the beginning of one."""
+    """The beginning of the key, in any case; or words of title, brand, GTIN or group, or their beginnings."""
     prefix: str | None = None
     """Beginning of the key; case-sensitive."""
     gtin: str | None = None
@@ -37,11 +37,6 @@ class ItemQuery(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     """The item was last written then or later."""
 
-    @property
-    def has_text(self) -> bool:
-        """Whether there is more than white space to be searched for."""
-        return bool(self.text and self.text.strip())
-
 
 def find_items(store: Store, merchant: str, kind: Kind, collection: str, query: ItemQuery, *, after: str | None,
                limit: int, seconds: float) -> SearchResult:
@@ -52,9 +47,7 @@ def find_items(store: Store, merchant: str, kind: Kind, collection: str, query: 
     wanted = _search_of(query, kind)
     if query.batch is not None and store.batch(merchant, query.batch) is None:
         raise Refusal("batch_unknown")
-    if query.has_text and not words_of(query.text or ""):
-        return SearchResult(items=[], examined=0, next=None)
-    matches = _predicate(wanted, kind)
+    matches = _predicate(wanted)
     if query.group is not None:
         page = list_group(store, merchant, collection, query.group, after=after, limit=limit)
         return SearchResult(items=[*filter(matches, page.rows)], examined=0, next=page.next)
@@ -69,28 +62,30 @@ def find_items(store: Store, merchant: str, kind: Kind, collection: str, query: 
 def find_indexed(store: Store, merchant: str, kind: Kind, collection: str, wanted: ItemSearch, *, after: str | None,
                  limit: int) -> Page[Item] | None:
     """Return a page of the items that match without examining others; None if the store cannot."""
-    if not wanted.terms and wanted.batch is None and wanted.since is None:
+    if not wanted.terms and wanted.start is None and wanted.batch is None and wanted.since is None:
         return store.items(merchant, kind, collection, after=after, limit=limit, prefix=wanted.prefix)
-    if wanted.terms and kind is not Kind.PRODUCT:
-        return None
     return store.search_items(merchant, kind, collection, wanted, after=after, limit=limit)
 
 
 def find_by_text(store: Store, merchant: str, kind: Kind, collection: str, text: str, *, after: str | None,
                  limit: int) -> Page[Item] | None:
     """Return a page of the items with the words of a text; None if the store's index cannot tell."""
-    terms = text_terms(text)
-    if not terms or len(terms) > WORDS_MAX or kind is not Kind.PRODUCT:
+    words = text_terms(text)
+    if len(words) > WORDS_MAX:
         return None
-    return store.search_items(merchant, kind, collection, ItemSearch(terms=terms), after=after, limit=limit)
+    return store.search_items(
+        merchant, kind, collection, ItemSearch(start=text.strip(), words=words), after=after, limit=limit
+    )
 
 
 def _search_of(query: ItemQuery, kind: Kind) -> ItemSearch:
     for name in ("gtin", "brand", "group"):
         if kind is not Kind.PRODUCT and getattr(query, name) is not None:
             raise Refusal("parameter_invalid", f"{name} is for kind=product.", parameter=name, expected="kind=product")
-    terms: list[tuple[SearchTerm, ...]] = text_terms(query.text) if query.text is not None else []
-    if len(terms) > WORDS_MAX:
+    start, words, terms = None, list[tuple[SearchTerm, ...]](), list[tuple[SearchTerm, ...]]()
+    if query.text is not None and query.text.strip():
+        start, words = query.text.strip(), text_terms(query.text) if kind is Kind.PRODUCT else []
+    if len(words) > WORDS_MAX:
         raise Refusal(
             "parameter_invalid", f"q has more than {WORDS_MAX} words.", parameter="q", expected=f"{WORDS_MAX} words"
         )
@@ -99,27 +94,38 @@ def _search_of(query: ItemQuery, kind: Kind) -> ItemSearch:
     if query.brand is not None:
         terms.append(brand_term(query.brand))
     since = query.since.astimezone(UTC) if query.since is not None else None
-    return ItemSearch(terms=terms, prefix=query.prefix, batch=query.batch, since=since)
+    return ItemSearch(start=start, words=words, terms=terms, prefix=query.prefix, batch=query.batch, since=since)
 
 
-def _predicate(wanted: ItemSearch, kind: Kind) -> Predicate:
-    """Return a predicate for items that match. Of prices and stock, the words of the key count."""
+def _predicate(wanted: ItemSearch) -> Predicate:
+    """Return a predicate for items that match."""
     prefix, since = wanted.prefix or "", wanted.since
+    start = _without_case(wanted.start) if wanted.start is not None else ""
 
     def matches(item: Item) -> bool:
         if since is not None and item.written_at < since:
             return False
         if (wanted.batch is not None and item.batch != wanted.batch) or not item.key.startswith(prefix):
             return False
-        if not wanted.terms:
+        needed = [*wanted.terms]
+        if not _without_case(item.key).startswith(start):
+            if not wanted.words:
+                return False
+            needed += wanted.words
+        if not needed:
             return True
-        if kind is Kind.PRODUCT:
-            terms = item_terms(kind, [item.key], [item.document])[0].split(" ")
-        else:
-            terms = words_of(item.key)
-        return all(any(_has(terms, term) for term in alternatives) for alternatives in wanted.terms)
+        terms = item_terms(item.kind, [item.key], [item.document])[0].split(" ")
+        return all(any(_has(terms, term) for term in alternatives) for alternatives in needed)
 
     return matches
+
+
+def _without_case(key: str) -> str:
+    """Return a key without ASCII case, which is what keys are compared by."""
+    return key.lower() if key.isascii() else key.translate(_LOWER)
+
+
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def _has(terms: list[str], wanted: SearchTerm) -> bool:

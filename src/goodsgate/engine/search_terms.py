@@ -32,8 +32,11 @@ _SINGLES = (
     "\U00020000-\U0003ffff"
 )
 """Characters of scripts that are written without spaces: each is a word."""
-_ASCII_WORDS = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
-"""Turns ASCII into words with spaces between."""
+_ASCII_WORDS = bytes(
+    ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 if code else 0 for code in range(256)
+)
+"""Turns ASCII into words with spaces between; NUL stays."""
+_find_spaces = re.compile(" {2,}").sub
 _find_words = re.compile(rf"[{_SINGLES}]|[^\W_{_SINGLES}]+").findall
 _LETTERS = str.maketrans(
     {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i"}
@@ -57,7 +60,6 @@ _folding = _Folding(_LETTERS)
 
 
 class _SearchedVariant(msgspec.Struct, gc=False):
-    id: str | None = None
     gtin: str | None = None
 
 
@@ -65,18 +67,18 @@ class _SearchedProduct(msgspec.Struct, gc=False):
     title: str
     brand: str | None = None
     gtin: str | None = None
-    mpn: str | None = None
     item_group_id: str | None = None
-    variants: list[_SearchedVariant] | None = None
+    variants: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 _decode = msgspec.json.Decoder(_SearchedProduct).decode
+_decode_variants = msgspec.json.Decoder(list[_SearchedVariant]).decode
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, in order, without case and accents."""
     if text.isascii():
-        words = text.encode().translate(_ASCII_WORDS).decode().split()
+        words = text.encode().translate(_ASCII_WORDS).replace(b"\0", b" ").decode().split()
         return words if len(text) <= TEXT_CHARACTERS_MAX else _cut(words)
     return _cut(_find_words(unicodedata.normalize("NFKD", text.casefold()).casefold().translate(_folding)))
 
@@ -89,34 +91,59 @@ def item_terms(kind: Kind, keys: Sequence[str], documents: Sequence[bytes]) -> l
     """Return, for each item, its terms with spaces between; empty for prices and stock."""
     if kind is not Kind.PRODUCT:
         return [""] * len(keys)
-    return [*map(_terms_of, keys, documents)]
+    texts, values = zip(*map(_read, documents), strict=True) if documents else ((), ())
+    return [f"{words} {value}".strip() for words, value in zip(_join_words(texts), values, strict=True)]
 
 
-def _terms_of(key: str, document: bytes) -> str:
+def _join_words(texts: Sequence[str]) -> list[str]:
+    """Return the words of each text with spaces between: of nearly all texts at once."""
+    plain = [text for text in texts if text.isascii() and len(text) <= TEXT_CHARACTERS_MAX and "\0" not in text]
+    whole = _find_spaces(" ", b"\0".join(map(str.encode, plain)).translate(_ASCII_WORDS).decode())
+    lines = iter(whole.replace(" \0", "\0").replace("\0 ", "\0").split("\0"))
+    if len(plain) == len(texts):
+        return [line.strip() for line in lines] if texts else []
+    return [
+        next(lines).strip() if text.isascii() and len(text) <= TEXT_CHARACTERS_MAX and "\0" not in text
+        else " ".join(words_of(text)) for text in texts
+    ]
+
+
+def _read(document: bytes) -> tuple[str, str]:
+    """Return the text whose words count, and the terms of whole values."""
     try:
         product = _decode(document)
+        variants = _decode_variants(product.variants) if b'"gtin"' in bytes(product.variants) else ()
     except msgspec.DecodeError:
-        return _terms_of_members(key, document)
-    text, gtins = f"{key} {product.title}", [product.gtin] if product.gtin is not None else []
-    for one in (product.mpn, product.item_group_id, product.brand):
-        if one is not None:
-            text = f"{text} {one}"
-    for variant in product.variants or ():
-        if variant.id is not None:
-            text = f"{text} {variant.id}"
+        return _read_members(document)
+    text, brand, gtin = product.title, product.brand, product.gtin
+    value = ""
+    if brand is not None:
+        text, value = f"{text} {brand}", _brand_value(brand)
+    if product.item_group_id is not None:
+        text = f"{text} {product.item_group_id}"
+    if gtin is not None:
+        value = f"{value} {GTIN_MARK}{_digits_of(gtin)}"
+    for variant in variants:
         if variant.gtin is not None:
-            gtins.append(variant.gtin)
-    return _joined(text, [product.brand] if product.brand is not None else [], gtins)
+            value = f"{value} {GTIN_MARK}{_digits_of(variant.gtin)}"
+    return text, value
 
 
-def _terms_of_members(key: str, document: bytes) -> str:
-    """Return the terms of a record in the words of a protocol or a submitter, by whatever names its members have."""
-    texts: dict[str, list[str]] = {"brand": [], "gtin": [], "text": [key]}
+@lru_cache(10_000)
+def _brand_value(brand: str) -> str:
+    """Return the term of a brand; the brands of a catalogue are few."""
+    return BRAND_MARK + _name_of(brand)
+
+
+def _read_members(document: bytes) -> tuple[str, str]:
+    """Do the same for a record in the words of a protocol or a submitter, by whatever names its members have."""
+    texts: dict[str, list[str]] = {"brand": [], "gtin": [], "text": []}
     try:
         _collect(read_json(document), texts, 0)
     except orjson.JSONDecodeError:
-        return ""
-    return _joined(" ".join([*texts["text"], *texts["brand"]]), texts["brand"], texts["gtin"])
+        return "", ""
+    values = [*map(_brand_value, texts["brand"]), *(GTIN_MARK + _digits_of(gtin) for gtin in texts["gtin"])]
+    return " ".join([*texts["text"], *texts["brand"]]), " ".join(values)
 
 
 def _collect(node: object, texts: dict[str, list[str]], depth: int) -> None:
@@ -130,9 +157,9 @@ def _collect(node: object, texts: dict[str, list[str]], depth: int) -> None:
             field = _field_of(name)
             if field in ("brand", "gtin"):
                 texts[field] += _texts(value, depth)
-            elif field in ("id", "title", "mpn", "item_group_id"):
+            elif field in ("title", "item_group_id"):
                 texts["text"] += _texts(value, depth)
-            else:
+            elif isinstance(value, dict | list):
                 _collect(value, texts, depth + 1)
 
 
@@ -151,15 +178,6 @@ def _texts(node: object, depth: int) -> Iterator[str]:
     elif isinstance(node, dict | list) and depth <= DEPTH_MAX:
         for value in node.values() if isinstance(node, dict) else node:
             yield from _texts(value, depth + 1)
-
-
-def _joined(text: str, brands: Sequence[str], gtins: Sequence[str]) -> str:
-    terms = dict.fromkeys(words_of(text))
-    for brand in brands:
-        terms[BRAND_MARK + _name_of(brand)] = None
-    for gtin in gtins:
-        terms[GTIN_MARK + _digits_of(gtin)] = None
-    return " ".join(terms)
 
 
 def _name_of(brand: str) -> str:

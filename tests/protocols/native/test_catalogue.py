@@ -194,7 +194,7 @@ def test_items_are_searched_by_words_and_filters(client):
     second = client.submit(b'{"id": "T-1", "title": "Tent, green", "brand": "Nordic Trail"}')
     written_at = client.get("/v1/collections/products/items/T-1").json()["written_at"]
     for wanted, keys in (
-        ({"q": "trail"}, ["S-1", "S-2", "T-1"]), ({"q": "TRAI sho"}, ["S-1"]), ({"q": "s-2"}, ["S-2"]),
+        ({"q": "trail"}, ["S-1", "S-2", "T-1"]), ({"q": "TRAI sho"}, ["S-1"]), ({"q": "s-"}, ["S-1", "S-2"]),
         ({"q": "??"}, []),
         ({"gtin": "04006381333931"}, ["S-1"]), ({"brand": "NORDIC trail"}, ["S-1", "T-1"]), ({"group": "trail"},
         ["S-1", "S-2"]), ({"batch": first["id"]}, ["S-1", "S-2"]), ({"batch": second["id"], "q": "green"}, ["T-1"]),
@@ -218,8 +218,8 @@ def test_what_cannot_be_searched_for_is_refused(client, wanted, status, code):
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_stock_is_searched_by_words_of_its_key(client):
-    """The items are examined one by one, as their number says."""
+def test_stock_is_searched_by_the_beginning_of_its_key(client):
+    """In any case."""
     client.submit(b'{"id": "A-1", "quantity": 3, "location": "Halle"}\n{"id": "B-1", "quantity": 3}', kind="stock")
-    answer = client.get("/v1/collections/products/items", params={"kind": "stock", "q": "hal"}).json()
-    assert ([item["key"] for item in answer["items"]], answer["examined"]) == (["A-1@Halle"], 2)
+    answer = client.get("/v1/collections/products/items", params={"kind": "stock", "q": "a-"}).json()
+    assert [item["key"] for item in answer["items"]] == ["A-1@Halle"]

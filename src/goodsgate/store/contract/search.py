@@ -22,8 +22,12 @@ class SearchTerm(NamedTuple):
 class ItemSearch(msgspec.Struct, frozen=True, kw_only=True):
     """What is searched for; an item matches if it meets all of it."""
 
-    terms: Sequence[Sequence[SearchTerm]] = ()
+    start: str | None = None
+    """The key begins so, ignoring ASCII case, or the item has `words`; None if neither is searched for."""
+    words: Sequence[Sequence[SearchTerm]] = ()
     """For each element, the item has one of its terms."""
+    terms: Sequence[Sequence[SearchTerm]] = ()
+    """The same, whatever the key."""
     prefix: str | None = None
     """Beginning of the key; case-sensitive."""
     batch: str | None = None

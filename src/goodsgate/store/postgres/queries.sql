@@ -1199,6 +1199,12 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) i
 
+-- name: items_by_start
+SELECT key, batch, written_at FROM item
+WHERE merchant = :merchant AND collection = :collection AND folded >= :start::text COLLATE "C"
+  AND folded < :start::text COLLATE "C" || chr(1114111) AND hash IS NOT NULL
+LIMIT :limit
+
 -- name: items_changed
 SELECT key, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection AND searched IS NOT NULL

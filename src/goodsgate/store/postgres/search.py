@@ -58,8 +58,8 @@ def _joined(rows: TermRows) -> bytes:
     head = struct.pack(">hiqiq", 4, 8, rows.named["merchant"], 8, rows.named["collection"])
     parts: list[bytes] = []
     for key, terms in rows.terms.items():
-        name, count = key.encode(), terms.count(" ") + 1
-        vector = scoped(terms, scope).encode().replace(b" ", b"\0\0\0") + b"\0\0\0"
+        name, distinct = key.encode(), dict.fromkeys(terms.split(" "))
+        count, vector = len(distinct), scoped(" ".join(distinct), scope).encode().replace(b" ", b"\0\0\0") + b"\0\0\0"
         parts += (head, len(name).to_bytes(4, "big"), name, struct.pack(">ii", len(vector) + 4, count), vector)
     return b"".join(parts)
 

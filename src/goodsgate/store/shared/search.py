@@ -61,9 +61,10 @@ class SqlSearch(ABC):
     def _candidates(self, db: Statements, merchant: int, collection: int, search: ItemSearch) -> list[Row] | None:
         """Return key, batch and time of items among which are all that match, one more than the limit if too many."""
         values = {"merchant": merchant, "collection": collection, "limit": SEARCH_MATCHES_MAX + 1}
+        if search.start is not None:
+            return self._by_start_or_words(db, values, search)
         if search.terms:
-            match = self._match(collection, search.terms)
-            return self._items_by_terms(db, {**values, "match": match})
+            return self._by_terms(db, values, search.terms)
         since, until = _since(search.since), UNTIL_MAX
         if search.batch is not None:
             progress = self._progress(db, merchant, search.batch)
@@ -73,6 +74,22 @@ class SqlSearch(ABC):
         elif search.since is None:
             return None
         return db.rows("items_changed", {**values, "since": since, "until": until})
+
+    def _by_start_or_words(self, db: Statements, values: dict[str, int], search: ItemSearch) -> list[Row] | None:
+        start = (search.start or "").translate(FOLDING)
+        if search.terms:
+            rows = self._by_terms(db, values, search.terms)
+            if len(rows) <= SEARCH_MATCHES_MAX:
+                rows = [row for row in rows if row[0].translate(FOLDING).startswith(start)]
+        else:
+            rows = db.rows("items_by_start", {**values, "start": start})
+        if len(rows) > SEARCH_MATCHES_MAX or not search.words:
+            return rows
+        others = self._by_terms(db, values, [*search.words, *search.terms])
+        return others if len(others) > SEARCH_MATCHES_MAX else [*{row[0]: row for row in (*rows, *others)}.values()]
+
+    def _by_terms(self, db: Statements, values: dict[str, int], terms: Sequence[Sequence[SearchTerm]]) -> list[Row]:
+        return self._items_by_terms(db, {**values, "match": self._match(values["collection"], terms)})
 
     def fill_search(self, *, limit: int) -> bool:
         """Add items that the index lacks, and return whether there may be more."""

@@ -1006,6 +1006,12 @@ SELECT i.key, i.batch, i.written_at
 FROM (SELECT rowid AS id FROM item_terms WHERE item_terms MATCH :match LIMIT :limit) t CROSS JOIN item i ON i.id = t.id
 WHERE i.merchant = :merchant AND i.collection = :collection AND i.hash IS NOT NULL
 
+-- name: items_by_start
+SELECT key, batch, written_at FROM item INDEXED BY item_key
+WHERE merchant = :merchant AND collection = :collection AND key COLLATE NOCASE >= :start
+  AND key COLLATE NOCASE < :start || char(0x10FFFF) AND hash IS NOT NULL
+LIMIT :limit
+
 -- name: items_changed
 SELECT key, batch, written_at FROM item INDEXED BY item_changed
 WHERE merchant = :merchant AND collection = :collection AND search IS NOT NULL

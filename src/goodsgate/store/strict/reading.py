@@ -139,10 +139,11 @@ def list_index(observed: Observed, call: Any) -> Check:
 
 @checks
 def search_items(observed: Observed, call: Any) -> Check:
-    for alternatives in call.search.terms:
+    for alternatives in (*call.search.words, *call.search.terms):
         valid = all(re.fullmatch(r"[^\W_A-Z]*¦?[^\W_A-Z]*¦?", term.text) and term.text for term in alternatives)
         require(bool(alternatives) and valid, "terms are of letters and digits", call.search)
     check_utc(call.search.since)
+    require(not call.search.words or call.search.start is not None, "words come with a start", call.search)
     page = yield None
     if page is None:
         return
