@@ -7,6 +7,7 @@ an item and a search, in every store, so that it does not matter which of them c
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 import msgspec
@@ -68,11 +69,14 @@ class _SearchedProduct(msgspec.Struct, gc=False):
     brand: str | None = None
     gtin: str | None = None
     item_group_id: str | None = None
-    variants: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _SearchedVariants(msgspec.Struct, gc=False):
+    variants: list[_SearchedVariant] | None = None
 
 
 _decode = msgspec.json.Decoder(_SearchedProduct).decode
-_decode_variants = msgspec.json.Decoder(list[_SearchedVariant]).decode
+_decode_variants = msgspec.json.Decoder(_SearchedVariants).decode
 
 
 def words_of(text: str) -> list[str]:
@@ -91,34 +95,41 @@ def item_terms(kind: Kind, keys: Sequence[str], documents: Sequence[bytes]) -> l
     """Return, for each item, its terms with spaces between; empty for prices and stock."""
     if kind is not Kind.PRODUCT:
         return [""] * len(keys)
-    texts, values = zip(*map(_read, documents), strict=True) if documents else ((), ())
-    return [f"{words} {value}".strip() for words, value in zip(_join_words(texts), values, strict=True)]
+    texts, values = list[str](), list[str]()
+    for document in documents:
+        _read(document, texts, values)
+    return [f"{words}{value}".lstrip() for words, value in zip(_join_words(texts), values, strict=True)]
 
 
 def _join_words(texts: Sequence[str]) -> list[str]:
     """Return the words of each text with spaces between: of nearly all texts at once."""
-    plain = [text for text in texts if text.isascii() and len(text) <= TEXT_CHARACTERS_MAX and "\0" not in text]
+    plain = [text for text in texts if _is_plain(text)]
     whole = _find_spaces(" ", b"\0".join(map(str.encode, plain)).translate(_ASCII_WORDS).decode())
     lines = iter(whole.replace(" \0", "\0").replace("\0 ", "\0").split("\0"))
     if len(plain) == len(texts):
         return [line.strip() for line in lines] if texts else []
     return [
-        next(lines).strip() if text.isascii() and len(text) <= TEXT_CHARACTERS_MAX and "\0" not in text
-        else " ".join(words_of(text)) for text in texts
+        next(lines).strip() if _is_plain(text) else " ".join(words_of(text)) for text in texts
     ]
 
 
-def _read(document: bytes) -> tuple[str, str]:
-    """Return the text whose words count, and the terms of whole values."""
+def _is_plain(text: str) -> bool:
+    return text.isascii() and len(text) <= TEXT_CHARACTERS_MAX and "\0" not in text
+
+
+def _read(document: bytes, texts: list[str], values: list[str]) -> None:
+    """Add the text whose words count, and the terms of whole values, each with a space before it."""
     try:
         product = _decode(document)
-        variants = _decode_variants(product.variants) if b'"gtin"' in bytes(product.variants) else ()
+        has_more = document.count(b'"gtin"') > (product.gtin is not None)
+        variants = (_decode_variants(document).variants or ()) if has_more else ()
     except msgspec.DecodeError:
-        return _read_members(document)
+        _read_members(document, texts, values)
+        return
     text, brand, gtin = product.title, product.brand, product.gtin
     value = ""
     if brand is not None:
-        text, value = f"{text} {brand}", _brand_value(brand)
+        text, value = f"{text} {brand}", f" {_brand_value(brand)}"
     if product.item_group_id is not None:
         text = f"{text} {product.item_group_id}"
     if gtin is not None:
@@ -126,7 +137,8 @@ def _read(document: bytes) -> tuple[str, str]:
     for variant in variants:
         if variant.gtin is not None:
             value = f"{value} {GTIN_MARK}{_digits_of(variant.gtin)}"
-    return text, value
+    texts.append(text)
+    values.append(value)
 
 
 @lru_cache(10_000)
@@ -135,15 +147,14 @@ def _brand_value(brand: str) -> str:
     return BRAND_MARK + _name_of(brand)
 
 
-def _read_members(document: bytes) -> tuple[str, str]:
+def _read_members(document: bytes, texts: list[str], values: list[str]) -> None:
     """Do the same for a record in the words of a protocol or a submitter, by whatever names its members have."""
-    texts: dict[str, list[str]] = {"brand": [], "gtin": [], "text": []}
-    try:
-        _collect(read_json(document), texts, 0)
-    except orjson.JSONDecodeError:
-        return "", ""
-    values = [*map(_brand_value, texts["brand"]), *(GTIN_MARK + _digits_of(gtin) for gtin in texts["gtin"])]
-    return " ".join([*texts["text"], *texts["brand"]]), " ".join(values)
+    found: dict[str, list[str]] = {"brand": [], "gtin": [], "text": []}
+    with suppress(orjson.JSONDecodeError):
+        _collect(read_json(document), found, 0)
+    texts.append(" ".join([*found["text"], *found["brand"]]))
+    terms = [*map(_brand_value, found["brand"]), *(GTIN_MARK + _digits_of(gtin) for gtin in found["gtin"])]
+    values.append("".join(f" {term}" for term in terms))
 
 
 def _collect(node: object, texts: dict[str, list[str]], depth: int) -> None:

@@ -25,7 +25,7 @@ class TermRows:
 
 def scope_of(collection: int) -> str:
     """Return what names a collection in its terms; if two have the same, a search reads the terms of both."""
-    return f"{zlib.crc32(collection.to_bytes(8, 'big')):x}{TERM_MARK}"
+    return f"{zlib.crc32(collection.to_bytes(8, 'big')) & 0xFFFF:04x}{TERM_MARK}"
 
 
 def scoped(terms: str, scope: str) -> str:
@@ -54,13 +54,14 @@ def copy_terms(db: PostgresStatements, collections: Sequence[TermRows]) -> None:
 
 def _joined(rows: TermRows) -> bytes:
     """Return the rows: 4 columns, each behind its length. A vector is a number of terms, each with no positions."""
-    scope = scope_of(rows.named["collection"])
+    scope, pack = scope_of(rows.named["collection"]).encode(), struct.Struct(">ii").pack
+    between = b"\0\0\0" + scope
     head = struct.pack(">hiqiq", 4, 8, rows.named["merchant"], 8, rows.named["collection"])
     parts: list[bytes] = []
     for key, terms in rows.terms.items():
-        name, distinct = key.encode(), dict.fromkeys(terms.split(" "))
-        count, vector = len(distinct), scoped(" ".join(distinct), scope).encode().replace(b" ", b"\0\0\0") + b"\0\0\0"
-        parts += (head, len(name).to_bytes(4, "big"), name, struct.pack(">ii", len(vector) + 4, count), vector)
+        name = key.encode()
+        vector = b"%b%b\0\0\0" % (scope, terms.encode().replace(b" ", between))
+        parts += (head, len(name).to_bytes(4, "big"), name, pack(len(vector) + 4, terms.count(" ") + 1), vector)
     return b"".join(parts)
 
 
