@@ -175,6 +175,16 @@ def test_changes_are_followed_from_an_export_on(client: EitherClient, tmp_path: 
         client.call("changes", "nonsense")
 
 
+def test_a_batch_is_reverted(client: EitherClient) -> None:
+    """The items are as before it."""
+    client.call("wait", client.call("submit_records", products(1)))
+    batch = client.call("wait", client.call("submit_records", [product(1, title="Silk"), product(2)]))
+    preview = client.call("preview_revert", batch)
+    assert (preview["restored"], preview["removed"], preview["kept"]) == (1, 1, 0)
+    assert client.call("wait", client.call("revert", batch)).is_clean
+    assert [item.record["title"] for item in client.call("items")] == ["Linen shirt 1"]
+
+
 def test_a_file_is_inspected(client: EitherClient) -> None:
     """Nothing is stored."""
     inspection = client.call("inspect_file", CSV, delimiter="semicolon")
