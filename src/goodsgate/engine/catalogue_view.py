@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence, Set
 
+from goodsgate.engine.dry_run_items import with_would_be_variants, would_be_items
 from goodsgate.engine.unknown_skus import UnknownSkus, find_unknown_skus
 from goodsgate.engine.validator import CheckedChunk, ChunkKeys
 from goodsgate.engine.waiting_references import Marks, find_marks
@@ -70,9 +71,13 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
     distinct = keys.distinct
     with_documents = any(checked.needs_documents for checked in chunks)
     items = store.current_items(round.merchant, round.kind, round.collection, distinct, documents=with_documents)
+    would_be = would_be_items(store, round, distinct)
+    items.update(would_be.items)
     new = [key for key in distinct if key not in items] if items else distinct
-    changed = [] if with_documents else _find_changed(chunks, items)
+    changed = [] if with_documents else [key for key in _find_changed(chunks, items) if key not in would_be.items]
     variants = store.case_variants(round.merchant, round.kind, round.collection, new) if new else {}
+    if round.policy.dry_run:
+        variants = with_would_be_variants(store, round, new, variants=variants, would_be=would_be)
     if len(keys.folded) < len(distinct):  # some of them differ only by case
         variants = with_variants_among(distinct, variants)
     if seen_keys is None:

@@ -9,6 +9,7 @@ from itertools import repeat
 import msgspec
 
 from goodsgate.engine.apply import CREATED, DELETED, MERGED, REJECTED, UPDATED, WAITING, ChunkChanges
+from goodsgate.engine.dry_run_items import as_dry_run
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.group_index import with_group_entries
 from goodsgate.engine.issue_columns import received_records, with_column
@@ -141,10 +142,11 @@ class Committer:
         the same chunks, applied to the current items.
         """
         crash.point("applied")
+        commits = self._without_dry_runs(commits)
         try:
             self._store.commit(claim, commits)
         except StockChangedError:
-            self._store.commit(claim, commits, refresh=refresh)
+            self._store.commit(claim, commits, refresh=lambda: self._without_dry_runs(refresh()))
         crash.point("committed")
 
     @contextmanager
@@ -152,6 +154,7 @@ class Committer:
                    ) -> Iterator[None]:
         """Commit in another thread while the block runs; see `commit`."""
         crash.point("applied")
+        commits = self._without_dry_runs(commits)
         future = self._thread.submit(self._store.commit, claim, commits)
         try:
             yield
@@ -159,8 +162,12 @@ class Committer:
             try:
                 future.result()
             except StockChangedError:
-                self._store.commit(claim, commits, refresh=refresh)
+                self._store.commit(claim, commits, refresh=lambda: self._without_dry_runs(refresh()))
         crash.point("committed")
+
+    def _without_dry_runs(self, commits: list[ChunkCommit]) -> list[ChunkCommit]:
+        """Return commits of which those of dry runs have a diff and no changes."""
+        return [as_dry_run(self._store, commit) if commit.round.policy.dry_run else commit for commit in commits]
 
     def close(self) -> None:
         """End the thread."""

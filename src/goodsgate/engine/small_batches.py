@@ -143,7 +143,7 @@ class SmallBatches:
 def _goes_with(round: ClaimedRound, first: ClaimedRound) -> bool:
     """Return whether a round can be committed with the first: other views are loaded for records of a schema."""
     stands_alone = (
-        round.policy.mode == "full" or round.policy.pace_seconds or round.policy.trouble == "broken"
-        or round.policy.reverts or round.round_kind is not RoundKind.SUBMISSION
+        round.policy.mode == "full" or round.policy.dry_run or round.policy.pace_seconds
+        or round.policy.trouble == "broken" or round.policy.reverts or round.round_kind is not RoundKind.SUBMISSION
     )
     return not stands_alone and not round.cancelling and bool(round.policy.schema) == bool(first.policy.schema)

@@ -185,6 +185,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Records with a schema are those of a protocol: they are JSON, and so UTF-8 whatever they look like (RFC 8259).
     """
+    dry_run: bool = False
+    """Whether nothing is applied: the batch only gets its report, and the diff that applying it would make."""
     edit: Literal["lock", "unlock"] | None = None
     """Whether the records are edits of a person: their fields are locked, or given back the values of the supplier."""
     update_creates: bool = False

@@ -4,6 +4,7 @@ from goodsgate.store.contract import (
     BatchStore,
     CatalogueStore,
     CommitStore,
+    DryRunStore,
     IndexStore,
     IntakeStore,
     JournalStore,
@@ -28,10 +29,11 @@ class ComposedStore:
     def __init__(self, *, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
                  outbox: OutboxStore, intake: IntakeStore, queue: QueueStore, lookups: LookupStore,
                  waiting: WaitingStore, committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore,
-                 journal: JournalStore, index: IndexStore, search: SearchStore, stock: StockStore, batches: BatchStore,
-                 reports: ReportStore, maintenance: MaintenanceStore) -> None:
+                 journal: JournalStore, dry_runs: DryRunStore, index: IndexStore, search: SearchStore,
+                 stock: StockStore, batches: BatchStore, reports: ReportStore, maintenance: MaintenanceStore) -> None:
         self._add_administration(merchants, reference, resources, outbox, maintenance)
         self._add_processing(intake, queue, lookups, waiting, committer, stock)
+        self._add_dry_runs(dry_runs)
         self._add_reading(catalogue, snapshots, journal, index, search, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
@@ -121,6 +123,11 @@ class ComposedStore:
 
         self.change_stock = stock.change_stock
         self.stock_levels = stock.stock_levels
+
+    def _add_dry_runs(self, dry_runs: DryRunStore) -> None:
+        self.dry_run_items = dry_runs.dry_run_items
+        self.diff = dry_runs.diff
+        self.diff_summary = dry_runs.diff_summary
 
     def _add_reading(self, catalogue: CatalogueStore, snapshots: SnapshotStore, journal: JournalStore,
                      index: IndexStore, search: SearchStore, batches: BatchStore, reports: ReportStore) -> None:

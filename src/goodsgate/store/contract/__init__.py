@@ -13,6 +13,7 @@ read and submit; each implementation says how many processes may work.
 
 from goodsgate.store.contract.concerns import BatchStore as BatchStore
 from goodsgate.store.contract.concerns import CatalogueStore as CatalogueStore
+from goodsgate.store.contract.concerns import DryRunStore as DryRunStore
 from goodsgate.store.contract.concerns import IndexStore as IndexStore
 from goodsgate.store.contract.concerns import IntakeStore as IntakeStore
 from goodsgate.store.contract.concerns import JournalStore as JournalStore

@@ -16,6 +16,7 @@ from goodsgate.model.catalogue import (
     Resource,
     Token,
 )
+from goodsgate.model.diff import DiffChange, DiffSummary, DryRunItems
 from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition, StoredItem
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.health import HealthCheck
@@ -307,6 +308,22 @@ class JournalStore(Protocol):
         """
 
 
+class DryRunStore(Protocol):
+    """Diffs of batches whose policy has `dry_run`; they are kept as long as the report."""
+
+    def dry_run_items(self, round: ClaimedRound, keys: Sequence[str]) -> DryRunItems:
+        """Return what the committed chunks of a dry run would have left of the items with these keys."""
+
+    def diff(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[DiffChange]:
+        """Return changes of a diff whose numbers are greater than `after`, in order.
+
+        Returns fewer than `limit`, but at least one, if their documents are long.
+        """
+
+    def diff_summary(self, merchant: str, batch: str) -> DiffSummary:
+        """Return a diff in numbers."""
+
+
 class IndexStore(Protocol):
     """The secondary index of items."""
 
@@ -424,7 +441,8 @@ class MaintenanceStore(Protocol):
 
 class Store(
     MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, WaitingStore,
-    CommitStore, CatalogueStore, SnapshotStore, JournalStore, IndexStore, SearchStore, StockStore, BatchStore,
+    CommitStore, CatalogueStore, SnapshotStore, JournalStore, DryRunStore, IndexStore, SearchStore, StockStore,
+    BatchStore,
     ReportStore, MaintenanceStore, Protocol,
 ):
     """Everything that a store does."""

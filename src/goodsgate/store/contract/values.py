@@ -8,6 +8,7 @@ import msgspec
 
 from goodsgate.model.batch import Counts, Finding, Kind, Policy, ReadingDecision, Result, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Delete, Item, Write
+from goodsgate.model.diff import DiffChange, DiffSummary
 from goodsgate.model.issue import Issue
 from goodsgate.model.journal import JournalPosition
 from goodsgate.model.references import Reference
@@ -157,6 +158,10 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     deletes: list[Delete] = []
     origins: Mapping[str, tuple[int, int]] = {}
     """Key → number and source row of the record that writes or deletes the item, for the journal; 0 if unknown."""
+    diff: Sequence[DiffChange] = []
+    """What a dry run would write and delete, by key in order; it has no `writes` and `deletes`."""
+    diff_summary: DiffSummary | None = None
+    """The same in numbers; added to those of the batch."""
     has_variants: bool = False
     """Whether a product among `writes` has variants; the store remembers it of the collection."""
     findings: list[Finding] = []

@@ -19,9 +19,11 @@ from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.maintenance import PostgresMaintenance
 from goodsgate.store.postgres.queue import PostgresQueue
 from goodsgate.store.postgres.search import PostgresSearch
+from goodsgate.store.postgres.statements import TEXTS
 from goodsgate.store.postgres.stock import PostgresStock
 from goodsgate.store.postgres.waiting import PostgresWaiting
 from goodsgate.store.shared.catalogue import SqlCatalogue
+from goodsgate.store.shared.dry_run import SqlDryRuns
 from goodsgate.store.shared.item_index import SqlIndex
 from goodsgate.store.shared.item_snapshot import SqlSnapshots
 from goodsgate.store.shared.journal import SqlJournal
@@ -58,9 +60,8 @@ class PostgresStore(ComposedStore):
             queue=PostgresQueue(database, batches, lookups), lookups=lookups,
             waiting=PostgresWaiting(database), committer=PostgresCommitter(database, lookups, journal=journal),
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
-            index=SqlIndex(database), search=PostgresSearch(database),
-            stock=PostgresStock(database, journal=journal), batches=batches,
-            reports=SqlReports(database),
+            dry_runs=SqlDryRuns(database, TEXTS), index=SqlIndex(database), search=PostgresSearch(database),
+            stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
             maintenance=PostgresMaintenance(database, lookups),
         )
         self.prefetch = lookups.prefetch

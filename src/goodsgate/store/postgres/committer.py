@@ -40,6 +40,7 @@ from goodsgate.store.postgres.stock import stock_has_changed
 from goodsgate.store.postgres.waiting import mark_existing_products
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.database import ConstraintError
+from goodsgate.store.shared.dry_run import add_to_diff
 from goodsgate.store.shared.item_index import sorted_keys
 from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.progress import Progress
@@ -218,6 +219,12 @@ class _CommitWriter:
         keys_changed = self._amend(progress.seq, commit)
         if commit.first is not None:
             self._results.append((progress.seq, commit.first, commit.results, orjson.dumps(commit.keys)))
+        if commit.diff:
+            firsts, counts, bodies = zip(*add_to_diff(self._db, self._number, progress.seq, commit), strict=True)
+            self._db.change("add_diff_segments", {
+                "merchant": self._number, "batch": progress.seq, "firsts": [*firsts], "counts": [*counts],
+                "bodies": [psycopg.Binary(body) for body in bodies],
+            })
         self._findings.add(self._db, progress.seq, commit, total=progress.total)
         if self._has_waiting or commit.waiting:
             write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)

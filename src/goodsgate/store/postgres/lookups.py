@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, Kind, Result
+from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import CurrentItem
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StoreError
 from goodsgate.store.postgres.database import PostgresDatabase
@@ -32,13 +32,12 @@ from goodsgate.store.shared.lookup_cache import (
 )
 from goodsgate.store.shared.merchant_numbers import CACHED_SECONDS
 from goodsgate.store.shared.progress import Progress
+from goodsgate.store.shared.results import written_results
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.unknown_skus import read_open_products, read_unknown_skus
 
 SEEN_BATCHES_MAX = 8
 """Batches whose keys are in files at once; the one created longest ago is removed."""
-WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
-"""Results of records whose batch is in the item itself."""
 SPLIT_KEYS_MIN = 4_096
 """So many keys or more are looked up in two halves at once."""
 CANDIDATES_PER_QUERY = 20_000
@@ -250,7 +249,8 @@ class PostgresLookups:
             elif commit.first is not None:
                 seen = self._seen.get(round) or (self._new_seen_keys(round) if commit.first == 1 else None)
                 if seen is not None and seen.records == commit.first - 1:
-                    seen.add(_unwritten(commit.keys, commit.results), seen.records + len(commit.results))
+                    written = written_results(commit.round.policy)
+                    seen.add(_unwritten(commit.keys, commit.results, written), seen.records + len(commit.results))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -314,11 +314,12 @@ class PostgresLookups:
         seen = self._seen.get(name) or self._new_seen_keys(name)
         named = {"merchant": number, "batch": seq}
         rows = self._server.query("chunks_after", {**named, "after": seen.records}, number)
+        written = written_results(round.policy)
         for first, results in rows:
             keys: list[str] = []
-            if results.translate(None, WRITTEN):
+            if results.translate(None, written):
                 with self._server.reading(number) as db:
-                    keys = _unwritten(orjson.loads(db.value("chunk_keys", {**named, "first": first})), results)
+                    keys = _unwritten(orjson.loads(db.value("chunk_keys", {**named, "first": first})), results, written)
             seen.add(keys, first + len(results) - 1)
         return seen
 
@@ -334,11 +335,11 @@ class PostgresLookups:
             seen.close()
 
 
-def _unwritten(keys: Sequence[str | None], results: bytes) -> list[str]:
+def _unwritten(keys: Sequence[str | None], results: bytes, written: bytes) -> list[str]:
     """Return the keys of a chunk's records that are not known from items."""
-    if not results.translate(None, WRITTEN):
+    if not results.translate(None, written):
         return []
-    return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
+    return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in written]
 
 
 def _find_items(db: PostgresStatements, named: dict[str, Any], keys: Sequence[str], *, folded_keys: set[str],

@@ -1638,6 +1638,46 @@ WHERE merchant = :merchant AND collection = :collection
   AND hash IS NOT NULL AND written_at < :first_at
 ORDER BY folded, key LIMIT :limit
 
+-- ================================================== dry runs ====================================================
+
+-- name: diff
+SELECT last, summary::text FROM diff WHERE merchant = :merchant AND batch = :batch
+
+-- name: put_diff
+INSERT INTO diff (merchant, batch, last, summary) VALUES (:merchant, :batch, :last, :summary::json)
+ON CONFLICT (merchant, batch) DO UPDATE SET last = excluded.last, summary = excluded.summary
+
+-- name: add_diff_segments
+INSERT INTO diff_segment (merchant, batch, first, count, body)
+SELECT :merchant, :batch, p.first, p.count, p.body
+FROM unnest(:firsts::bigint[], :counts::integer[], :bodies::bytea[]) AS p (first, count, body)
+
+-- name: diff_segments
+-- The last segment that begins before the next number may contain it.
+SELECT first, count, body FROM diff_segment
+WHERE merchant = :merchant AND batch = :batch AND first >= coalesce((
+    SELECT max(first) FROM diff_segment WHERE merchant = :merchant AND batch = :batch AND first <= :after + 1
+), 0) AND first + count > :after + 1
+ORDER BY first LIMIT :limit
+
+-- name: create_dry_run_keys
+-- Every merchant: a file of this process only, for one batch.
+-- Differs because it is a separate SQLite database.
+CREATE TABLE dry_run_key (
+    folded TEXT, key TEXT, number INTEGER, live INTEGER, PRIMARY KEY (folded, key)
+) WITHOUT ROWID
+
+-- name: add_dry_run_key
+-- Every merchant: a file of this process only, for one batch.
+-- Differs because it is a separate SQLite database.
+INSERT OR REPLACE INTO dry_run_key (folded, key, number, live) VALUES (?, ?, ?, ?)
+
+-- name: dry_run_keys
+-- Every merchant: a file of this process only, for one batch.
+-- Differs because it is a separate SQLite database.
+SELECT k.folded, k.key, k.number, k.live FROM json_each(:keys) j CROSS JOIN dry_run_key k ON k.folded = j.value
+ORDER BY k.folded, k.key
+
 -- ================================================ retention, reports =============================================
 
 -- name: delete_some_findings
@@ -1655,6 +1695,14 @@ DELETE FROM chunk WHERE merchant = :merchant AND batch = :batch AND first IN (
 DELETE FROM issue_group WHERE merchant = :merchant AND batch = :batch AND (code, severity, field) IN (
     SELECT code, severity, field FROM issue_group WHERE merchant = :merchant AND batch = :batch LIMIT :limit
 )
+
+-- name: delete_some_diff_segments
+DELETE FROM diff_segment WHERE merchant = :merchant AND batch = :batch AND first IN (
+    SELECT first FROM diff_segment WHERE merchant = :merchant AND batch = :batch ORDER BY first LIMIT :limit
+)
+
+-- name: delete_diff
+DELETE FROM diff WHERE merchant = :merchant AND batch = :batch
 
 -- name: delete_stock_orders
 -- Every merchant: the sweep.

@@ -173,8 +173,8 @@ def _delete_slice(db: PostgresStatements, merchant: int, batch: int) -> bool:
     named = {"merchant": merchant, "batch": batch}
     for statement, limit in (
         ("delete_some_findings", FINDINGS_PER_STEP), ("delete_some_chunks", CHUNKS_PER_STEP),
-        ("delete_some_issue_groups", GROUPS_PER_STEP),
+        ("delete_some_issue_groups", GROUPS_PER_STEP), ("delete_some_diff_segments", SEGMENTS_PER_STEP),
     ):
         if db.change(statement, {**named, "limit": limit}):
             return True
-    return False
+    return db.change("delete_diff", named) > 0

@@ -202,7 +202,8 @@ def _pack(changes: Sequence[PackedChange], collection: int, written_at: int, bat
     return Segment(collection, written_at, batch, order, len(keys), keys[-1], body)
 
 
-def _unpack(body: bytes) -> SegmentBody:
+def unpack_segment(body: bytes) -> SegmentBody:
+    """Return the changes of a segment, member by member."""
     body = bytes(body)
     if body.startswith(ZSTD_MAGIC):
         body = zstd.decompress(body)
@@ -386,7 +387,7 @@ def _read_page(db: Statements, merchant: int, after: JournalPosition | None, kin
 def _changes_of(row: Row) -> list[ItemChange]:
     """Return the changes of a segment."""
     first, _, written_at, kind, collection, batch, order, body = row
-    of = _unpack(body)
+    of = unpack_segment(body)
     kind, batch_id = Kind(kind), batch.hex() if batch is not None else None
     return [
         ItemChange(

@@ -110,9 +110,12 @@ class Progress(msgspec.Struct, kw_only=True):
     def totals(self, commit: ChunkCommit) -> dict[str, int]:
         """Return what the chunk adds to the totals of the metrics.
 
-        Records that a fix takes from the rejected ones were counted when they were rejected.
+        Records that a fix takes from the rejected ones were counted when they were rejected; those of a dry run are
+        not counted.
         """
-        totals = {f"records.{name}": getattr(commit.counts, name) for name in COUNT_NAMES}
+        totals = {} if commit.round.policy.dry_run else {
+            f"records.{name}": getattr(commit.counts, name) for name in COUNT_NAMES
+        }
         if self.ended is not None:
             totals[f"rounds_ended.{self.outcome}"] = 1
         return {name: count for name, count in totals.items() if count > 0}

@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from goodsgate.model.batch import RESULT_BYTE, Result
+from goodsgate.model.batch import RESULT_BYTE, Policy, Result
+
+WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
+
+
+def written_results(policy: Policy) -> bytes:
+    """Return the results of records whose batch is in the item itself; a dry run writes none."""
+    return b"" if policy.dry_run else WRITTEN
 
 
 def find_results(results: bytes, start: int, wanted: int | None, limit: int) -> list[int]:

@@ -15,6 +15,7 @@ from goodsgate.model.batch import now as now_utc
 from goodsgate.store.composed import ComposedStore
 from goodsgate.store.contract import ItemTerms
 from goodsgate.store.shared.catalogue import SqlCatalogue
+from goodsgate.store.shared.dry_run import SqlDryRuns
 from goodsgate.store.shared.item_index import SqlIndex
 from goodsgate.store.shared.item_snapshot import SqlSnapshots
 from goodsgate.store.shared.journal import SqlJournal
@@ -32,6 +33,7 @@ from goodsgate.store.sqlite.lookups import SqliteLookups
 from goodsgate.store.sqlite.maintenance import SqliteMaintenance
 from goodsgate.store.sqlite.queue import SqliteQueue
 from goodsgate.store.sqlite.search import SqliteSearch
+from goodsgate.store.sqlite.statements import SQL
 from goodsgate.store.sqlite.stock import SqliteStock
 from goodsgate.store.sqlite.waiting import SqliteWaiting
 
@@ -61,6 +63,7 @@ class SqliteStore(ComposedStore):
             outbox=SqlOutbox(database), intake=SqliteIntake(database, batches), queue=queue, lookups=lookups,
             waiting=SqliteWaiting(database), committer=SqliteCommitter(database, queue, lookups, journal=journal),
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
+            dry_runs=SqlDryRuns(database, SQL),
             index=SqlIndex(database), search=SqliteSearch(database), stock=SqliteStock(database, journal=journal),
             batches=batches, reports=SqlReports(database), maintenance=SqliteMaintenance(database),
         )

@@ -25,6 +25,7 @@ from goodsgate.store.contract import (
     StoreFullError,
 )
 from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.dry_run import add_to_diff
 from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.shared.progress import Progress
@@ -215,6 +216,9 @@ class _CommitWriter:
             self._results.append((progress.seq, commit.first, commit.results))
             self._keys.append((progress.seq, commit.first, orjson.dumps(commit.keys)))
         keys_changed = _amend(self._db, self._number, progress.seq, commit)
+        if commit.diff:
+            segments = add_to_diff(self._db, self._number, progress.seq, commit)
+            self._db.insert_rows("add_diff_segments", (self._number, progress.seq), segments)
         write_findings(self._db, self._number, progress.seq, commit, total=progress.total)
         if self._has_waiting or commit.waiting:
             write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)

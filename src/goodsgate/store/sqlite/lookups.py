@@ -6,12 +6,13 @@ from datetime import datetime
 import msgspec
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, Kind, Result
+from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import CurrentItem
 from goodsgate.store.contract import ClaimedRound
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.item_index import read_entries, sorted_keys
 from goodsgate.store.shared.lookup_cache import Lookup, StockHashes
+from goodsgate.store.shared.results import written_results
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.unknown_skus import read_open_products, read_unknown_skus
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -21,8 +22,6 @@ from goodsgate.store.sqlite.statements import SqliteStatements
 SEEN_KEYS_CACHE_BYTES = 8 * 1024**2
 SEEN_BATCHES_MAX = 8
 """Batches whose keys are in the temporary table at once; the one used longest ago is removed."""
-WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
-"""Results of records whose batch is in the item itself."""
 NEVER = 2**63 - 1
 
 
@@ -83,7 +82,7 @@ class SqliteLookups:
                 return set()
             lookup = self._lookup_of(db, round.merchant, round.kind, round.collection, keys)
             written = lookup.written_by(batch).intersection(keys)
-            if not self._fill_seen_keys(db, number, progress.seq):
+            if not self._fill_seen_keys(db, number, progress.seq, round):
                 return written
             values = {"keys": sorted_keys(keys), "batch": progress.seq}
             return written.union(key for (key,) in db.each("seen_keys", values))
@@ -112,7 +111,7 @@ class SqliteLookups:
                 # Before its first chunk nothing was written since: a feed without a record lacks everything.
                 "first_at": progress.first_at if progress is not None else NEVER,
             }
-            self._fill_seen_keys(db, number, seq)
+            self._fill_seen_keys(db, number, seq, round)
             if self._absent is None or (self._absent.collection, self._absent.batch) != (collection.number, seq):
                 self._absent = AbsentCount(collection.number, seq, db.value("count_absent_items", values))
             keys = [key for (key,) in db.each("absent_items", values)]
@@ -176,7 +175,7 @@ class SqliteLookups:
                 items[key] = msgspec.structs.replace(items[key], index_entries=entries)
         return items
 
-    def _fill_seen_keys(self, db: SqliteStatements, merchant: int, batch: int) -> bool:
+    def _fill_seen_keys(self, db: SqliteStatements, merchant: int, batch: int, round: ClaimedRound) -> bool:
         """Add keys of chunks that were committed since the last call; return whether the batch has any."""
         if self._seen is None:
             db.connection.execute(f"PRAGMA temp.cache_size=-{SEEN_KEYS_CACHE_BYTES // 1024}")
@@ -184,11 +183,12 @@ class SqliteLookups:
             self._seen = {}
         named = {"merchant": merchant, "batch": batch}
         seen = self._seen.pop((merchant, batch), SeenKeys())
+        written = written_results(round.policy)
         for first, results in db.rows("chunks_after", {**named, "after": seen.last}):
-            if results.translate(None, WRITTEN):
+            if results.translate(None, written):
                 keys = orjson.loads(db.value("chunk_keys", {**named, "first": first}))
                 unwritten = [
-                    key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN
+                    key for key, result in zip(keys, results, strict=True) if key is not None and result not in written
                 ]
                 db.change("add_seen_keys", {"batch": batch, "keys": sorted_keys(unwritten)})
                 seen.filled = True

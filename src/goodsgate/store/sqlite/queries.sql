@@ -1415,6 +1415,41 @@ WHERE i.merchant = :merchant AND i.collection = :collection AND (i.key COLLATE N
   AND d.hash IS NOT NULL AND d.written_at < :first_at
 ORDER BY i.key COLLATE NOCASE, i.key LIMIT :limit
 
+-- ============================================= catalogue: dry runs ====================================================
+
+-- name: diff
+SELECT last, summary FROM diff WHERE merchant = :merchant AND batch = :batch
+
+-- name: put_diff
+INSERT INTO diff (merchant, batch, last, summary) VALUES (:merchant, :batch, :last, :summary)
+ON CONFLICT (merchant, batch) DO UPDATE SET last = excluded.last, summary = excluded.summary
+
+-- name: add_diff_segments
+INSERT INTO diff_segment (merchant, batch, first, count, body) VALUES (?1, ?2, :row)
+
+-- name: diff_segments
+-- The last segment that begins before the next number may contain it.
+SELECT first, count, body FROM diff_segment
+WHERE merchant = :merchant AND batch = :batch AND first >= coalesce((
+    SELECT max(first) FROM diff_segment WHERE merchant = :merchant AND batch = :batch AND first <= :after + 1
+), 0) AND first + count > :after + 1
+ORDER BY first LIMIT :limit
+
+-- name: create_dry_run_keys
+-- Every merchant: a file of this process only, for one batch.
+CREATE TABLE dry_run_key (
+    folded TEXT, key TEXT, number INTEGER, live INTEGER, PRIMARY KEY (folded, key)
+) WITHOUT ROWID
+
+-- name: add_dry_run_key
+-- Every merchant: a file of this process only, for one batch.
+INSERT OR REPLACE INTO dry_run_key (folded, key, number, live) VALUES (?, ?, ?, ?)
+
+-- name: dry_run_keys
+-- Every merchant: a file of this process only, for one batch.
+SELECT k.folded, k.key, k.number, k.live FROM json_each(:keys) j CROSS JOIN dry_run_key k ON k.folded = j.value
+ORDER BY k.folded, k.key
+
 -- ============================================= catalogue: retention ==============================================
 
 -- name: delete_some_findings
@@ -1437,6 +1472,14 @@ DELETE FROM chunk_keys WHERE merchant = :merchant AND batch = :batch AND first I
 DELETE FROM issue_group WHERE merchant = :merchant AND batch = :batch AND (code, severity, field) IN (
     SELECT code, severity, field FROM issue_group WHERE merchant = :merchant AND batch = :batch LIMIT :limit
 )
+
+-- name: delete_some_diff_segments
+DELETE FROM diff_segment WHERE merchant = :merchant AND batch = :batch AND first IN (
+    SELECT first FROM diff_segment WHERE merchant = :merchant AND batch = :batch ORDER BY first LIMIT :limit
+)
+
+-- name: delete_diff
+DELETE FROM diff WHERE merchant = :merchant AND batch = :batch
 
 -- name: delete_progress
 -- Differs because progress is in another file than the batch.

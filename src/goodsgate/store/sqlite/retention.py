@@ -169,8 +169,8 @@ def _delete_slice(db: SqliteStatements, merchant: int, batch: int) -> bool:
         return True
     for statement, limit in (
         ("delete_some_chunks", CHUNKS_PER_STEP), ("delete_some_chunk_keys", CHUNKS_PER_STEP),
-        ("delete_some_issue_groups", GROUPS_PER_STEP),
+        ("delete_some_issue_groups", GROUPS_PER_STEP), ("delete_some_diff_segments", SEGMENTS_PER_STEP),
     ):
         if db.change(statement, {**named, "limit": limit}):
             return True
-    return False
+    return db.change("delete_diff", named) > 0

@@ -26,8 +26,8 @@ class StrictStore(ComposedStore):
     def __init__(self, store: Store) -> None:
         super().__init__(
             merchants=store, reference=store, resources=store, outbox=store, intake=store, queue=store, lookups=store,
-            waiting=store, committer=store, catalogue=store, snapshots=store, journal=store, index=store, search=store,
-            stock=store,
+            waiting=store, committer=store, catalogue=store, snapshots=store, journal=store, dry_runs=store,
+            index=store, search=store, stock=store,
             batches=store, reports=store, maintenance=store,
         )
         self.store = store

@@ -67,6 +67,10 @@ def check_commit(commit: ChunkCommit) -> None:
     added[Result.REJECTED] -= len(commit.amended_results) - waited
     for result in RESULTS:
         require(getattr(commit.counts, result) == added[result], "counts match the results", commit.counts, added)
+    is_dry, written = round.policy.dry_run, bool(commit.writes or commit.deletes or commit.has_variants)
+    require(not (is_dry and written), "a dry run writes nothing", commit)
+    require(is_dry or not (commit.diff or commit.diff_summary), "only a dry run has a diff", commit)
+    check_order([change.key for change in commit.diff], None)
     keys = [write.key for write in commit.writes] + [delete.key for delete in commit.deletes]
     require(len(set(keys)) == len(keys), "each key is written or deleted once")
     require(all(key and "\0" not in key for key in keys), "keys are not empty and have no NUL", keys)

@@ -120,6 +120,34 @@ def check_changes(changes: Sequence[ItemChange]) -> None:
 
 
 @checks
+def dry_run_items(observed: Observed, call: Any) -> Check:
+    require(call.round.policy.dry_run, "a dry run", call.round)
+    found = yield None
+    require(found.items.keys() | found.case_variants.keys() <= set(call.keys), "some of the given keys", found)
+    for key, item in found.items.items():
+        require((item.hash is None) == (item.document is None), "documents are loaded", key, item)
+    for key, variant in found.case_variants.items():
+        same = key != variant and key_order(key)[0] == key_order(variant)[0]
+        require(same, "variants differ only by case", key, variant)
+
+
+@checks
+def diff(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(found) <= call.limit, "the limit is kept", len(found))
+    check_order([change.number for change in found], call.after or None)
+    for change in found:
+        is_new, is_gone = change.operation is ChangeOperation.CREATED, change.operation is ChangeOperation.DELETED
+        require((change.before is None, change.after is None) == (is_new, is_gone), "as the operation says", change)
+
+
+@checks
+def diff_summary(observed: Observed, call: Any) -> Check:
+    summary = yield None
+    require(min(summary.created, summary.updated, summary.deleted) >= 0, "counts are not negative", summary)
+
+
+@checks
 def find_by_index(observed: Observed, call: Any) -> Check:
     found = yield None
     require(found.keys() <= set(call.entries), "some of the given entries", found)

@@ -269,6 +269,23 @@ WHERE NOT arrived AND kind <> 'product';
 CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived;
 CREATE INDEX waiting_reference_expires ON waiting_reference (merchant, batch, expires_at);
 
+-- What dry runs would change, in segments like those of the journal, by number within the batch; and in numbers.
+CREATE TABLE diff_segment (
+    merchant bigint NOT NULL,
+    batch bigint NOT NULL,
+    first bigint NOT NULL,                          -- number of its first change
+    count integer NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (merchant, batch, first)
+);
+CREATE TABLE diff (
+    merchant bigint NOT NULL,
+    batch bigint NOT NULL,
+    last bigint NOT NULL,                           -- number of the last change
+    summary json NOT NULL,
+    PRIMARY KEY (merchant, batch)
+) WITH (fillfactor = 50);
+
 -- Since the store was created: records by result, rounds by how they ended. Only grows; never swept.
 CREATE TABLE total_count (
     merchant bigint NOT NULL,
@@ -288,6 +305,7 @@ CREATE TABLE host (
 ALTER TABLE payload ALTER COLUMN bytes SET STORAGE EXTERNAL;
 ALTER TABLE chunk ALTER COLUMN results SET STORAGE EXTERNAL;
 ALTER TABLE chunk ALTER COLUMN keys SET STORAGE EXTERNAL;
+ALTER TABLE diff_segment ALTER COLUMN body SET STORAGE EXTERNAL;
 
 DO $$
 DECLARE
@@ -313,7 +331,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
-        'chunk', 'finding', 'issue_group', 'waiting_reference', 'total_count'
+        'chunk', 'finding', 'issue_group', 'waiting_reference', 'diff_segment', 'diff', 'total_count'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);

@@ -431,6 +431,23 @@ WHERE arrived = 0 AND kind <> 'product';
 CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived = 1;
 CREATE INDEX waiting_reference_expires ON waiting_reference (expires_at);
 
+-- What dry runs would change, in segments like those of the journal, by number within the batch; and in numbers.
+CREATE TABLE diff_segment (
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    first INTEGER NOT NULL,                   -- number of its first change
+    count INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (merchant, batch, first)
+) STRICT;
+CREATE TABLE diff (
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    last INTEGER NOT NULL,                    -- number of the last change
+    summary TEXT NOT NULL,                    -- JSON
+    PRIMARY KEY (merchant, batch)
+) STRICT, WITHOUT ROWID;
+
 -- Since the store was created: records by result, rounds by how they ended. Only grows; never swept.
 CREATE TABLE total_count (
     merchant INTEGER NOT NULL,
