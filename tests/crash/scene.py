@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from goodsgate.config import Config
-from goodsgate.model.batch import Strictness, Verb
+from goodsgate.model.batch import Duplicates, Strictness, Verb
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.journal import JOURNAL_START
 from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
@@ -35,6 +35,10 @@ def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     sent = [
         shop.send(dirty, notify=TOPIC),
         shop.send([product(n, title="Second") for n in range(100, 250)], references=Strictness.OFF, notify=TOPIC),
+        shop.send(
+            [product(n % 50, title=f"Third {n}") for n in range(90)], dry_run=True, duplicates=Duplicates.LAST,
+            notify=TOPIC,
+        ),
         *[shop.send(products(n, n + 1), notify=TOPIC) for n in range(300, 320)],
         shop.send([{"id": f"SKU-{n:04d}"} for n in range(30)], verb=Verb.DELETE),
         shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0, notify=TOPIC),
@@ -71,8 +75,8 @@ def changes_by_key(shop: Shop, sent: list[str]) -> dict[str, list[object]]:
 def state_after(shop: Shop, sent: list[str]) -> list[object]:
     """Return everything that must be the same after a crash.
 
-    That is the catalogue, the journal, counts, results, issues, groups, and one message for each batch whose end is
-    reported, for the webhook one for each batch, in their order.
+    That is the catalogue, the journal, counts, results, issues, groups, diffs, and one message for each batch whose end
+    is reported, for the webhook one for each batch, in their order.
     """
     return [
         shop.items(),
@@ -85,6 +89,7 @@ def state_after(shop: Shop, sent: list[str]) -> list[object]:
                 [(f.number, f.source_row, f.result, f.issues) for f in shop.findings(one)],
                 sorted((g.code, g.field, g.count, sorted(g.top)) for g in shop.store.issue_groups("acme", one)),
                 [f.raw for f in shop.store.rejected_records("acme", one)],
+                [(change.key, change.before, change.after) for change in shop.store.diff("acme", one)],
             )
             for one, batch in ((one, shop.engine.batch("acme", one)) for one in sent)
         ],

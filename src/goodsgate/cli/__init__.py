@@ -11,6 +11,7 @@ from goodsgate.cli.changes import changes
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.conformance import conformance
+from goodsgate.cli.diff import diff
 from goodsgate.cli.doctor import doctor
 from goodsgate.cli.export import export
 from goodsgate.cli.inspect import inspect_command
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 for _command in (
-    submit, watch, report, fix, suggestions, retry, confirm, cancel, revert, list_batches, inspect_command, check,
+    submit, watch, diff, report, fix, suggestions, retry, confirm, cancel, revert, list_batches, inspect_command, check,
     export, changes, item, reference, profile, rule, webhook,
     serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):

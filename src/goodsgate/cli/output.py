@@ -200,7 +200,10 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")
         if batch["withheld"]["reason"] == "evidence":
             out.print("Some of the feed could not be read, so the missing items may be in it.")
-        out.print(f"To delete them: goodsgate confirm {batch['id']} --deletions {deletions}")
+        if batch["policy"]["dry_run"]:
+            out.print("To see them in the diff: --delete-share-max 1")
+        else:
+            out.print(f"To delete them: goodsgate confirm {batch['id']} --deletions {deletions}")
     if counts["rejected"] and "id" in batch:
         out.print(f"To download the rejected records: goodsgate report {batch['id']}", soft_wrap=True)
 

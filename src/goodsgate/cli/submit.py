@@ -9,6 +9,7 @@ import click
 
 from goodsgate.cli.batches import BATCH_ID, follow_batch, print_result
 from goodsgate.cli.client import Document, with_client
+from goodsgate.cli.diff import print_diff_groups
 from goodsgate.cli.errors import ExitCode, command_error
 from goodsgate.cli.output import ProgressDisplay, exit_code
 from goodsgate.cli.source import feed_name, open_feed
@@ -78,6 +79,8 @@ def policy_options(command: Any) -> Any:
               help="full: delete items that are missing from the feed. Default: delta.")
 @click.option("--delete-share-max", type=click.FloatRange(0, 1), metavar="SHARE",
               help="Share of items that --mode full may delete without confirmation. Default: 0.1.")
+@click.option("--dry-run", is_flag=True, default=None,
+              help="Apply nothing, and show what the file would change. See also `goodsgate diff`.")
 @click.option("--idempotency-key", metavar="TEXT", help="Your own key, to repeat a run safely. One file only.")
 @click.option("--wait/--no-wait", default=True, help=WAIT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, one line per file, without progress.")
@@ -96,6 +99,7 @@ def submit(
       goodsgate submit products.csv
       goodsgate submit --kind stock --collection eu stock.ndjson.gz
       goodsgate submit --map Artikelnummer:sku --map Bezeichnung:title katalog.xlsx
+      goodsgate submit --dry-run --kind price prices.csv
       mysql --batch -e 'SELECT …' | goodsgate submit --format tsv --json -
     """
     from goodsgate_client import RefusedError
@@ -116,6 +120,8 @@ def submit(
         batches = [follow_batch(client, batch["id"], progress=progress) for batch in accepted] if wait else accepted
     for batch in batches:
         print_result(client, batch, as_json=as_json)
+        if wait and policy["dry_run"] and not as_json:
+            print_diff_groups(client, batch["id"])
     codes += [exit_code(batch) for batch in batches] if wait else []
     sys.exit(next((code for code in WORST_FIRST if code in codes), ExitCode.CLEAN))
 

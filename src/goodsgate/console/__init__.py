@@ -15,6 +15,7 @@ from goodsgate.console.batch import BatchPage
 from goodsgate.console.batches import BatchListPage
 from goodsgate.console.catalogue import CataloguePages
 from goodsgate.console.change_events import ChangeEvents
+from goodsgate.console.diff import DiffPage
 from goodsgate.console.edits import ItemEdits
 from goodsgate.console.endpoint import SIGN_IN_PATH, ConsoleEndpoint, Handler
 from goodsgate.console.health import HealthPage
@@ -74,6 +75,7 @@ class Console:
             "/console/batches": (BatchListPage(context, renderer, self._protocols).get,),
             BATCH: (batch.get,),
             f"{BATCH}/report": (batch.report,),
+            f"{BATCH}/diff": (DiffPage(context, renderer).get,),
             f"{BATCH}/retry": (None, batch.retry),
             f"{BATCH}/cancel": (None, batch.cancel),
             f"{BATCH}/confirm": (None, batch.confirm),

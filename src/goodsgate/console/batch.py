@@ -11,6 +11,7 @@ from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFie
 from goodsgate.console.upload import UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents
+from goodsgate.engine.diff import diff_groups
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.threads import WORK, Work
@@ -45,6 +46,7 @@ class BatchPage:
             "waiting_for": self._engine.waiting_for(merchant, id, limit=GROUPS_MAX) if batch.counts.waiting else [],
             "has_ended": batch.state in FINAL_STATES, "is_revertible": _is_revertible(batch),
             "merchant": merchant, "path": batch_path(batch),
+            "diff_groups": diff_groups(self._context.store.diff_summary(merchant, id)) if batch.policy.dry_run else [],
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
             "formats": formats.WRITTEN_FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),
         }
@@ -161,7 +163,7 @@ def _redirect_to(batch: Batch) -> Response:
 def _is_revertible(batch: Batch) -> bool:
     """Return whether there may be something to revert; the journal is asked when it is tried."""
     counts = batch.counts
-    return batch.state in FINAL_STATES and not batch.policy.schema and bool(
+    return batch.state in FINAL_STATES and not batch.policy.schema and not batch.policy.dry_run and bool(
         counts.created or counts.updated or counts.deleted
     )
 

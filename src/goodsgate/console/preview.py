@@ -17,6 +17,7 @@ UNCHECKED = "-"
 POLICY_FIELDS = (
     "verb", "mode", "decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile",
     "group", "key", "currency", "duplicates", "replace", "empty", "references", "waiting_hours", "empty_words",
+    "dry_run",
 )
 """The parts of a policy that the form contains."""
 

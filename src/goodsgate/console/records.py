@@ -81,7 +81,8 @@ class RecordsPage:
         values: dict[str, Any] = {
             "batch": batch, "code": code, "field": field, "path": batch_path(batch), "section": "batches",
             "group": next((group for group in groups if (group.code, group.field) == (code, field)), None),
-            "can_edit": request.caller.may("submit") and batch.state in FINAL_STATES, "merchant": merchant,
+            "can_edit": request.caller.may("submit") and batch.state in FINAL_STATES and not batch.policy.dry_run,
+            "merchant": merchant,
             "request": request, "records_marker": Markup(RECORDS_MARKER),  # noqa: S704 - our own constant
         }
         return values, self._renderer.text("records.html", values)

@@ -146,7 +146,7 @@ class SubmitPage:
 
     def _render_validation(self, request: ConsoleRequest, merchant: str, form: Fields, content: bytes) -> Response:
         format, content_encoding = detect_format(content, form)
-        policy = msgspec.structs.replace(self._policy(merchant, form), mode="delta")
+        policy = msgspec.structs.replace(self._policy(merchant, form), mode="delta", dry_run=False)
         dry_run = self._dry_runner.run(
             [content], merchant=merchant, kind=parse_kind(form), collection=parse_collection(form), policy=policy,
             format=format, content_encoding=content_encoding,

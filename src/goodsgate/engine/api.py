@@ -7,6 +7,7 @@ import msgspec
 
 from goodsgate.engine import reference as reference_data
 from goodsgate.engine import report as reports
+from goodsgate.engine.diff import diff_report
 from goodsgate.engine.export import export
 from goodsgate.engine.fix_match import FixSubmission, match_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
@@ -261,6 +262,11 @@ class Engine:
             raw=raw,
         )
 
+    def diff_report(self, merchant: str, batch: str, *, operation: str | None = None,
+                    field: str | None = None) -> reports.Report:
+        """Return what a dry run would change as a file; see `engine.diff`."""
+        return diff_report(self.store, self.batch(merchant, batch), operation=operation, field=field)
+
     def export(self, merchant: str, kind: Kind, collection: str, *, format: str, profile: str | None = None,
                after: str | None = None) -> reports.Report:
         """Return a file of the items of a collection; see `engine.export`."""
@@ -309,6 +315,8 @@ class Engine:
 
     def _ended(self, merchant: str, batch: str) -> Batch:
         found = self.batch(merchant, batch)
+        if found.policy.dry_run:
+            raise Refusal("batch_dry_run")
         if found.state not in FINAL_STATES:
             raise Refusal("batch_open")
         return found

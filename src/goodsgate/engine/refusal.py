@@ -21,6 +21,8 @@ REFUSALS: dict[str, str] = {
     "fix_rows_missing": "Records of the fix do not say by `_row` which record they replace.",
     "nothing_rejected": "The batch has no rejected records.",
     "nothing_suggested": "No rejected record has a suggestion to apply.",
+    "batch_dry_run": "The batch is a dry run: nothing of it can be applied. Submit its records without `dry_run`.",
+    "diff_missing": "The batch has no diff: it is no dry run.",
     "nothing_withheld": "The batch has no deletions waiting for confirmation.",
     "confirmation_mismatch": "The confirmation does not match the pending deletions.",
     "revert_unsupported": "A batch in the schema of another protocol cannot be reverted.",

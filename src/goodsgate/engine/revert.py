@@ -218,8 +218,10 @@ def preview_revert(store: Store, batch: Batch) -> RevertPreview:
 def check_revertible(store: Store, batch: Batch) -> None:
     """Raise Refusal unless everything that the batch has changed is in the journal.
 
-    batch_open, revert_unsupported (records with a schema), nothing_changed, journal_gone.
+    batch_dry_run, batch_open, revert_unsupported (records with a schema), nothing_changed, journal_gone.
     """
+    if batch.policy.dry_run:
+        raise Refusal("batch_dry_run")
     if batch.state not in FINAL_STATES:
         raise Refusal("batch_open")
     if batch.policy.schema:

@@ -59,6 +59,8 @@ STATUSES: dict[str, int] = {
     "fix_rows_missing": 422,
     "nothing_rejected": 409,
     "nothing_suggested": 409,
+    "batch_dry_run": 409,
+    "diff_missing": 404,
     "nothing_withheld": 409,
     "confirmation_mismatch": 409,
     "stock_unknown": 404,

@@ -89,6 +89,7 @@ def test_all_parameters_are_stored_in_the_policy(client):
         "encoding": None, "sheet": "Goods", "header_row": 3, "delimiter": ";", "records_at": "data.items",
         "profile": "generic", "group": None, "key": None, "empty_words": ["n/a", "none"],
         "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []}, "edit": None, "reverts": None,
+        "dry_run": False,
     }
 
 

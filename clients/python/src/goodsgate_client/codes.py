@@ -26,6 +26,8 @@ class RefusalCode(StrEnum):
     FIX_ROWS_MISSING = "fix_rows_missing"
     NOTHING_REJECTED = "nothing_rejected"
     NOTHING_SUGGESTED = "nothing_suggested"
+    BATCH_DRY_RUN = "batch_dry_run"
+    DIFF_MISSING = "diff_missing"
     NOTHING_WITHHELD = "nothing_withheld"
     CONFIRMATION_MISMATCH = "confirmation_mismatch"
     REVERT_UNSUPPORTED = "revert_unsupported"

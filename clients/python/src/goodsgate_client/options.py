@@ -19,6 +19,8 @@ class SubmitOptions(TypedDict, total=False):
     duplicates: Literal["reject", "merge", "last"] | None
     replace: bool | None
     """Replace whole items. By default, fields that a record lacks keep their values."""
+    dry_run: bool | None
+    """Apply nothing, and show what the submission would change."""
     empty: Literal["keep", "clear"] | None
     references: Literal["refuse", "wait", "warn", "off"] | None
     waiting_hours: float | None

@@ -8,11 +8,13 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
+from goodsgate.engine.diff import DiffGroup, diff_groups, diff_page
 from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import BatchDocument, DocumentCache, unless_disconnected
 from goodsgate.model.batch import FINAL_STATES, Finding, Kind, Result, State
 from goodsgate.model.catalogue import display_key
+from goodsgate.model.diff import DiffChange, field_changes
 from goodsgate.model.issue import Issue, base_code
 from goodsgate.protocols.native.batches import encode_batch, serialize_batch
 from goodsgate.protocols.native.responses import JSON, page_response
@@ -39,7 +41,7 @@ class BatchQueryHandlers:
         """Return the handlers by operation id."""
         return {
             "batches": self.batches, "batch": self.batch, "events": self.events, "issues": self.issues,
-            "results": self.results, "report": self.report,
+            "results": self.results, "report": self.report, "diff": self.diff,
         }
 
     async def _render(self, merchant: str, batch: str) -> tuple[bytes, bool]:
@@ -167,6 +169,25 @@ class BatchQueryHandlers:
             format=request.query["format"], raw=request.query["raw"],
         ))
 
+    async def diff(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches/{batch}/diff."""
+        merchant, batch, query = request.merchant, request.path["batch"], request.query
+        filters = {"operation": query["operation"], "field": query["field"]}
+        if query["format"] == "csv":
+            write = partial(self._engine.diff_report, merchant, batch, **filters)
+            return await self._context.report(request.http.scope, merchant, write)
+
+        def read_diff() -> tuple[list[DiffGroup], list[dict[str, Any]], int | None]:
+            found = self._engine.batch(merchant, batch)
+            changes, after = diff_page(
+                self._store, found, after=query["after"] or 0, limit=self._limit(request), **filters
+            )
+            groups = diff_groups(self._store.diff_summary(merchant, batch))
+            return groups, [*map(_serialize_change, changes)], after
+
+        groups, rows, after = await self._context.run_in_thread(read_diff)
+        return page_response(request, "changes", rows, after, groups=[*map(_serialize_diff_group, groups)])
+
     def _limit(self, request: ApiRequest) -> int:
         return min(int(request.query["limit"]), self._context.limits.page_rows_max)
 
@@ -204,4 +225,22 @@ def _serialize_issue(finding: Finding, issue: Issue) -> dict[str, Any]:
         "suggestion": issue.suggestion,
         "message": issue.message,
         "docs": f"/docs/issues#{base_code(issue.code)}",
+    }
+
+
+def _serialize_diff_group(group: DiffGroup) -> dict[str, Any]:
+    return {
+        "effect": group.effect, "field": group.field or None, "count": group.count, "text": group.text,
+        "median": None if group.median is None else round(group.median, 4), "extreme": group.extreme,
+        "zero": group.zero,
+    }
+
+
+def _serialize_change(change: DiffChange) -> dict[str, Any]:
+    return {
+        "number": change.number, "operation": change.operation, "key": display_key(change.key),
+        "record": change.record, "source_row": change.row,
+        "fields": [
+            {"field": name, "before": before, "after": after} for name, before, after in field_changes(change)
+        ],
     }

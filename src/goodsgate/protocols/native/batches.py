@@ -189,7 +189,7 @@ class BatchHandlers:
             )
         policy = Policy(
             verb=Verb(query["verb"]), duplicates=Duplicates(query["duplicates"]) if query["duplicates"] else None,
-            replace=query["replace"], empty=query["empty"],
+            replace=query["replace"], empty=query["empty"], dry_run=query.get("dry_run", False),
             references=Strictness(query["references"]) if query["references"] else None,
             waiting_hours=query["waiting_hours"], mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
@@ -358,7 +358,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
         "records_per_second": rate,
         "links": {
             "self": path, "events": f"{path}/events", "issues": f"{path}/issues", "results": f"{path}/results",
-            "report": f"{path}/report",
+            "report": f"{path}/report", **({"diff": f"{path}/diff"} if policy.dry_run else {}),
         },
     }
     if groups is not None:
@@ -380,7 +380,7 @@ def _serialize_policy(batch: Batch) -> dict[str, Any]:
         "delimiter": policy.delimiter, "records_at": policy.records_at,
         "profile": policy.saved_profile or policy.profile, "group": policy.group, "key": policy.key,
         "empty_words": policy.empty_words,
-        "map": policy.mapping, "edit": policy.edit, "reverts": policy.reverts,
+        "map": policy.mapping, "edit": policy.edit, "reverts": policy.reverts, "dry_run": policy.dry_run,
     }
 
 

@@ -33,13 +33,16 @@ class RoundEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add_end_messages(db: Statements, merchant: int, ends: Sequence[RoundEnd], *, now: int, has_webhooks: bool) -> bool:
-    """Add the messages that the policies and the webhooks of the merchant ask for; return whether there are any."""
+    """Add the messages that the policies and the webhooks of the merchant ask for; return whether there are any.
+
+    Webhooks are not told of dry runs, which are of no interest to a shop.
+    """
     messages = [
         NewMessage(topic=end.policy.notify, subject=end.batch, body=encode({"round": end.round, "state": end.state}))
         for end in ends if end.policy.notify is not None
     ]
     if has_webhooks:
-        messages += _webhook_messages(db, merchant, ends)
+        messages += _webhook_messages(db, merchant, [end for end in ends if not end.policy.dry_run])
     add_messages(db, merchant, now, messages)
     return bool(messages)
 
