@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from goodsgate.engine.diff import diff_groups
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.scheduling import REMOVED_KEYS
-from goodsgate.model.batch import Duplicates, Verb
+from goodsgate.model.batch import Duplicates, Strictness, Verb
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.diff import DiffChange
 from goodsgate.model.journal import ChangeOperation, ItemChange
 from tests import effort
@@ -160,3 +161,19 @@ def test_groups_say_how_far_prices_move(opens: Opens) -> None:
         "price falls in 3 items, median −3.4 %; 1 by more than half",
         "price rises in 1 item, by +150 %; 1 to more than double", "price changes in 1 item",
     ]
+
+
+def test_records_that_would_wait_are_rejected(opens: Opens) -> None:
+    """Nothing of a dry run is applied later; and what waits already is not overtaken by it."""
+    shop = opens("acme")
+    shop.reference("brand", ReferenceEntry(code="Acme"))
+    record = {"id": "A", "title": "Cup", "brand": "Ort"}
+    waiting = shop.run([record], references=Strictness.WAIT, waiting_hours=1.0)
+    dry = shop.run(
+        [record, {"id": "A", "title": "Jug"}], references=Strictness.WAIT, waiting_hours=1.0, dry_run=True,
+        duplicates=Duplicates.MERGE,
+    )
+    assert (waiting.counts.waiting, dry.counts.waiting, dry.counts.rejected) == (1, 0, 1)
+    shop.reference("brand", ReferenceEntry(code="Ort"))
+    shop.work()
+    assert shop.items() == {"A": record}

@@ -79,7 +79,7 @@ def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at
     application = _Application(checked, view, policy, rule_application)
     results = application.apply_all(ends_at)
     writes, deletes = view.take_changes()
-    if policy.references is Strictness.WAIT:
+    if policy.references is Strictness.WAIT and not policy.dry_run:  # nothing of a dry run is applied later
         numbers = checked.chunk.replaces or ()
         results = hold_waiting(results, application.issues, numbers, view.waiting_marks, policy)
     changes = chunk_changes(

@@ -358,7 +358,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
         "records_per_second": rate,
         "links": {
             "self": path, "events": f"{path}/events", "issues": f"{path}/issues", "results": f"{path}/results",
-            "report": f"{path}/report", **({"diff": f"{path}/diff"} if policy.dry_run else {}),
+            "report": f"{path}/report", **({"diff": f"{path}/diff"} if batch.policy.dry_run else {}),
         },
     }
     if groups is not None:

@@ -151,7 +151,7 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     amended_results: dict[int, tuple[Result, str | None]] = {}
     """Record number → new result and key, of records that an earlier round rejected, or that waited."""
     waiting: list[WaitingRecord] = []
-    """The records of the chunk with the result ``waiting``."""
+    """The records of the chunk with the result ``waiting``; a dry run has none."""
     overtaken_keys: Sequence[str] = ()
     """Keys that a full feed lacks: records of earlier batches that wait with them are overtaken."""
     writes: Sequence[Write] = []

@@ -21,8 +21,10 @@ OVERTAKING_BYTES = frozenset(RESULT_BYTE[result] for result in OVERTAKING)
 def write_waiting(db: Statements, merchant: int, batch: int, commit: ChunkCommit, *, has_waiting: bool) -> None:
     """Write which records of a chunk wait, which wait no longer, and what the chunk changes for others that wait.
 
-    `has_waiting` says whether a record of the merchant waited before.
+    `has_waiting` says whether a record of the merchant waited before. A dry run changes nothing for others.
     """
+    if commit.round.policy.dry_run:
+        return
     named: dict[str, Any] = {
         "merchant": merchant, "batch": batch, "lane": commit.round.kind, "collection": commit.round.collection
     }
