@@ -3,7 +3,8 @@
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), xml (Google RSS), webhooks
-(latency of events), journal (what it costs, and reverts), search (the same of the search index). Prints a
+(latency of events), journal (what it costs, and reverts), search (the same of the search index), changes (how
+fast the feed is read). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
 
@@ -20,6 +21,7 @@ import orjson
 
 from bench import (
     ceilings,
+    changes,
     console,
     groups,
     journal,
@@ -170,7 +172,7 @@ PARTS = {
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts,
-    "journal": journal.parts,
+    "journal": journal.parts, "changes": changes.parts,
 }
 
 
