@@ -2,9 +2,9 @@
 
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
-(small requests while reports are written), groups (rows of one product on several lines), xml (Google RSS), webhooks
-(latency of events), journal (what it costs, and reverts), search (the same of the search index), changes (how
-fast the feed is read). Prints a
+(small requests while reports are written), groups (rows of one product on several lines), waiting
+(records that wait), xml (Google RSS), webhooks (latency of events), journal (what it costs, and reverts),
+search (the same of the search index), changes (how fast the feed is read). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
 
@@ -33,6 +33,7 @@ from bench import (
     reports,
     scaled,
     search,
+    waiting,
     webhooks,
     xml,
 )
@@ -171,7 +172,7 @@ PARTS = {
     "scaled": scaled.parts, "konnect": konnect.parts, "justwalkout": justwalkout.parts,
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
-    "groups": groups.parts,
+    "groups": groups.parts, "waiting": waiting.parts,
     "journal": journal.parts, "changes": changes.parts,
 }
 

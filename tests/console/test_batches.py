@@ -274,3 +274,15 @@ def test_static_files_are_cached_for_good(gate: HttpGate, clerk: Person) -> None
         answer = gate.anonymous().get(address)
         assert answer.is_success
         assert "immutable" in answer.headers["cache-control"]
+
+
+def test_a_batch_says_what_its_records_wait_for(clerk: Person) -> None:
+    """With the records to download, and a way to end the wait."""
+    path = clerk.submit(b"sku,title,brand\nA,Shirt,Acme\nB,Cap,Acme\n", references="wait", waiting_hours="1.5")
+    page = clerk.get(path).text
+    assert "2 records wait for what they refer to. They are applied when that arrives." in text_of(page)
+    assert "brand Acme × 2" in text_of(page)
+    assert f"{path}/report?only=waiting" in page
+    clerk.fill(f"{path}/cancel", path)
+    clerk.gate.shop.work()
+    assert "2 cancelled" in text_of(clerk.get(path).text)

@@ -213,3 +213,15 @@ def test_the_first_load_is_awaited_as_well(shop: Shop) -> None:
     _brands(shop, "Acme")
     shop.reference("category", ReferenceEntry(code="Shoes"))
     assert _again(shop, batch).outcome is Outcome.CLEAN
+
+
+def test_small_batches_that_are_worked_together_overtake_each_other_in_their_order(shop: Shop) -> None:
+    """A delete that is committed with the record which waits still comes after it."""
+    _brands(shop, "Known")
+    deletion = [{"id": "SKU-0001", "_verb": "delete"}]
+    batches = [shop.send([product(1, brand="Acme")], references=WAIT), shop.send(deletion)]
+    shop.work()
+    assert [_results(shop, batch) for batch in batches] == [["superseded"], ["unchanged"]]
+    _brands(shop, "Acme")
+    shop.work()
+    assert shop.items() == {}

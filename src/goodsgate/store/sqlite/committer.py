@@ -183,7 +183,8 @@ class _CommitWriter:
             if batch not in self._progress:
                 begun.append((batch, round.number, collection.items, first_at))
         if begun:
-            self._db.insert_rows("add_progress", (self._number,), begun)
+            # Numbered in the order of the chunks: it tells which of two batches of a collection comes first.
+            self._db.insert_rows("add_progress", (self._number,), begun[::-1])
             self._progress |= read_all_progress(self._db, self._number, [batch for batch, *_ in begun])
 
     def _collection(self, round: ClaimedRound) -> CollectionWrites:
