@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.model.batch import Kind, new_id
 from goodsgate.model.catalogue import ReferenceEntry
-from goodsgate.store.contract import BatchFilter, Store
+from goodsgate.store.contract import BatchFilter, ItemSearch, Store
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, rejected_record
 
@@ -25,6 +25,9 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "rejected_among": lambda store, merchant, batch: store.rejected_by_number(merchant, batch, [1, 2]),
     "cancel": lambda store, merchant, batch: store.cancel(merchant, batch),
     "items": lambda store, merchant, batch: store.items(merchant, Kind.PRODUCT, "products").rows,
+    "search": lambda store, merchant, batch: (
+        page.rows if (page := store.search_items(merchant, Kind.PRODUCT, "products", ItemSearch(since=NOW))) else None
+    ),
     "item": lambda store, merchant, batch: store.item(merchant, Kind.PRODUCT, "products", "A"),
     "held": lambda store, merchant, batch: store.current_items(merchant, Kind.PRODUCT, "products", ["A"]),
     "case variants": lambda store, merchant, batch: store.case_variants(merchant, Kind.PRODUCT, "products", ["a"]),

@@ -1,6 +1,8 @@
 """The search index: in step with the items whatever becomes of them, complete or silent, and apart by merchant."""
 
 import re
+import threading
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import count
@@ -11,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodsgate.app import create_worker
+from goodsgate.config import Config
 from goodsgate.engine.search_terms import brand_term, gtin_term, item_terms, text_terms
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.model.catalogue import Merchant, Write, digest_of
-from goodsgate.store.contract import ItemSearch, SearchTerm
+from goodsgate.store.contract import HealthLevel, ItemSearch, SearchTerm
 from goodsgate.store.shared import search
 from tests import effort
 from tests.factories import NOW
@@ -161,6 +165,31 @@ def test_a_search_says_nothing_until_the_index_is_complete(scene: Scene) -> None
 def _fill(scene: Scene) -> None:
     while scene.store.fill_search(limit=2):
         pass
+
+
+def test_a_worker_fills_the_index_and_a_health_check_says_so(scene: Scene) -> None:
+    """Between its batches, until nothing lacks."""
+    scene.reopen(search=False)
+    _put(scene, dict.fromkeys("abc", "Shoe"))
+    assert _health(scene) == (HealthLevel.OK, "the index is off: searches examine items one by one")
+    scene.reopen()
+    level, detail = _health(scene)
+    assert (level, "collections: 1 with 3 items" in detail) == (HealthLevel.WARN, True)
+    stop = threading.Event()
+    worker = create_worker(scene.store, Config(sweep_seconds=0.01), stop=stop, schemas={})
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    ends = time.monotonic() + 60
+    while _keys(scene, "shoe") is None and time.monotonic() < ends:
+        time.sleep(0.01)
+    stop.set()
+    thread.join()
+    assert (_keys(scene, "shoe"), _health(scene)) == (["a", "b", "c"], (HealthLevel.OK, "the index has all items"))
+
+
+def _health(scene: Scene) -> tuple[HealthLevel, str]:
+    (check,) = [one for one in scene.store.health_checks() if one.name == "search"]
+    return check.level, check.detail
 
 
 def test_merchants_and_collections_are_apart(scene: Scene) -> None:
