@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from goodsgate.engine import Engine, Worker
+    from goodsgate.engine.change_files import ChangeFiles
     from goodsgate.engine.dry_run import DryRunner
     from goodsgate.engine.outbox import DeliverySettings, Outbox
     from goodsgate.engine.secrets import Secrets
@@ -201,6 +202,22 @@ def create_outbox(store: Store, config: Config) -> "Outbox":
 
     senders = load_message_senders(create_services(store, config))
     return Outbox(store, senders, delivery_settings(config), sources=[ItemChangeSource(store)])
+
+
+def create_change_files(store: Store, config: Config) -> "ChangeFiles | None":
+    """Return the writer of files of changes, to run beside a worker; None if the settings ask for none."""
+    from goodsgate.engine.change_files import ChangeFiles
+
+    if not config.changes or not config.journal_days:
+        return None
+    return ChangeFiles(store, partial(open_change_files, store, config), interval_seconds=config.changes_seconds)
+
+
+def open_change_files(store: Store, config: Config) -> "Objects":
+    """Return the storage of the files of changes. Raises StoreError if it cannot be used."""
+    from goodsgate.store.objects import open_objects
+
+    return open_objects(config.changes, store=config.store, name="changes", owner=partial(store_owner, store))
 
 
 def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int] | None = None) -> "Application":

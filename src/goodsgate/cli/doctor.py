@@ -109,6 +109,7 @@ def print_settings(config: "Config", sources: dict[str, str], *, with_defaults: 
 # -- checks -----------------------------------------------------------------------------------------------------------
 
 WEBHOOKS_NAMED_MAX = 5
+FILES_NAMED_MAX = 5
 NECESSARY = ("schema", "server")
 """If one of these checks of the store fails, no further check can succeed."""
 
@@ -203,7 +204,7 @@ def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
     from goodsgate.model.batch import new_id
     from goodsgate.store.contract import StoreError, bad, ok
 
-    for name in ("reports", "images", "exports"):
+    for name in ("reports", "images", "exports", "changes"):
         address = getattr(examination.config, name)
         if "://" not in address:
             yield from _check_folder(name, address)
@@ -218,6 +219,29 @@ def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
             yield bad(name, f"{address}: {fault}", remedy)
         else:
             yield ok(name, f"{address} can be written")
+
+
+def check_change_files(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn of changes that no file has, and of gaps in the files."""
+    from goodsgate import app
+    from goodsgate.engine.change_files import late_merchants
+    from goodsgate.store.contract import StoreError, warn
+
+    if not examination.config.changes or not examination.config.journal_days:
+        return
+    try:
+        objects = app.open_change_files(examination.store, examination.config)
+        late = [*islice(late_merchants(examination.store, objects), FILES_NAMED_MAX)]
+    except StoreError as fault:
+        yield warn("change files", str(fault), "correct the setting changes; the files go on where they ended")
+        return
+    for merchant, missing, gaps in late:
+        if gaps:
+            detail = f"{merchant}: changes behind number {gaps[-1].after:,} are in no file ({gaps[-1].reason})"
+            yield warn("change files", detail, "load an export into the warehouse; raise journal_days")
+        if missing:
+            detail = f"{merchant}: {missing:,} changes are in no file yet"
+            yield warn("change files", detail, "see the log of the workers if this does not change")
 
 
 def _check_folder(name: str, address: str) -> "Iterator[HealthCheck]":
@@ -268,5 +292,5 @@ def _merchants(store: "Store") -> "Iterator[str]":
 
 CHECKS = (
     check_public_url, check_queue, check_outbox, check_webhooks, check_secrets, check_signatures, check_client_tests,
-    check_rules, check_objects,
+    check_rules, check_objects, check_change_files,
 )

@@ -128,9 +128,14 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
         lower_priority()  # not with the embedded store, where API requests may wait for what this process writes
     outbox = app.create_outbox(store, config)
     outbox.start()
+    change_files = app.create_change_files(store, config)
+    if change_files is not None:
+        change_files.start()
     try:
         app.create_worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}", stop=stop).run()
     finally:
+        if change_files is not None:
+            change_files.stop()
         outbox.stop()
         store.close()
 

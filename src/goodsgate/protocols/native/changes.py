@@ -1,19 +1,18 @@
 """The change feed: changes of the catalogue in their order, as pages, long polls and server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
 
-import msgspec
 from starlette.responses import Response, StreamingResponse
 
+from goodsgate.engine.change_documents import change_documents, encode_change, encode_change_lines
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import CURSOR_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.long_poll import unless_disconnected
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import display_key, split_key
-from goodsgate.model.journal import ChangeOperation, ItemChange, JournalPage
+from goodsgate.model.journal import JournalPage
+from goodsgate.model.json_text import write_json
 from goodsgate.protocols.native.responses import JSON, next_link
 from goodsgate.store.contract import StoreBusyError
 
@@ -27,30 +26,6 @@ STREAM_SECONDS_MAX = 3_600.0
 """Then an event stream ends, and its client goes on with another one."""
 STORE_RETRY_SECONDS = 1.0
 """Interval at which an event stream retries while the store is unavailable."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class ChangeDocument(msgspec.Struct, frozen=True):
-    """A change as clients read it."""
-
-    number: int
-    cursor: str
-    written_at: datetime
-    kind: Kind
-    collection: str
-    key: str | None
-    sku: str | None
-    location: str | None
-    operation: ChangeOperation
-    batch: str | None
-    order: str | None
-    record: int | None
-    row: int | None
-    before: msgspec.Raw | msgspec.UnsetType | None = msgspec.UNSET
-    after: msgspec.Raw | msgspec.UnsetType | None = msgspec.UNSET
-
-
-_encoder = msgspec.json.Encoder()
 
 
 class ChangeHandlers:
@@ -139,10 +114,10 @@ def _wanted_media_type(accept: str) -> str:
 
 
 def _page_body(request: ApiRequest, page: JournalPage, media_type: str) -> bytes:
-    documents = list(_serialize_changes(page.changes, request.query["fields"]))
+    documents = list(change_documents(page.changes, request.query["fields"]))
     if media_type == NDJSON:
-        return _encoder.encode_lines(documents)
-    return _encoder.encode({
+        return encode_change_lines(documents)
+    return write_json({
         "changes": documents, "cursor": page.position.cursor, "more": not page.is_last, "next": _next(request, page),
     })
 
@@ -156,28 +131,9 @@ def _next(request: ApiRequest, page: JournalPage) -> str:
 def _events(request: ApiRequest, page: JournalPage) -> bytes:
     """Return an event for each change, and a cursor without data if the page goes on behind the last one."""
     events = [
-        b"event: change\nid: %s\ndata: %s\n\n" % (document.cursor.encode(), _encoder.encode(document))
-        for document in _serialize_changes(page.changes, request.query["fields"])
+        b"event: change\nid: %s\ndata: %s\n\n" % (document.cursor.encode(), encode_change(document))
+        for document in change_documents(page.changes, request.query["fields"])
     ]
     if not page.changes or page.changes[-1].position != page.position:
         events.append(b": heartbeat\nid: %s\n\n" % page.position.cursor.encode())
     return b"".join(events)
-
-
-def _serialize_changes(changes: Iterable[ItemChange], fields: list[str]) -> Iterable[ChangeDocument]:
-    """Yield changes; their documents are inserted as the stored bytes."""
-    with_before, with_after = "before" in fields, "after" in fields
-    written_at, time = 0, EPOCH
-    for change in changes:
-        if change.written_at != written_at:
-            written_at = change.written_at
-            time = EPOCH + timedelta(microseconds=written_at)
-        sku, location = split_key(change.key)
-        before, after = change.before, change.after
-        yield ChangeDocument(
-            change.number, change.position.cursor, time, change.kind, change.collection,
-            display_key(change.key), sku, location, change.operation, change.batch, change.order, change.record,
-            change.row,
-            (msgspec.Raw(before.document) if before is not None else None) if with_before else msgspec.UNSET,
-            (msgspec.Raw(after.document) if after is not None else None) if with_after else msgspec.UNSET,
-        )
