@@ -88,7 +88,7 @@ def _sent(operation):
         "confirm": {"deletions": 1},
         "put_profile": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
         "add_webhook": {"url": "https://stranger.example.com/"}, "change_webhook": {},
-        "replay_webhook": {"given_up": True},
+        "replay_webhook": {"given_up": True}, "put_rule": {"expression": "true"},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
@@ -101,7 +101,7 @@ def _alike(answer):
 
 OWN = (
     "submit", "inspect", "batches", "collections", "items", "export", "changes", "reference", "load_reference",
-    "profiles", "put_profile", "webhooks", "add_webhook",
+    "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 
@@ -112,9 +112,10 @@ def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operat
     owner, stranger, batch = owned
     for name in ("werk", "none"):  # the stranger's own, where an earlier turn saved one
         stranger.delete(f"/v1/profiles/{name}")
+        stranger.delete(f"/v1/rules/{name}")
     for webhook in stranger.get("/v1/webhooks").json()["webhooks"]:
         stranger.delete(f"/v1/webhooks/{webhook['id']}")
-    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks")
+    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks", "/v1/rules")
     before = [owner.get(each).json() for each in read]
     seen = stranger.request(
         operation.method, _address(path, batch=batch, merchant=owner.merchant), **_sent(operation)
