@@ -4,6 +4,7 @@ Parts: check load memory small growth polls (the embedded store), scaled (Postgr
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), waiting
 (records that wait), xml (Google RSS), webhooks (latency of events), journal (what it costs, and reverts),
+dry_run (compared with a load),
 search (the same of the search index), changes (how fast the feed is read). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
@@ -23,6 +24,7 @@ from bench import (
     ceilings,
     changes,
     console,
+    dry_run,
     groups,
     journal,
     justwalkout,
@@ -173,7 +175,7 @@ PARTS = {
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts, "waiting": waiting.parts,
-    "journal": journal.parts, "changes": changes.parts,
+    "journal": journal.parts, "changes": changes.parts, "dry_run": dry_run.parts,
 }
 
 

@@ -153,3 +153,19 @@ def test_values_cannot_control_the_terminal(gate: Gate, tmp_path: Path):
     done = gate.run("submit", str(feed), "--collection", "evil")
     assert "\x1b" not in done.stdout + done.stderr
     assert "[bold]free" in done.stdout
+
+
+def test_a_dry_run_prints_what_would_change(gate: Gate, tmp_path: Path):
+    """In groups at once, each change on request, and all of them as a file."""
+    real = write_ndjson(tmp_path / "real.ndjson", [product(1), product(2)])
+    gate.document("submit", str(real), "--collection", "dry", code=0)
+    feed = write_ndjson(tmp_path / "dry.ndjson", [product(1, price="1.00 EUR"), product(3)])
+    done = gate.run("submit", str(feed), "--collection", "dry", "--dry-run")
+    assert done.returncode == 0
+    assert "price falls in 1 item, by −95 %; 1 by more than half\nNothing was applied" in done.stdout
+    batch = done.stdout.split()[-1]
+    shown = gate.run("diff", batch, "--operation", "updated").stdout
+    assert "SKU-0001 (row 1): updated\n  price: 19.99 EUR → 1.00 EUR\n" in shown
+    assert gate.document("diff", batch, code=0)["groups"][0]["effect"] == "created"
+    saved = gate.folder / gate.run("diff", batch, "-o", "changes.csv").stdout.strip()
+    assert saved.read_text("utf-8").splitlines()[1] == "1,updated,SKU-0001,,price,19.99 EUR,1.00 EUR,1,1"
