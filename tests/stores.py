@@ -60,14 +60,15 @@ def drop(below: Path) -> None:
 
 def open_at(address: str, *, small_payload_bytes: int, cache_bytes: int = 4 * 1024**2,
             connections_max: int = CONNECTIONS_MAX, now: Callable[[], datetime] | None = None,
-            terms: ItemTerms | None = item_terms) -> Store:
+            terms: ItemTerms | None = item_terms, journal: bool = True) -> Store:
     """Open the store at an address; `now` replaces its clock, and without `terms` its search is off."""
     if address.startswith("postgresql:"):
         return PostgresStore(
             address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now,
-            item_terms=terms,
+            item_terms=terms, journal=journal,
         )
     clock = {} if now is None else {"now": now}
     return SqliteStore(
-        Path(address), cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, item_terms=terms, **clock
+        Path(address), cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, item_terms=terms,
+        journal=journal, **clock
     )

@@ -87,10 +87,11 @@ class Scene:
             print(f"not for {self.kind}: {why}")
             pytest.skip(why)
 
-    def open(self, *, search: bool = True) -> Store:
+    def open(self, *, search: bool = True, journal: bool = True) -> Store:
         """One more store at the same place, as good as a second process."""
         store = StrictStore(stores.open_at(
-            self.address, small_payload_bytes=SMALL_BYTES, now=self.clock, terms=item_terms if search else None
+            self.address, small_payload_bytes=SMALL_BYTES, now=self.clock, terms=item_terms if search else None,
+            journal=journal,
         ))
         self.stores.append(store)
         return store

@@ -269,6 +269,30 @@ def test_a_position_that_the_journal_does_not_have_is_refused(scene: Scene) -> N
     assert (history.changes, history.next) == ([], 0)
 
 
+def test_no_cursor_leads_over_a_time_without_a_journal(scene: Scene) -> None:
+    """What has changed meanwhile is in no journal, so that a consumer has to begin again."""
+    scene.seal()
+    scene.run([Record("A")])
+    position = scene.store.journal_position("acme")
+    scene.close()
+    scene.store = scene.open(journal=False)
+    scene.store.sweep(RETENTION, steps_max=10)
+    scene.seal()
+    scene.run([Record("B")])
+    scene.reopen()
+    with pytest.raises(JournalPositionError) as expired:
+        scene.store.changes("acme", after=position)
+    assert expired.value.reason == "expired"
+    later = scene.store.journal_position("acme")
+    scene.seal()
+    scene.run([Record("C")])
+    for after in (None, later):
+        assert [change.key for change in scene.store.changes("acme", after=after).changes] == ["C"]
+    scene.clock.forward(2 * DAY)
+    scene.store.sweep(RETENTION, steps_max=10)
+    assert scene.store.changes("acme", after=None).changes == []
+
+
 def test_orders_that_move_stock_are_in_the_journal(scene: Scene) -> None:
     """With the order instead of a batch, between the feeds of the item."""
     scene.seal(kind=Kind.STOCK)

@@ -62,7 +62,7 @@ class PostgresStore(ComposedStore):
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
             dry_runs=SqlDryRuns(database, TEXTS), index=SqlIndex(database), search=PostgresSearch(database),
             stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
-            maintenance=PostgresMaintenance(database, lookups),
+            maintenance=PostgresMaintenance(database, lookups, journal=journal),
         )
         self.prefetch = lookups.prefetch
         self.database = database

@@ -13,11 +13,11 @@ from goodsgate.store.shared.maintenance import read_statistics
 class PostgresMaintenance:
     """Implements MaintenanceStore."""
 
-    def __init__(self, database: PostgresDatabase, lookups: PostgresLookups) -> None:
+    def __init__(self, database: PostgresDatabase, lookups: PostgresLookups, *, journal: bool) -> None:
         self._database = database
         self._lookups = lookups
         self._health = PostgresHealth(database)
-        self._retention = PostgresRetention(database)
+        self._retention = PostgresRetention(database, journal=journal)
 
     def migrate(self) -> list[str]:
         """Apply missing migrations and return their titles. Raises StoreError if the login lacks a privilege."""

@@ -1080,6 +1080,14 @@ ORDER BY j.last_key LIMIT 3
 -- Every merchant: the sweep.
 SELECT merchant FROM journal_head WHERE oldest_at < :before LIMIT :limit
 
+-- name: journals
+-- Every merchant: the sweep.
+SELECT merchant FROM journal_head
+
+-- name: skip_number
+-- A cursor from before is behind what was swept, whatever has changed without a journal.
+UPDATE journal_head SET last = last + 1, swept = last + 1, swept_at = greatest(swept_at, :now) WHERE merchant = :merchant
+
 -- name: oldest_segments
 SELECT first, count, written_at FROM journal WHERE merchant = :merchant ORDER BY first LIMIT :limit
 
@@ -1087,7 +1095,7 @@ SELECT first, count, written_at FROM journal WHERE merchant = :merchant ORDER BY
 DELETE FROM journal WHERE merchant = :merchant AND first <= :last
 
 -- name: set_journal_swept
-UPDATE journal_head SET swept = :last, swept_at = greatest(swept_at, :swept_at), oldest_at = (
+UPDATE journal_head SET swept = greatest(swept, :last), swept_at = greatest(swept_at, :swept_at), oldest_at = (
     SELECT written_at FROM journal WHERE merchant = :merchant ORDER BY first LIMIT 1
 ) WHERE merchant = :merchant
 

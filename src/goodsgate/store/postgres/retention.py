@@ -26,8 +26,10 @@ UPLOAD_IDLE_SECONDS = 3_600.0
 class PostgresRetention:
     """Implements `sweep`; one process at a time sweeps."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, *, journal: bool) -> None:
+        """`journal` is whether changes are written to the journal."""
         self._database = database
+        self._must_end_journals = not journal
         self._server = database.server
 
     def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
@@ -40,6 +42,8 @@ class PostgresRetention:
         with self._server.transaction(ALL_MERCHANTS, also=IDLE_TIMEOUT) as db:
             if not db.value("lock_sweep", {"key": SWEEP_LOCK}):
                 return SweepCounts()
+            if self._must_end_journals:
+                self._end_journals(now)
             sweep_queues(self._server, now=now, before=before(retention.message_seconds))
             # This transaction holds the lock and nothing else, while the steps use connections of their own.
             return SweepCounts(
@@ -155,6 +159,12 @@ class PostgresRetention:
             if swept >= rows:
                 break
         return swept
+
+    def _end_journals(self, now: int) -> None:
+        for (merchant,) in self._server.query("journals", {}, ALL_MERCHANTS):
+            with self._server.transaction(merchant) as db:
+                db.change("skip_number", {"merchant": merchant, "now": now})
+        self._must_end_journals = False
 
     def _sweep_journal(self, before: int, limit: int) -> int:
         swept = 0

@@ -65,7 +65,8 @@ class SqliteStore(ComposedStore):
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
             dry_runs=SqlDryRuns(database, SQL),
             index=SqlIndex(database), search=SqliteSearch(database), stock=SqliteStock(database, journal=journal),
-            batches=batches, reports=SqlReports(database), maintenance=SqliteMaintenance(database),
+            batches=batches, reports=SqlReports(database),
+            maintenance=SqliteMaintenance(database, journal=journal),
         )
         self.back_up = SqliteBackup(database).back_up
         self.database = database

@@ -10,10 +10,10 @@ from goodsgate.store.sqlite.retention import SqliteRetention
 class SqliteMaintenance:
     """Implements MaintenanceStore."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, *, journal: bool) -> None:
         self._database = database
         self._health = SqliteHealth(database)
-        self._retention = SqliteRetention(database)
+        self._retention = SqliteRetention(database, journal=journal)
 
     def migrate(self) -> list[str]:
         """Apply missing migrations to both files, and return their titles. Raises StoreError if they do not match."""

@@ -27,8 +27,10 @@ ROWS_PER_STEP = 100
 class SqliteRetention:
     """Implements `sweep`; only the process that works sweeps."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, *, journal: bool) -> None:
+        """`journal` is whether changes are written to the journal."""
         self._database = database
+        self._must_end_journals = not journal
         self._intake = database.intake
         self._catalogue = database.catalogue
         self._uploads = database.uploads
@@ -43,6 +45,8 @@ class SqliteRetention:
             return now - int(seconds * 1e6)
 
         intake, catalogue = self._intake, self._catalogue
+        if self._must_end_journals:
+            self._end_journals(now)
         sweep_queues(intake, now=now, before=before(retention.message_seconds))
         return SweepCounts(
             payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
@@ -132,6 +136,12 @@ class SqliteRetention:
             if swept >= limit:
                 break
         return swept
+
+    def _end_journals(self, now: int) -> None:
+        for (merchant,) in self._catalogue.query("journals", {}):
+            with self._catalogue.writing() as db:
+                db.change("skip_number", {"merchant": merchant, "now": now})
+        self._must_end_journals = False
 
     def _sweep_journal(self, before: int, limit: int) -> int:
         swept = 0
