@@ -1,5 +1,6 @@
 """A collection is written to a file from which the gate reads the same items."""
 
+import csv
 import io
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from goodsgate.engine import export as exports
 from goodsgate.engine.refusal import Refusal
 from goodsgate.formats import FormatOverflowError
 from goodsgate.model.batch import Kind
+from goodsgate.model.json_text import read_json
 from tests.shop import Shop, ndjson
 
 GOOGLE = "{http://base.google.com/ns/1.0}"
@@ -136,3 +138,31 @@ def test_a_table_that_is_continued_has_the_header_of_the_whole(shop: Shop, profi
     how = {"profile": profile} if profile else {}
     header, *rows = exported(shop, format, **how).splitlines()
     assert exported(shop, format, after="A", **how).splitlines() == [header, *rows[1:]]
+
+
+@pytest.mark.parametrize("format", ["ndjson", "csv"])
+def test_an_export_is_one_state_while_others_write(shop: Shop, format: str) -> None:
+    """With the changes behind its position it is the collection: nothing is missing, and nothing is there twice."""
+    shop.run([{"id": f"M{number}", "title": "Mug"} for number in range(9)])
+    report = shop.engine.export("acme", Kind.PRODUCT, "products", format=format)
+    pieces = []
+    for turn, piece in enumerate(report.pieces):
+        pieces.append(piece)
+        if turn < 3:
+            shop.run([{"id": "M8", "title": f"Cup {turn}"}, {"id": f"N{turn}", "title": "Pot"}])
+    copy = _titles(b"".join(pieces), format)
+    assert copy == {f"M{number}": "Mug" for number in range(9)}
+    (position,) = report.positions
+    page = shop.store.changes("acme", after=position)
+    assert len(page.changes) == 6
+    for change in page.changes:
+        assert change.after is not None
+        copy[change.key] = read_json(change.after.document)["title"]
+    assert copy == _titles(exported(shop, format), format)
+
+
+def _titles(content: bytes, format: str) -> dict[str, str]:
+    """Return title by key of an exported file."""
+    lines = content.decode().splitlines()
+    rows = csv.DictReader(lines) if format == "csv" else map(read_json, lines)
+    return {row["id"]: row["title"] for row in rows}
