@@ -164,6 +164,7 @@ def test_a_dry_run_prints_what_would_change(gate: Gate, tmp_path: Path):
     assert done.returncode == 0
     assert "price falls in 1 item, by −95 %; 1 by more than half\nNothing was applied" in done.stdout
     batch = done.stdout.split()[-1]
+    assert "clean (dry run)" in gate.run("list", "--limit", "1").stdout
     shown = gate.run("diff", batch, "--operation", "updated").stdout
     assert "SKU-0001 (row 1): updated\n  price: 19.99 EUR → 1.00 EUR\n" in shown
     assert gate.document("diff", batch, code=0)["groups"][0]["effect"] == "created"

@@ -16,6 +16,7 @@ def test_a_dry_run_is_submitted_and_its_diff_is_read(clerk: Person) -> None:
     assert "Dry run: nothing is applied." in page
     assert "price falls in 1 item, by −90 %; 1 by more than half" in text_of(page)
     assert not any(action in page for action in (f"{path}/retry", f"{path}/fix", f"{path}/confirm"))
+    assert "partial dry run" in text_of(clerk.get("/console/batches").text)
     diff = clerk.get(f"{path}/diff").text
     assert "A1 2 updated price 12.50 EUR 1.25 EUR" in text_of(diff)
     assert "&lt;b&gt;" in diff

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from goodsgate.engine.diff import diff_groups
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.scheduling import REMOVED_KEYS
-from goodsgate.model.batch import Duplicates, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Strictness, Verb
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.diff import DiffChange
 from goodsgate.model.journal import ChangeOperation, ItemChange
@@ -177,3 +177,18 @@ def test_records_that_would_wait_are_rejected(opens: Opens) -> None:
     shop.reference("brand", ReferenceEntry(code="Ort"))
     shop.work()
     assert shop.items() == {"A": record}
+
+
+@pytest.mark.parametrize(("batch_kind", "field", "values"), [
+    (Kind.PRICE, "price", ["3.00 EUR", "0.03 EUR", "4.00 EUR"]), (Kind.STOCK, "quantity", [5, 0, 7]),
+])
+def test_prices_and_stock_are_foretold(opens: Opens, batch_kind: Kind, field: str, values: list[Any]) -> None:
+    """By location; keys that repeat are compared one after the other, chunk by chunk."""
+    shop = opens("acme", chunk_records_max=2)
+    shop.run([{"id": "A", "location": "X", field: values[0]}], kind=batch_kind)
+    records = [{"id": key, "location": "X", field: value} for key, value in zip("AABAB", values * 2, strict=False)]
+    dry, real = (shop.run(records, kind=batch_kind, dry_run=dry) for dry in (True, False))
+    assert [*map(brief, shop.store.diff("acme", dry.id))] == [*map(brief, shop.store.batch_changes("acme", real.id))]
+    assert dry.counts == real.counts
+    summary = shop.store.diff_summary("acme", dry.id)
+    assert (summary.fields[field].falls_by_half, summary.fields[field].rises.count) == (2, 1)

@@ -316,7 +316,8 @@ def list_batches(*, client: "Client", as_json: bool, **filters: Any) -> None:
         counts = batch["counts"]
         table.add_row(
             batch["received_at"][:19].replace("T", " "), batch["id"], mask_control(batch["label"]),
-            batch["outcome"] or batch["state"], f"{counts['accounted']:,}", f"{counts['rejected']:,}",
+            f"{batch['outcome'] or batch['state']}{' (dry run)' if batch['policy']['dry_run'] else ''}",
+            f"{counts['accounted']:,}", f"{counts['rejected']:,}",
         )
     create_console(sys.stdout).print(table)
 
