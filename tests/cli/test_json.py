@@ -89,7 +89,7 @@ def test_each_line_is_a_json_document(run: Any, monkeypatch: pytest.MonkeyPatch)
     checks = json.loads(run("doctor", "--json").stdout)["checks"]
     warned = {check["name"] for check in checks if check["level"] == "warn"}
     assert {"trouble", "traffic"} <= warned
-    assert printed["export", "-o", "out.ndjson"] == [{"file": "out.ndjson"}]
+    assert printed["export", "-o", "out.ndjson"] == [{"file": "out.ndjson", "cursor": "0-0"}]
     key = printed["merchant", "key", "add", "$MERCHANT"][0]["key"].split("_")[1]
     assert json.loads(run("merchant", "key", "revoke", "$MERCHANT", key, "--json").stdout)["revoked"] is True
 
