@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from goodsgate.model.batch import Kind, new_id
-from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.store.contract import BatchFilter, ItemSearch, Store
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, rejected_record
@@ -28,6 +28,8 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "search": lambda store, merchant, batch: (
         page.rows if (page := store.search_items(merchant, Kind.PRODUCT, "products", ItemSearch(since=NOW))) else None
     ),
+    "snapshot": lambda store, merchant, batch: _snapshot(store, merchant),
+    "changes": lambda store, merchant, batch: store.changes(merchant, after=None).changes,
     "item": lambda store, merchant, batch: store.item(merchant, Kind.PRODUCT, "products", "A"),
     "held": lambda store, merchant, batch: store.current_items(merchant, Kind.PRODUCT, "products", ["A"]),
     "case variants": lambda store, merchant, batch: store.case_variants(merchant, Kind.PRODUCT, "products", ["a"]),
@@ -40,6 +42,11 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "resources": lambda store, merchant, batch: store.resources(merchant, "tested/stream"),
     "labelled": lambda store, merchant, batch: store.list_by_label(merchant, "tested/stream", "open"),
 }
+
+
+def _snapshot(store: Store, merchant: str) -> list[Item]:
+    with store.item_snapshot(merchant, Kind.PRODUCT, "products", page_items=10) as snapshot:
+        return [item for page in snapshot.pages for item in page]
 
 
 @pytest.mark.parametrize("name", ASKED)
