@@ -21,6 +21,8 @@ EVENT_STREAM = "text/event-stream"
 MEDIA_TYPES = (JSON, NDJSON, EVENT_STREAM)
 NOW = "now"
 """A cursor of requests: behind the last change."""
+PAGE_FACTOR = 10
+"""A page may have so many times the changes that a page of a listing has rows."""
 HEARTBEAT_SECONDS = 15.0
 STREAM_SECONDS_MAX = 3_600.0
 """Then an event stream ends, and its client goes on with another one."""
@@ -70,7 +72,8 @@ class ChangeHandlers:
         query = request.query
         return await self._context.run_in_thread(
             self._engine.changes, request.merchant, after=after, kind=Kind(query["kind"]) if query["kind"] else None,
-            collection=query["collection"], limit=query["limit"],
+            collection=query["collection"],
+            limit=min(query["limit"], PAGE_FACTOR * self._context.limits.page_rows_max),
         )
 
     async def _wait(self, request: ApiRequest, after: str | None, seconds: float) -> JournalPage:

@@ -39,7 +39,7 @@ COMPRESSED_BYTES_MIN = 512
 SEGMENTS_PER_QUERY = 16
 SEGMENTS_SKIPPED_MAX = 2_000
 """Segments of other collections that are passed over at once."""
-PAGE_BYTES_MAX = 16 * 1024**2
+PAGE_BYTES_MAX = 4 * 1024**2
 """A page of changes ends after so many bytes of documents."""
 UNFLUSHED_SECONDS_MAX = 60
 """What was written longer ago is on disk."""
