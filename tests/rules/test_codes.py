@@ -15,7 +15,7 @@ OTHERS_TELL = {code for code, entry in CODES.items() if entry.about == "file" or
     "text_mark", "total_row",
     "line_too_long", "line_incomplete", "cell_too_long", "row_ragged", "quotes_broken", "encoding_broken",
     "duplicate_in_batch", "key_held", "key_unknown", "key_not_held", "sku_case_twin", "row_not_rejected", "item_newer",
-    "changed_since", "stock_moved_since",
+    "changed_since", "stock_moved_since", "reference_overdue",
     "unit_conflict", "rule",
     "version_kind_differs", "fields_newer", "field_kept", "edit_replaced", "observed_in_future", "sku_unknown",
 }

@@ -104,12 +104,14 @@ def test_a_category_requires_attributes(members, expected):
     {"country_of_origin": "XQ"},
 ])
 def test_the_policy_sets_the_severity(members):
-    """Refuse, warn, or do not look."""
+    """Refuse, warn, wait, or do not look; what a record waits for is an error until it is there."""
     severities = {}
     for treatment in Strictness:
         found = issues_of(product(**members), policy=Policy(currency="EUR", references=treatment), reference=REFERENCE)
         severities[treatment] = [one.severity for one in found]
-    assert severities == {Strictness.REFUSE: ["error"], Strictness.WARN: ["warning"], Strictness.OFF: []}
+    assert severities == {
+        Strictness.REFUSE: ["error"], Strictness.WARN: ["warning"], Strictness.WAIT: ["error"], Strictness.OFF: [],
+    }
 
 
 def test_a_kind_without_entries_is_not_checked():

@@ -13,7 +13,7 @@ from goodsgate.store.contract import HealthCheck, StoreError
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.sqlite import SqliteStore, health
 from tests import postgres
-from tests.store.scene import Scene
+from tests.store.scene import Record, Scene
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_pages_that_are_broken(scene: Scene) -> None:
     """The file is named."""
     for number in range(40):
         scene.seal(body=b"%d" % number)
-        scene.run([])
+        scene.run([Record(f"K{number}", text="x" * 3_000)])
     scene.close()
     path = scene.folder / "store" / "catalogue.db"
     length = path.stat().st_size

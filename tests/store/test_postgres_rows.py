@@ -18,6 +18,7 @@ from goodsgate.store.contract import Idempotency, StockChange
 from tests import stores
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, chunk_commit, rejected_record, waiting_record
+from tests.store.test_dry_runs import change, dry_commit
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -57,6 +58,10 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.release_claim(claim)
     scene.seal(merchant, Kind.STOCK)
     scene.run([Record("A")])
+    scene.seal(merchant, Kind.PRICE, dry_run=True)
+    claim = scene.claimed()
+    store.commit(claim, [dry_commit(claim.rounds[0], change("A"), ends=State.FINISHED)])
+    store.release_claim(claim)
     reserved = StockChange(reserved={"A": 1}, order_state=b"{}", order_closed=False)
     store.change_stock(merchant, "products", order="o", keys=["A"], change=lambda _: reserved)
     store.append_upload(merchant, new_id(), bytes(range(256)) * 8_000)  # on its way in

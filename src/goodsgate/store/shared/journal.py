@@ -34,7 +34,7 @@ from goodsgate.store.shared.timestamps import id_bytes
 SEGMENT_CHANGES_MAX = 512
 SEGMENT_BYTES_MAX = 4 * 1024**2
 """Bytes of documents in one segment, unless a single change has more."""
-COMPRESSED_BYTES_MIN = 512
+COMPRESSED_BYTES_MIN = 2_048
 """Smaller segments are not compressed."""
 SEGMENTS_PER_QUERY = 16
 SEGMENTS_SKIPPED_MAX = 2_000
