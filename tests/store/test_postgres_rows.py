@@ -74,6 +74,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with Scene(tmp_path_factory.mktemp("rows"), "postgres") as scene:
         for merchant in ("acme", "bolt"):
             _fill(scene, merchant)
+        with stores.raw(scene.folder) as db:  # as a store does that indexes the words of its items
+            db.execute("INSERT INTO item_terms SELECT merchant, collection, key, 'a'::tsvector FROM item")
         yield scene
 
 
