@@ -19,7 +19,7 @@ from goodsgate.engine.waiting_references import waiting_records
 from goodsgate.formats import Chunk
 from goodsgate.model import crash
 from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State, Strictness
-from goodsgate.model.catalogue import Delete
+from goodsgate.model.catalogue import Delete, Writes
 from goodsgate.model.issue import Issue, rule_name
 from goodsgate.model.roles import count_roles
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StockChangedError, Store
@@ -86,6 +86,8 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
 def _origins(changes: ChunkChanges, numbers: Sequence[int], rows: Sequence[int]) -> dict[str, tuple[int, int]]:
     """Return, by key, number and row of the last record that changed the item."""
     places = zip(numbers, rows or repeat(0, len(numbers)), strict=True)
+    if isinstance(changes.writes, Writes):  # every record has created its item
+        return dict(zip(changes.writes.keys, places, strict=True))
     return {
         key: place for key, result, place in zip(changes.keys, changes.results, places, strict=True)
         if key is not None and result in CHANGED

@@ -13,7 +13,7 @@ import orjson
 
 from goodsgate.model import zstd
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.model.journal import (
     JOURNAL_START,
     OPERATIONS,
@@ -109,6 +109,11 @@ class JournalWriter:
         """Return the segments of all chunks; `stored` are items by collection and key as they were before."""
         segments: list[Segment] = []
         for commit, collection, written_at in self._chunks:
+            is_new = isinstance(commit.writes, Writes) and not commit.deletes and not stored.get(collection)
+            if is_new and len(self._chunks) == 1:
+                new = _pack_new_items(commit, commit.writes, collection, written_at)
+                if new is not None:
+                    return new
             changes = list(_changes(commit, stored.get(collection, {}), written_at))
             segments += pack_segments(
                 changes, collection=collection, written_at=written_at, batch=id_bytes(commit.round.batch), order=None
@@ -150,6 +155,30 @@ def _changes(commit: ChunkCommit, stored: dict[str, StoredItem], written_at: int
         previous = item.changed_at if item is not None else 0
         stored[key] = StoredItem(hash, written_at, after)
         yield PackedChange(key, operation, *origins.get(key, nowhere), previous, before, after)
+
+
+def _pack_new_items(commit: ChunkCommit, writes: Sequence[Write], collection: int, written_at: int,
+                    ) -> list[Segment] | None:
+    """Return the segments of a chunk whose items are all new, column by column: a bulk load is nothing else.
+
+    Returns None if the documents of a segment would be too long.
+    """
+    assert isinstance(writes, Writes)
+    ordered = writes.in_order()
+    places = [commit.origins.get(key, (0, 0)) for key in ordered.keys]
+    batch, segments = id_bytes(commit.round.batch), []
+    for first in range(0, len(ordered), SEGMENT_CHANGES_MAX):
+        part = slice(first, first + SEGMENT_CHANGES_MAX)
+        keys, documents = [*ordered.keys[part]], ordered.documents[part]
+        if sum(map(len, documents)) > SEGMENT_BYTES_MAX:
+            return None
+        records, rows = zip(*places[part], strict=True)
+        count = len(keys)
+        body = (keys, bytes([CREATED]) * count, records, rows, (0,) * count, (None,) * count, [*zip(documents)])
+        segments.append(Segment(
+            collection, written_at, batch, None, count, keys[-1], _compress(encode_body(body))
+        ))
+    return segments
 
 
 def _first(pair: tuple[str, Write]) -> str:
@@ -197,9 +226,11 @@ def _pack(changes: Sequence[PackedChange], collection: int, written_at: int, bat
     body = encode_body(SegmentBody(
         [*keys], bytes(operations), [*records], [*rows], [*previous], [*before], [*after]
     ))
-    if len(body) >= COMPRESSED_BYTES_MIN:
-        body = zstd.compress(body, level=1)
-    return Segment(collection, written_at, batch, order, len(keys), keys[-1], body)
+    return Segment(collection, written_at, batch, order, len(keys), keys[-1], _compress(body))
+
+
+def _compress(body: bytes) -> bytes:
+    return zstd.compress(body, level=1) if len(body) >= COMPRESSED_BYTES_MIN else body
 
 
 def unpack_segment(body: bytes) -> SegmentBody:
