@@ -23,7 +23,10 @@ from goodsgate.model.issue import Issue, issue
 from goodsgate.model.journal import BatchJournal, ItemChange, ItemContent, StoredItem
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store
 
-CHANGES_PER_CHUNK = 2_000
+CHANGES_PER_CHUNK = 8_000
+CHANGES_PER_PAGE = 1_000
+CHUNK_BYTES_MAX = 16 * 1024**2
+"""A chunk ends after so many bytes of documents before and after."""
 KEPT_ITEMS_MAX = 100
 """Items that stay as they are and that a preview names."""
 
@@ -80,8 +83,16 @@ class RevertSource:
         self._changes = islice(self._all_changes(), skip, None)
 
     def pages(self) -> Iterator[list[ItemChange]]:
-        """Yield the changes page by page."""
-        while page := list(islice(self._changes, CHANGES_PER_CHUNK)):
+        """Yield the changes in pages of bounded size."""
+        page: list[ItemChange] = []
+        size = 0
+        for change in self._changes:
+            page.append(change)
+            size += sum(len(each.document) for each in (change.before, change.after) if each is not None)
+            if len(page) == CHANGES_PER_CHUNK or size > CHUNK_BYTES_MAX:
+                yield page
+                page, size = [], 0
+        if page:
             yield page
 
     def reversals(self, page: Sequence[ItemChange]) -> list[Reversal]:
@@ -107,7 +118,7 @@ class RevertSource:
     def _all_changes(self) -> Iterator[ItemChange]:
         after = 0
         while page := self._store.batch_changes(
-            self._batch.merchant, self._batch.id, after=after, limit=CHANGES_PER_CHUNK
+            self._batch.merchant, self._batch.id, after=after, limit=CHANGES_PER_PAGE
         ):
             yield from page
             after = page[-1].number

@@ -292,7 +292,7 @@ class JournalStore(Protocol):
         """
 
     def batch_changes(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[ItemChange]:
-        """Return the changes of a batch whose numbers are greater than `after`, in order."""
+        """Return changes of a batch behind a number, in order, perhaps fewer than `limit`; none at the end."""
 
     def batch_journal(self, merchant: str, batch: str) -> BatchJournal:
         """Return which part of the journal is about a batch."""

@@ -136,12 +136,6 @@ class PackedChange(NamedTuple):
 def _changes(commit: ChunkCommit, stored: dict[str, StoredItem], written_at: int) -> Iterator[PackedChange]:
     """Yield the changes of a chunk in the order of the keys, and bring `stored` up to date."""
     origins, nowhere = commit.origins, (0, 0)
-    if not stored and not commit.deletes:  # all items are new
-        for key, write in sorted(zip(_keys(commit.writes), commit.writes, strict=True), key=_first):
-            content = _content(write)
-            stored[key] = StoredItem(write.hash, written_at, content)
-            yield PackedChange(key, CREATED, *origins.get(key, nowhere), 0, None, content)
-        return
     changed: dict[str, Write | Delete] = {write.key: write for write in commit.writes}
     changed.update((delete.key, delete) for delete in commit.deletes)
     for key in sorted(changed):
@@ -179,14 +173,6 @@ def _pack_new_items(commit: ChunkCommit, writes: Sequence[Write], collection: in
             collection, written_at, batch, None, count, keys[-1], _compress(encode_body(body))
         ))
     return segments
-
-
-def _first(pair: tuple[str, Write]) -> str:
-    return pair[0]
-
-
-def _keys(writes: Sequence[Write]) -> list[str]:
-    return [write.key for write in writes]
 
 
 def _content(write: Write) -> ItemContent:
@@ -309,16 +295,18 @@ class SqlJournal:
         return page
 
     def batch_changes(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[ItemChange]:
-        """Return the changes of a batch behind a number."""
+        """Return changes of a batch behind a number."""
         number = self._database.number(merchant)
         if number is None or id_bytes(batch) is None:
             return []
         changes: list[ItemChange] = []
+        size, segments = 0, min(SEGMENTS_PER_QUERY, limit // SEGMENT_CHANGES_MAX + 1)
         with self._catalogue.reading(number) as db:
-            values = {"merchant": number, "batch": batch, "after": after, "limit": SEGMENTS_PER_QUERY}
-            while len(changes) < limit and (rows := db.rows("batch_segments", values)):
+            values = {"merchant": number, "batch": batch, "after": after, "limit": segments}
+            while len(changes) < limit and size < PAGE_BYTES_MAX and (rows := db.rows("batch_segments", values)):
                 for row in rows:
                     changes += [change for change in _changes_of(row) if change.number > after]
+                    size += len(row[-1])
                     if len(changes) >= limit:
                         break
                 values["after"] = after = changes[-1].number if changes else after
