@@ -31,7 +31,7 @@ from tests.shop import Shop
 
 PACKAGES = {
     "postgres": "psycopg", "s3": "obstore", "aws": "botocore", "pdf": "fpdf", "images": "PIL", "parquet": "pyarrow",
-    "rules": "cel_expr_python",
+    "rules": "cel_expr_python", "otel": "opentelemetry", "oidc": "authlib", "mcp": "mcp",
 }
 """Extra → module of its package."""
 NEEDING = ("goodsgate.store.postgres", "goodsgate.store.object_bucket", "goodsgate.formats.image_process")
