@@ -16,7 +16,7 @@ ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help setup run demo test lint dist bench crash attack fuzz pictures clean
+.PHONY: help setup run demo test lint docs dist bench crash attack fuzz pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ test: $(STAMP) ## Run all tests, several at a time
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy --strict
+
+docs: $(STAMP) ## Build the documentation as a site in build/docs/site
+	@$(PY) docs/site/build.py
 
 dist: $(STAMP) ## Build the packages of the gate and its client into dist
 	@rm -rf dist

@@ -1,7 +1,9 @@
 """README and docs as the tests read them: pages, their console blocks and their links."""
 
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parents[2]
@@ -78,3 +80,13 @@ def anchors(page: Path) -> set[str]:
     text = page.read_text("utf-8")
     headings = (re.sub(r"[^\w\- ]", "", line.lower()).strip() for line in re.findall(r"^#+ (.*)$", text, re.M))
     return {heading.replace(" ", "-") for heading in headings} | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def module_at(path: Path) -> ModuleType:
+    """Import a script of the project that belongs to no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
