@@ -24,6 +24,14 @@ def open_copy(file: Path) -> sqlite3.Connection:
     return copy
 
 
+def cursor_of(copy: sqlite3.Connection) -> str | None:
+    """Return the cursor of the last change that was applied; None if the consumer has not begun."""
+    if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'position'").fetchone():
+        return None
+    row: tuple[str] | None = copy.execute("SELECT cursor FROM position").fetchone()
+    return row[0] if row else None
+
+
 def position_of(copy: sqlite3.Connection) -> tuple[str, int] | None:
     """Return cursor and number of the last change that was applied."""
     row: tuple[str, int] | None = copy.execute("SELECT cursor, number FROM position").fetchone()
