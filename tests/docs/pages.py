@@ -12,7 +12,7 @@ PAGES += sorted((TOP / "clients").glob("*/README.md")) + sorted((TOP / "docs").r
 
 BLOCK = re.compile(
     r"(?:<!-- (?:not run by the tests: (?P<reason>[^>]+)"
-    r"|run on (?P<store>PostgreSQL)(?P<stays> until the end of the page)?) -->\n)?"
+    r"|runs? (?:on (?P<store>PostgreSQL))?(?P<stays> ?until the end of the page)?) -->\n)?"
     r"^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$",
     re.M | re.S,
 )
