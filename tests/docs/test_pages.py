@@ -14,7 +14,6 @@ from tests.cli.gate import Gate
 from tests.docs.pages import PAGES, TOP, anchors, links, name_of, saved_files, shell_blocks, steps
 from tests.docs.session import Session
 
-
 HAS_NODE = shutil.which("node") is not None
 """Without it, the examples in JavaScript are not run."""
 
