@@ -17,11 +17,13 @@ from goodsgate.model.fields import FIELDS
 from goodsgate.model.issue import CODES
 from goodsgate.model.remedies import REMEDIES
 from goodsgate.model.versions import FIELD_GROUPS
-from tests.conventions.source import PACKAGE, TOP
+from tests.conventions.source import PACKAGE, TOP, client_modules, modules, string_constants
 
 DOCS = TOP / "docs"
 DECISION_LINES_MAX = 30
 """Without tables."""
+OF_THE_SYSTEM = {"Address already in use"}
+"""Parts of messages that come from the operating system."""
 
 
 def _rows(page: str) -> dict[str, list[str]]:
@@ -82,6 +84,30 @@ def test_refusals_are_documented_with_status_and_title():
     rows = _rows("reference/refusals.md")
     titles = REFUSALS | HTTP_REFUSALS
     assert not [code for code, title in titles.items() if rows.get(code, [])[:2] != [str(STATUSES[code]), title]]
+
+
+def test_every_refusal_says_what_to_do():
+    """A code and a title alone leave people where they were."""
+    refusals = REFUSALS.keys() | HTTP_REFUSALS.keys()
+    assert [code for code, cells in _rows("reference/refusals.md").items() if code in refusals and not cells[2]] == []
+
+
+def test_messages_of_the_page_for_troubles_exist():
+    """Its first column repeats what the code says; what differs is `…`."""
+    trees = [*modules().values(), *client_modules().values()]
+    known = "\n".join(text for tree in trees for text in string_constants(tree))
+    rows = [row for row in _rows("how-to/troubleshoot.md") if row not in ("message", "---")]
+    fragments = {part.strip(" ,:`") for row in rows for part in row.split("…")}
+    assert len(rows) > 30
+    assert {part for part in fragments if len(part) > 3 and part not in known and part not in OF_THE_SYSTEM} == set()
+
+
+def test_pages_that_messages_name_exist():
+    """Messages say where to read on."""
+    texts = (text for tree in modules().values() for text in string_constants(tree))
+    named = {path for text in texts for path in re.findall(r"docs/[\w/-]+\.md", text)}
+    assert named
+    assert {path for path in named if not (TOP / path).exists()} == set()
 
 
 def test_no_unknown_code_is_documented():
