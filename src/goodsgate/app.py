@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from goodsgate.config import Config
+from goodsgate.config import Config, parse_networks
 from goodsgate.model.extras import ExtraMissingError, needed_extra
 from goodsgate.store.contract import Retention, Store, StoreError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import threading
 
     import uvicorn
+    from starlette.types import ASGIApp
 
     from goodsgate.engine import Engine, Worker
     from goodsgate.engine.change_files import ChangeFiles
@@ -225,6 +226,7 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     from goodsgate.console import Console
     from goodsgate.http.application import Application
     from goodsgate.http.context import ServerContext
+    from goodsgate.http.proxies import TrustedProxies
     from goodsgate.http.traffic import TrafficLog
     from goodsgate.http.trouble import OrderedTrouble, TroubledApplication, TroubledContext, TroubledEngine
     from goodsgate.protocols import load_protocols
@@ -234,10 +236,13 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     services = create_services(store, config, secrets=engine.secrets, stock=engine.stock)
     dry_runner = create_dry_runner(store, config)
     context = (TroubledContext if allows_trouble else ServerContext)(
-        engine, services, http_limits(config), dry_runner=dry_runner, workers_alive=workers_alive
+        engine, services, http_limits(config), dry_runner=dry_runner, workers_alive=workers_alive,
+        logs_requests=config.request_log == "all",
     )
     if isinstance(engine, TroubledEngine):
         context.trouble = engine.ordered = OrderedTrouble()
+    if config.trusted_proxies:
+        context.proxies = TrustedProxies(parse_networks(config.trusted_proxies), header=config.proxy_header)
     if config.traffic_bytes_max:
         context.traffic = TrafficLog(bytes_max=config.traffic_bytes_max)
     protocols = load_protocols(context)
@@ -328,14 +333,17 @@ def server_config(application: "Application", limits: "ConnectionLimits") -> "uv
     import uvicorn
 
     from goodsgate.http.connections import OpenConnections, bounded_http
+    from goodsgate.http.proxies import ProxiedApplication
     from goodsgate.http.traffic import TrafficRecorder
 
-    traffic = application.context.traffic
+    traffic, proxies = application.context.traffic, application.context.proxies
     open_connections = OpenConnections(
-        limits, application.context.metrics, buffer_bytes=application.context.uploads.buffer_bytes
+        limits, application.context.metrics, buffer_bytes=application.context.uploads.buffer_bytes,
+        is_proxy=None if proxies is None else proxies.trusts,
     )
+    served: ASGIApp = application if traffic is None else TrafficRecorder(application, traffic)
     return uvicorn.Config(
-        application if traffic is None else TrafficRecorder(application, traffic), loop="uvloop",
+        served if proxies is None else ProxiedApplication(served, proxies), loop="uvloop",
         http=bounded_http(open_connections, application.begin_stop), ws="none",
         lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=math.ceil(limits.keep_alive_seconds), backlog=2048,

@@ -4,6 +4,7 @@ They are read from the TOML file named by ``GOODSGATE_CONFIG`` (or ``goodsgate.t
 from ``GOODSGATE_<NAME>`` in the environment, which takes precedence.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -20,6 +21,7 @@ class ConfigError(Exception):
     """Settings that cannot be used; the message has one line for each, with its file and line, or its variable."""
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Seconds = Annotated[float, Meta(ge=0.01, le=3600)]
 Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
 Days = Annotated[float, Meta(gt=0, le=3650)]
@@ -35,6 +37,9 @@ _ALIASES = rf"^(({_ALIAS})(, ?|$))*$"
 _ORIGIN = r"https?://[^/?#, ]+"
 _ORIGINS = rf"^(\*|{_ORIGIN}(, ?{_ORIGIN})*)?$"
 
+_NETWORK = r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?"
+_NETWORKS = rf"^({_NETWORK}(, ?{_NETWORK})*)?$"
+_NETWORKS_EXPECTED = "comma-separated addresses or networks such as `10.0.0.0/8, ::1`"
 _LEVELS = "`debug`, `info`, `warning` or `error`"
 _MASTERS_EXPECTED = "comma-separated `name:base64` of at least 24 bytes each"
 _ALIASES_EXPECTED = "comma-separated `Class/method=Class/method`, `Class=Class` or `Class/method.member=member`"
@@ -67,6 +72,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     secrets: Annotated[str, Meta(pattern=_MASTERS, description=_MASTERS_EXPECTED)] = ""
     """Master secrets, comma-separated ``name:base64``; the first one signs new keys, the others stay valid."""
 
+    request_log: Literal["notable", "all"] = "notable"
+    """Which requests have a log line at the level info: those refused, failed or slow, or all."""
     metrics_token: Annotated[str, Meta(pattern=r"^([!-~]{16,200})?$", description=_TOKENS)] = ""
     """Secret with which a monitoring system reads `/metrics`; an admin's key does, too."""
 
@@ -84,6 +91,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers_seconds: Seconds = 20.0
     """Time for the headers of a request, and for the rest of a body that the gate did not need for its response."""
     keep_alive_seconds: Seconds = 75.0
+    trusted_proxies: Annotated[str, Meta(pattern=_NETWORKS, description=_NETWORKS_EXPECTED)] = ""
+    """Networks of proxies that name the address of a client, comma-separated; their own connections are not limited."""
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """Header in which they do."""
     write_seconds: Seconds = 60.0
     """Time after which a client that takes nothing of a response is disconnected."""
     stop_seconds: Seconds = 10.0
@@ -279,13 +290,20 @@ def load_with_sources(path: Path | None = None, environ: Mapping[str, str] | Non
             continue
         try:
             converted[name] = msgspec.convert(value, hints[name], strict=False)
-        except msgspec.ValidationError:
+            if name == "trusted_proxies":
+                parse_networks(converted[name])
+        except (msgspec.ValidationError, ValueError):
             shown = "" if name in SECRET_SETTINGS else f", not {_quoted(value)}"
             problems.append(f"the setting `{name}` ({sources[name]}) must be {_expected(hints[name])}{shown}")
     if problems:
         raise ConfigError("\n".join(problems))
     sources = {name: sources.get(name, "default") for name in Config.__struct_fields__}
     return LoadedConfig(Config(**converted), sources)
+
+
+def parse_networks(text: str) -> list[Network]:
+    """Return the networks of a list with commas; an address is one of its own. Raises ValueError."""
+    return [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

@@ -27,6 +27,7 @@ OPEN_TO_ALL = {
     "host": "machines, which belong to no merchant",
     "migration": "what was done to the schema; the role may only read it",
     "secret": "the gate's own",
+    "worker": "worker processes, which belong to no merchant",
 }
 """Tables without a merchant, and why strangers may see them."""
 DISPATCHING = {
@@ -41,6 +42,8 @@ def _fill(scene: Scene, merchant: str) -> None:
     store = scene.store
     scopes = frozenset({KeyScope.READ})
     store.add_key(Key(id="k", digest=merchant.encode() * 8, merchant=merchant, scopes=scopes, label="", created_at=NOW))
+    store.note_worker("w1")
+    store.lease_quota(merchant, "requests", window_seconds=60, amount=1, limit=10)
     ahead = NOW + timedelta(days=1)
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", created_at=NOW, expires_at=ahead))
     store.put_reference(merchant, "brand", [ReferenceEntry(code="x")])

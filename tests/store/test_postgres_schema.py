@@ -28,6 +28,7 @@ UNBOUND_KEYS = {
     ("credential", "digest"): "so is a caller's key",
     ("token", "digest"): "so is what stands for it",
     ("host", "name"): "machines belong to no merchant",
+    ("worker", "name"): "nor do worker processes",
     ("migration", "number"): "steps of the schema belong to no merchant",
     ("secret", "name"): "the gate's own",
     ("common_numbering", "type"): "numbers that are unique over all merchants",
@@ -125,7 +126,7 @@ def test_every_unique_key_leads_with_the_merchant(db: "psycopg.Connection[tuple[
     leading = {(table, column) for table, column in keys if column != "merchant"}
     assert leading - {("merchant", "number")} == UNBOUND_KEYS.keys()
     assert {table for table, column in keys if column == "merchant"} == _tables_of_migrations() - {
-        "merchant", "host", "migration", "secret", "common_numbering"
+        "merchant", "host", "worker", "migration", "secret", "common_numbering"
     }
 
 
@@ -148,7 +149,7 @@ def test_rows_are_locked_to_their_merchant(db: "psycopg.Connection[tuple[Any, ..
         "SELECT relname FROM pg_class WHERE relnamespace = 'goodsgate'::regnamespace AND relkind IN ('r', 'p')"
         " AND NOT relispartition AND NOT relrowsecurity"
     ).fetchall()
-    assert {name for (name,) in rows} == {"host", "migration", "secret", "common_numbering"}
+    assert {name for (name,) in rows} == {"host", "migration", "secret", "common_numbering", "worker"}
 
 
 def test_texts_are_ordered_by_their_bytes(db: "psycopg.Connection[tuple[Any, ...]]") -> None:

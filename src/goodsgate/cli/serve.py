@@ -108,6 +108,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
       goodsgate work --store /var/lib/goodsgate
     """
     from goodsgate import app
+    from goodsgate.engine.presence import WorkerPresence
     from goodsgate.store.contract import SupportsPrefetch
 
     stop = threading.Event()
@@ -131,9 +132,13 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     change_files = app.create_change_files(store, config)
     if change_files is not None:
         change_files.start()
+    name = name or f"{socket.gethostname()}-{os.getpid()}"
+    presence = WorkerPresence(store, name)
+    presence.start()
     try:
-        app.create_worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}", stop=stop).run()
+        app.create_worker(store, config, name, stop=stop).run()
     finally:
+        presence.stop()
         if change_files is not None:
             change_files.stop()
         outbox.stop()

@@ -10,6 +10,7 @@ import msgspec
 
 from goodsgate.engine.apply import CREATED, DELETED, MERGED, REJECTED, UPDATED, WAITING, ChunkChanges
 from goodsgate.engine.dry_run_items import as_dry_run
+from goodsgate.engine.ended_rounds import log_ended
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.group_index import with_group_entries
 from goodsgate.engine.issue_columns import received_records, with_column
@@ -17,12 +18,12 @@ from goodsgate.engine.reader import raw_record
 from goodsgate.engine.unknown_skus import have_variants
 from goodsgate.engine.waiting_references import waiting_records
 from goodsgate.formats import Chunk
-from goodsgate.model import crash
+from goodsgate.model import crash, tracing
 from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State, Strictness
 from goodsgate.model.catalogue import Delete, Writes
 from goodsgate.model.issue import Issue, rule_name
 from goodsgate.model.roles import count_roles
-from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StockChangedError, Store
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, EndedRound, StockChangedError, Store
 
 CHANGED = bytes([CREATED, UPDATED, DELETED, MERGED])
 """Results of records that change an item."""
@@ -146,10 +147,11 @@ class Committer:
         crash.point("applied")
         commits = self._without_dry_runs(commits)
         try:
-            self._store.commit(claim, commits)
+            ended = self._commit(claim, commits)
         except StockChangedError:
-            self._store.commit(claim, commits, refresh=lambda: self._without_dry_runs(refresh()))
+            ended = self._store.commit(claim, commits, refresh=lambda: self._without_dry_runs(refresh()))
         crash.point("committed")
+        log_ended(ended)
 
     @contextmanager
     def committing(self, claim: Claim, commits: list[ChunkCommit], refresh: Callable[[], list[ChunkCommit]],
@@ -157,15 +159,20 @@ class Committer:
         """Commit in another thread while the block runs; see `commit`."""
         crash.point("applied")
         commits = self._without_dry_runs(commits)
-        future = self._thread.submit(self._store.commit, claim, commits)
+        future = self._thread.submit(self._commit, claim, commits)
         try:
             yield
         finally:
             try:
-                future.result()
+                ended = future.result()
             except StockChangedError:
-                self._store.commit(claim, commits, refresh=lambda: self._without_dry_runs(refresh()))
+                ended = self._store.commit(claim, commits, refresh=lambda: self._without_dry_runs(refresh()))
         crash.point("committed")
+        log_ended(ended)
+
+    def _commit(self, claim: Claim, commits: list[ChunkCommit]) -> Sequence[EndedRound]:
+        with tracing.step("commit", *(commit.round for commit in commits)):
+            return self._store.commit(claim, commits)
 
     def _without_dry_runs(self, commits: list[ChunkCommit]) -> list[ChunkCommit]:
         """Return commits of which those of dry runs have a diff and no changes."""

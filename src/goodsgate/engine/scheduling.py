@@ -25,6 +25,7 @@ from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
 from goodsgate.engine.reader import ChunkQueue, RoundReader
 from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk, Limits
+from goodsgate.model import tracing
 from goodsgate.model.batch import Counts, Kind, Result, RoundKind, State, Strictness, Verb, Withheld, new_id
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.issue import has_error, is_unsound, issue
@@ -177,7 +178,7 @@ class Sequential(Schedule):
     def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
         super().__init__(parts, round)
         self._reader = self._open_reader()
-        self._chunks = ChunkQueue(self._reader.chunks())
+        self._chunks = ChunkQueue(tracing.each_step("read", round, self._reader.chunks()))
         self._is_full_feed = round.policy.mode == "full" and round.round_kind is RoundKind.SUBMISSION
 
     def run(self, claim: Claim) -> bool:
@@ -255,7 +256,8 @@ class Sequential(Schedule):
 
     def _check(self, chunk: Chunk) -> CheckedChunk:
         """Check a chunk, or as much of it as its time allows, and put the rest back."""
-        checked = self._parts.validator.check(chunk, self.round, self._reader.field_mapping)
+        with tracing.step("check", self.round):
+            checked = self._parts.validator.check(chunk, self.round, self._reader.field_mapping)
         if checked.chunk is not chunk:
             self._chunks.put_back(chunk.part(len(checked.chunk), len(chunk)))
         return checked
@@ -279,9 +281,10 @@ class Sequential(Schedule):
 
         `seen_keys` are given if they were looked up before.
         """
-        view = load(self._store, round, [checked], seen_keys=seen_keys)
-        ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds / 2
-        changes = apply_chunk(round, checked, view, ends_at=ends_at)
+        with tracing.step("apply", round):
+            view = load(self._store, round, [checked], seen_keys=seen_keys)
+            ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds / 2
+            changes = apply_chunk(round, checked, view, ends_at=ends_at)
         if len(changes.results) < len(checked.chunk):
             checked = checked.first(len(changes.results))
         return AppliedChunk(self._build_commit(round, checked, changes), view.seen_keys, checked)
@@ -384,7 +387,8 @@ class PreparedAhead(Sequential):
         if chunk is None or not len(chunk):
             return
         with suppress(Exception):  # it fails again in its turn, where faults are handled
-            checked = self._parts.validator.check(chunk, after, self._reader.field_mapping)
+            with tracing.step("check", after):
+                checked = self._parts.validator.check(chunk, after, self._reader.field_mapping)
             if checked.chunk is not chunk:
                 next(self._chunks)
                 self._chunks.put_back(checked.chunk, chunk.part(len(checked.chunk), len(chunk)))

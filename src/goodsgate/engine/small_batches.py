@@ -14,8 +14,10 @@ from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.reader import RoundReader
 from goodsgate.engine.scheduling import WorkerParts, apply_chunk, load
 from goodsgate.engine.validator import CheckedChunk
+from goodsgate.model import tracing
 from goodsgate.model.batch import RoundKind, State
 from goodsgate.model.extras import ExtraMissingError
+from goodsgate.model.tracing import NO_ORIGIN, ORIGIN
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StoreError
 
 log = logging.getLogger(__name__)
@@ -95,7 +97,9 @@ class SmallBatches:
                 yield group
                 group, size, rounds_max = [], 0, self._rounds_max
                 ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
+            ORIGIN.set(round.origin)  # also for the log line of a fault
             batch = self._read(round)
+            ORIGIN.set(NO_ORIGIN)
             if batch is None:
                 break
             group.append(batch)
@@ -106,11 +110,13 @@ class SmallBatches:
     def _read(self, round: ClaimedRound) -> SmallBatch | None:
         """Read and check a round; None unless it is a single chunk that is readable to its end."""
         reader = RoundReader(self._parts.store, round, self._parts.read_limits)
-        chunk = next(reader.chunks())
+        with tracing.step("read", round):
+            chunk = next(reader.chunks())
         if not chunk.is_last or not len(chunk):
             return None
         mapping = reader.field_mapping
-        checked = self._parts.validator.check(chunk, round, mapping)
+        with tracing.step("check", round):
+            checked = self._parts.validator.check(chunk, round, mapping)
         if checked.chunk is not chunk:
             return None
         end_state = State.BROKEN if chunk.stopped is not None else State.FINISHED
@@ -121,6 +127,10 @@ class SmallBatches:
 
         Those of one collection see each other's changes.
         """
+        with tracing.step("apply", *(batch.round for batch in group)):
+            return self._apply(group, ends_at)
+
+    def _apply(self, group: Group, ends_at: float) -> list[ChunkCommit]:
         store = self._parts.store
         by_collection: dict[str, Group] = {}
         for batch in group:

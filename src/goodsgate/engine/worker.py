@@ -35,6 +35,7 @@ from goodsgate.model import crash
 from goodsgate.model.batch import RoundKind, State, new_id
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.tracing import NO_ORIGIN, ORIGIN
 from goodsgate.rules import Schema
 from goodsgate.store.contract import (
     Claim,
@@ -160,6 +161,7 @@ class Worker:
         except LeaseLostError:
             log.warning("lease lost", extra={"merchant": claim.merchant, "lane": claim.kind})
         finally:
+            ORIGIN.set(NO_ORIGIN)
             self._store.release_claim(claim)
         return True
 
@@ -170,6 +172,7 @@ class Worker:
 
     def _work(self, claim: Claim, round: ClaimedRound) -> None:
         """Work one round; its schedule is kept if it has not ended."""
+        ORIGIN.set(round.origin)
         name = round.merchant, round.batch, round.number
         schedule = self._open.pop(name, None)
         if round.worker_deaths and (round.cancelling or round.worker_deaths >= self._settings.worker_deaths_max):

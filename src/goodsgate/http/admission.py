@@ -12,9 +12,11 @@ from starlette.types import Message, Receive, Scope
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.connections import BODY_BYTES_AHEAD, client_network
 from goodsgate.http.problems import refuse
+from goodsgate.observe import CALLER as CALLER
+from goodsgate.observe import WAITED
 
-CALLER = "goodsgate.caller"
-"""Key of an ASGI scope under which the caller is stored once it is known."""
+WAITING = "sessions"
+"""Name of the limit of requests that wait for a change; their time says nothing about the gate's speed."""
 HELD = "goodsgate.held"
 """Key of an ASGI scope with the ExitStack that is closed when the response has been sent."""
 BUFFER_BYTES = 32 * 1024**2
@@ -61,6 +63,8 @@ class AdmissionLimit:
         """Count a request until its response has been sent. Raises as `acquire`."""
         self.acquire(merchant)
         scope[HELD].callback(self.release, merchant)
+        if self._name == WAITING:
+            scope[WAITED] = True
 
     def _add(self, merchant: str, number: int) -> None:
         self.total += number

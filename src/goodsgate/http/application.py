@@ -19,7 +19,8 @@ from goodsgate.http.docs import DocumentationPages
 from goodsgate.http.endpoints import REQUEST_ID, CachedResponse, WireProtocol, problem_response
 from goodsgate.http.problems import refuse
 from goodsgate.http.threads import SWITCH_SECONDS, WORK, Work
-from goodsgate.observe import RequestIds, logger
+from goodsgate.model.tracing import ORIGIN, Origin, parse_traceparent
+from goodsgate.observe import REFUSED, RequestIds, logger
 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 NO_REFERRER = (b"referrer-policy", b"no-referrer")
@@ -27,6 +28,7 @@ LOAD_NOTHING = (b"content-security-policy", b"default-src 'none'; frame-ancestor
 """For responses without a content security policy of their own."""
 REVALIDATE = (b"cache-control", b"private, no-cache")
 """For responses without a header of their own: a client may keep them, and asks each time whether they are current."""
+TRACEPARENT_HEADER = b"traceparent"
 CREDENTIALS = b"Authorization, X-API-Key, Goodsgate-Merchant"
 """Headers of a request on which every response depends that needs a key."""
 
@@ -96,6 +98,8 @@ class Application:
         request_id = scope[REQUEST_ID] = self._request_ids.choose(request_headers.get(b"x-request-id"))
         if scope["path"].startswith("//"):
             scope = self._without_double_slash(scope)
+        traceparent = request_headers.get(TRACEPARENT_HEADER)
+        ORIGIN.set(Origin(request_id, "" if traceparent is None else parse_traceparent(traceparent.decode("latin-1"))))
         compresses = accepts_gzip(request_headers)
         cached = self._cached_response(scope) if scope["method"] in ("GET", "HEAD") else None
         if cached is not None and not (compresses and len(cached.body) >= COMPRESSED_BYTES_MIN):
@@ -151,6 +155,7 @@ class Application:
 
     def _refusal_response(self, refusal: Refusal, scope: Scope) -> Response:
         """Return the refusal in the format of the protocol that owns the path, else as a problem document."""
+        scope[REFUSED] = refusal.code
         owners = (each for each in self.protocols if each.prefixes and scope["path"].startswith(each.prefixes))
         owner = next(owners, None)
         serialize = owner.serialize_refusal if owner is not None else problem_response

@@ -87,8 +87,13 @@ def fit_descriptors(limits: ConnectionLimits, available: float) -> ConnectionLim
 class OpenConnections:
     """The connections of one server: counted in all and by address, and closed when their time is up."""
 
-    def __init__(self, limits: ConnectionLimits, metrics: Metrics, *, buffer_bytes: Callable[[], int]) -> None:
-        """Create an empty set; `buffer_bytes` returns how many bytes of a body may wait for its handler."""
+    def __init__(self, limits: ConnectionLimits, metrics: Metrics, *, buffer_bytes: Callable[[], int],
+                 is_proxy: Callable[[str], bool] | None = None) -> None:
+        """Create an empty set; `buffer_bytes` returns how many bytes of a body may wait for its handler.
+
+        Connections from an address that `is_proxy` accepts are those of many clients, and only counted in all.
+        """
+        self._is_proxy = is_proxy
         self.limits = limits
         self.buffer_bytes = buffer_bytes
         self._metrics = metrics
@@ -108,7 +113,8 @@ class OpenConnections:
             self._timer = connection.loop.call_later(self._check_seconds, self._check, connection.loop)
         limits = self.limits
         is_full = len(self._counted) >= limits.http_connections_max
-        if is_full or self._by_address[address] >= limits.http_connections_per_address_max:
+        has_too_many = self._by_address[address] >= limits.http_connections_per_address_max
+        if is_full or (has_too_many and not (self._is_proxy is not None and self._is_proxy(address))):
             self._refused += 1
             self._log_refused(connection.loop.time(), "the gate" if is_full else address)
             return False

@@ -21,7 +21,7 @@ from goodsgate.engine.dry_run import DryRunner
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.formats import FormatOverflowError
-from goodsgate.http.admission import AdmissionLimit, ArrivingBodies, Receiver
+from goodsgate.http.admission import WAITING, AdmissionLimit, ArrivingBodies, Receiver
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
@@ -29,6 +29,7 @@ from goodsgate.http.threads import WORK, RequestThreads, Work
 from goodsgate.observe import Metrics, StatisticsCache
 
 if TYPE_CHECKING:
+    from goodsgate.http.proxies import TrustedProxies
     from goodsgate.http.traffic import TrafficLog
     from goodsgate.http.trouble import OrderedTrouble
 
@@ -61,21 +62,24 @@ class ServerContext:
     """The parts of one API process that handlers of requests use."""
 
     def __init__(self, engine: Engine, services: ProtocolServices, limits: HttpLimits, *,
-                 dry_runner: DryRunner, workers_alive: Callable[[], int] | None = None) -> None:
+                 dry_runner: DryRunner, workers_alive: Callable[[], int] | None = None,
+                 logs_requests: bool = False) -> None:
         self.engine = engine
         self.trouble: OrderedTrouble | None = None
         """None: trouble on demand is not allowed."""
         self.traffic: TrafficLog | None = None
         """None: requests and responses are not recorded."""
+        self.proxies: TrustedProxies | None = None
+        """None: the client is whoever connects."""
         self.store = engine.store
         self.services = services
         self.limits = limits
         self.dry_runner = dry_runner
         self.authenticator = Authenticator(engine.store)
         self.statistics = StatisticsCache(engine.store.statistics)
-        self.metrics = Metrics(self.statistics)
+        self.metrics = Metrics(self.statistics, logs_requests=logs_requests)
         self.sessions = AdmissionLimit(
-            "sessions", total_max=limits.sessions_max, merchant_max=limits.sessions_per_merchant_max,
+            WAITING, total_max=limits.sessions_max, merchant_max=limits.sessions_per_merchant_max,
             gauge=self.metrics.sessions,
         )
         self.change_signal = ChangeSignal(engine.store.change_token, self.sessions)

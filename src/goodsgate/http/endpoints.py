@@ -21,6 +21,7 @@ from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.json_text import UNREADABLE_JSON, has_nul
+from goodsgate.observe import MERCHANT, REFUSED
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 
@@ -153,6 +154,7 @@ class Endpoint:
         query = operation.query(request.scope["query_string"])
         path = self._path.values(request.path_params)
         merchant = await self._context.merchant(request, caller) if caller is not None else ""
+        request.scope[MERCHANT] = merchant
         api_request = ApiRequest(
             http=request, operation=operation, path=path, query=query, caller=caller, merchant=merchant
         )
@@ -162,6 +164,7 @@ class Endpoint:
     def refusal(self, fault: Exception, scope: Scope) -> Response:
         """Return the response to an exception in the format of the protocol."""
         refusal = to_refusal(fault, self.template, scope)
+        scope[REFUSED] = refusal.code
         status, headers, body = self._serialize_refusal(refusal, scope)
         return Response(body, status_code=status, headers=headers)
 

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from enum import StrEnum
 from typing import TypeVar
 
@@ -50,7 +50,8 @@ class RequestThreads:
 
     async def run(self, work: Callable[[], T], kind: Work | None = None) -> T:
         """Run blocking work in a thread for its kind, by default that of the request, and return its result."""
-        return await asyncio.get_running_loop().run_in_executor(self._pools[kind or WORK.get()], work)
+        run = copy_context().run  # of the request: its origin, for what is stored and logged
+        return await asyncio.get_running_loop().run_in_executor(self._pools[kind or WORK.get()], run, work)
 
     async def stream(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         """Return the pieces of a blocking iterator, none empty, read slice by slice in the threads for reports.

@@ -15,7 +15,7 @@ from goodsgate.http.webhooks import post_webhook, signed_headers
 from goodsgate.model.batch import State, new_id, now
 from goodsgate.model.json_text import write_json
 from goodsgate.model.message import Attempt, Message
-from goodsgate.model.webhook import BatchEvent, MessageHead, WebhookEvent
+from goodsgate.model.webhook import WEBHOOK, BatchEvent, MessageHead, WebhookEvent
 
 GONE = "the receiver answered 410 (Gone)"
 TEST = "webhook.test"
@@ -51,7 +51,9 @@ class WebhookSender:
             if message_event(message)[0] is WebhookEvent.ITEMS_CHANGED:
                 self._tell_changes(registered, message, id)
             else:
-                self._post(registered, id, write_json(self._batch_payload(message)))
+                event = msgspec.json.decode(message.body, type=BatchEvent)
+                payload = write_json(self._batch_payload(message, event))
+                self._post(registered, id, payload, traceparent=event.traceparent)
         except DeliveryError as fault:
             if not fault.final:
                 raise
@@ -89,10 +91,11 @@ class WebhookSender:
             error = fault.reason
         return Attempt(at=began_at, seconds=round(monotonic() - began, 3), error=error)
 
-    def _post(self, registered: RegisteredWebhook, id: str, payload: bytes) -> None:
+    def _post(self, registered: RegisteredWebhook, id: str, payload: bytes, *, traceparent: str = "") -> None:
         post_webhook(
             registered.url, signed_headers(id, payload.decode(), self.registry.keys(registered)), payload,
-            settings=self._settings.webhooks, timeout_seconds=self._settings.delivery_seconds,
+            settings=self._settings.webhooks, timeout_seconds=self._settings.delivery_seconds, topic=WEBHOOK,
+            traceparent=traceparent,
         )
 
     def _pause(self, merchant: str, number: int) -> None:
@@ -101,8 +104,7 @@ class WebhookSender:
         except Refusal:
             return  # it was deleted meanwhile
 
-    def _batch_payload(self, message: Message) -> dict[str, Any]:
-        event = msgspec.json.decode(message.body, type=BatchEvent)
+    def _batch_payload(self, message: Message, event: BatchEvent) -> dict[str, Any]:
         batch = self._store.batch(message.merchant, event.batch)
         withheld = event.withheld
         return {

@@ -21,6 +21,7 @@ from standardwebhooks.webhooks import Webhook
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.public_addresses import is_public
 from goodsgate.http.services import WebhookSettings
+from goodsgate.model import tracing
 from goodsgate.model.background import run_once
 from goodsgate.model.batch import now
 
@@ -54,8 +55,18 @@ def signed_headers(id: str, payload: str, keys: Iterable[bytes]) -> dict[str, st
 
 
 def post_webhook(url: str, headers: Mapping[str, str], content: bytes, *, settings: WebhookSettings,
-                 timeout_seconds: float) -> None:
-    """Post JSON to a URL, if it is allowed and its host has no private address. Raises DeliveryError."""
+                 timeout_seconds: float, topic: str, traceparent: str = "") -> None:
+    """Post JSON to a URL, if it is allowed and its host has no private address. Raises DeliveryError.
+
+    `traceparent` is the trace context of the request that has caused the message.
+    """
+    with tracing.delivery(topic, traceparent) as context:
+        traced = {**headers, "traceparent": context} if context else headers
+        _post_checked(url, traced, content, settings=settings, timeout_seconds=timeout_seconds)
+
+
+def _post_checked(url: str, headers: Mapping[str, str], content: bytes, *, settings: WebhookSettings,
+                  timeout_seconds: float) -> None:
     try:
         address = parse_webhook_url(url, settings.hosts)
     except AddressRefusedError as fault:

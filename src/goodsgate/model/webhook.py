@@ -99,6 +99,8 @@ class BatchEvent(msgspec.Struct, frozen=True, kw_only=True):
     file_errors: int
     withheld: Withheld | None = None
     ended_at: datetime
+    traceparent: str = ""
+    """Trace context of the request that has caused the round; empty if it has none."""
 
 
 def end_events(state: str, *, is_withheld: bool) -> list[WebhookEvent]:

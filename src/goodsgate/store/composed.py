@@ -12,6 +12,7 @@ from goodsgate.store.contract import (
     MaintenanceStore,
     MerchantStore,
     OutboxStore,
+    ProcessStore,
     QueueStore,
     ReferenceStore,
     ReportStore,
@@ -30,10 +31,12 @@ class ComposedStore:
                  outbox: OutboxStore, intake: IntakeStore, queue: QueueStore, lookups: LookupStore,
                  waiting: WaitingStore, committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore,
                  journal: JournalStore, dry_runs: DryRunStore, index: IndexStore, search: SearchStore,
-                 stock: StockStore, batches: BatchStore, reports: ReportStore, maintenance: MaintenanceStore) -> None:
+                 stock: StockStore, batches: BatchStore, reports: ReportStore, processes: ProcessStore,
+                 maintenance: MaintenanceStore) -> None:
         self._add_administration(merchants, reference, resources, outbox, maintenance)
         self._add_processing(intake, queue, lookups, waiting, committer, stock)
         self._add_dry_runs(dry_runs)
+        self._add_processes(processes)
         self._add_reading(catalogue, snapshots, journal, index, search, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
@@ -123,6 +126,11 @@ class ComposedStore:
 
         self.change_stock = stock.change_stock
         self.stock_levels = stock.stock_levels
+
+    def _add_processes(self, processes: ProcessStore) -> None:
+        self.note_worker = processes.note_worker
+        self.forget_worker = processes.forget_worker
+        self.lease_quota = processes.lease_quota
 
     def _add_dry_runs(self, dry_runs: DryRunStore) -> None:
         self.dry_run_items = dry_runs.dry_run_items

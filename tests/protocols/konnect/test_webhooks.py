@@ -37,6 +37,7 @@ from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for
 from tests.protocols.webhook_receiver import Receiver
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 LOCAL = {"webhook_hosts": "127.0.0.1,localhost", "webhook_private": "allow", "delivery_retry_seconds": "0,0"}
 
 
@@ -74,7 +75,9 @@ def test_events_are_delivered_with_a_valid_signature(operator: Operator, orders:
     webhook = _subscribe(operator, receiver)
     with _delivering(operator):
         id = operator.place(courierSeconds=0.3)
+        orders.client.headers["traceparent"] = TRACEPARENT
         orders.succeed("confirm", id)
+        del orders.client.headers["traceparent"]
         orders.invoice(id)
         expected = ["shipment.placed", "shipment.bag_confirmed", "shipment.bag_invoiced", "shipment.dp_assigned"]
         wait_for(lambda: len(receiver.types(id)) == 4)
@@ -88,6 +91,8 @@ def test_events_are_delivered_with_a_valid_signature(operator: Operator, orders:
     assert (event["data"]["orderStatus"], event["data"]["bagStatus"]) == ("CONFIRMED", "bag_confirmed")
     assert set(orders.get_order(id)) == set(event["data"])
     assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 4
+    # The trace context is that of the request that changed the state.
+    assert [headers.get("traceparent") for headers, _ in receiver.arrived] == [None, TRACEPARENT, None, None]
 
 
 def test_messages_can_be_ordered_and_a_partial_cancellation_is_no_second_placement(

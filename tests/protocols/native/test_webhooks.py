@@ -103,6 +103,19 @@ def _until_idle(client: Client, webhook: int = 1) -> dict[str, Any]:
     return _wait_for(read)
 
 
+def test_a_webhook_has_the_trace_context_of_the_submission(gate, client, receiver):
+    """Through the store and the worker; one without a context has no header."""
+    _add(client, receiver)
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    client.headers["traceparent"] = traceparent
+    with _delivering(gate):
+        _submit(client)
+        del client.headers["traceparent"]
+        _submit(client)
+        _wait_for(lambda: len(receiver.arrived) == 2)
+    assert [headers.get("traceparent") for headers, _ in receiver.arrived] == [traceparent, None]
+
+
 def test_the_end_of_a_batch_is_delivered_with_a_signature(gate, client, receiver):
     """The secret is shown once; a receiver with another one does not accept the event."""
     webhook = _add(client, receiver, description="import")

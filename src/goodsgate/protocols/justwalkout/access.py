@@ -15,6 +15,7 @@ from goodsgate.http.problems import refuse
 from goodsgate.http.rate_limit import RateLimit
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Scope
+from goodsgate.observe import KEY, MERCHANT
 from goodsgate.protocols.justwalkout import sigv4, temporary_keys, unpublished
 from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, SignatureError
 from goodsgate.store.contract import Store
@@ -95,6 +96,7 @@ class RequestAuthenticator:
             if self._verifies:
                 sigv4.check_timestamp(signature, now())
             account, key = await self._context.run_in_thread(self._find_signer, signature)
+            request.http.scope[MERCHANT], request.http.scope[KEY] = account.merchant, key.id
             if self._verifies:
                 sigv4.check_session_token(signature, key.token)
             idle_seconds = self._context.limits.body_idle_seconds

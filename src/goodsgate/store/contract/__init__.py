@@ -45,6 +45,8 @@ from goodsgate.store.contract.health import ok as ok
 from goodsgate.store.contract.health import run_checks as run_checks
 from goodsgate.store.contract.health import warn as warn
 from goodsgate.store.contract.outbox import OutboxStore as OutboxStore
+from goodsgate.store.contract.processes import ProcessStore as ProcessStore
+from goodsgate.store.contract.processes import QuotaLease as QuotaLease
 from goodsgate.store.contract.processing import CommitStore as CommitStore
 from goodsgate.store.contract.processing import LookupStore as LookupStore
 from goodsgate.store.contract.processing import SupportsPrefetch as SupportsPrefetch
@@ -55,10 +57,12 @@ from goodsgate.store.contract.search import ItemTerms as ItemTerms
 from goodsgate.store.contract.search import SearchStore as SearchStore
 from goodsgate.store.contract.search import SearchTerm as SearchTerm
 from goodsgate.store.contract.values import INDEX_VALUE_MAX as INDEX_VALUE_MAX
+from goodsgate.store.contract.values import BatchEnd as BatchEnd
 from goodsgate.store.contract.values import BatchFilter as BatchFilter
 from goodsgate.store.contract.values import ChunkCommit as ChunkCommit
 from goodsgate.store.contract.values import Claim as Claim
 from goodsgate.store.contract.values import ClaimedRound as ClaimedRound
+from goodsgate.store.contract.values import EndedRound as EndedRound
 from goodsgate.store.contract.values import Idempotency as Idempotency
 from goodsgate.store.contract.values import IdempotentAnswer as IdempotentAnswer
 from goodsgate.store.contract.values import IndexFilter as IndexFilter

@@ -21,6 +21,7 @@ from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, Journ
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.outbox import OutboxStore
+from goodsgate.store.contract.processes import ProcessStore
 from goodsgate.store.contract.processing import CommitStore, LookupStore, WaitingStore
 from goodsgate.store.contract.search import SearchStore
 from goodsgate.store.contract.values import (
@@ -428,7 +429,8 @@ class MaintenanceStore(Protocol):
     def statistics(self) -> dict[str, float]:
         """Return metrics over all merchants.
 
-        These are lanes, rounds queued and working, the age of the oldest queued round in seconds, bytes on disk, and
+        These are lanes, rounds queued and working, the age of the oldest queued round in seconds, workers that are
+        alive and how long ago one was heard of, bytes on disk, and
         totals ``records.<result>`` and ``rounds_ended.<outcome, cancelled or broken>`` since the store was created.
         """
 
@@ -442,7 +444,6 @@ class MaintenanceStore(Protocol):
 class Store(
     MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, WaitingStore,
     CommitStore, CatalogueStore, SnapshotStore, JournalStore, DryRunStore, IndexStore, SearchStore, StockStore,
-    BatchStore,
-    ReportStore, MaintenanceStore, Protocol,
+    BatchStore, ReportStore, ProcessStore, MaintenanceStore, Protocol,
 ):
     """Everything that a store does."""

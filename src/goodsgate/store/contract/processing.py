@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from goodsgate.model.batch import Finding, Kind
 from goodsgate.model.catalogue import CurrentItem
 from goodsgate.model.references import Reference, WaitingReference
-from goodsgate.store.contract.values import ChunkCommit, Claim, ClaimedRound, WaitingMark
+from goodsgate.store.contract.values import ChunkCommit, Claim, ClaimedRound, EndedRound, WaitingMark
 
 
 class LookupStore(Protocol):
@@ -87,8 +87,10 @@ class CommitStore(Protocol):
     """The commit of chunks."""
 
     def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
-               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
-        """Commit chunks with everything they change, in one transaction. Raises LeaseLostError, StoreFullError.
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> Sequence[EndedRound]:
+        """Commit chunks with everything they change, in one transaction, and return the rounds that end with it.
+
+        Raises LeaseLostError, StoreFullError. A round whose end was committed before is not returned again.
 
         If stock items that were looked up since the last commit have changed, it locks them and commits what `refresh`
         returns: the same chunks, processed again. `refresh` may look up items and index entries, but no seen keys.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from goodsgate.model.issue import Issue
 from goodsgate.model.journal import JournalPosition
 from goodsgate.model.references import Reference
 from goodsgate.model.rule_counts import RuleCounts
+from goodsgate.model.tracing import NO_ORIGIN, Origin, current_origin
 
 Subject = TypeVar("Subject")
 
@@ -30,6 +31,7 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     protocol: str = ""
     protocol_data: dict[str, str] = {}
+    origin: Origin = msgspec.field(default_factory=current_origin)
 
 
 class NewRound(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,7 @@ class NewRound(msgspec.Struct, frozen=True, kw_only=True):
     kind: RoundKind
     format: str = "ndjson"
     content_encoding: str = "identity"
+    origin: Origin = msgspec.field(default_factory=current_origin)
 
 
 class IdempotentAnswer(msgspec.Struct, frozen=True):
@@ -98,6 +101,8 @@ class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
     """The field mapping that the first chunk of the submission used (see ChunkCommit.mapping)."""
     reading: list[ReadingDecision] = []
     """How the submission was read so far."""
+    origin: Origin = NO_ORIGIN
+    """The request that has caused the round."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +189,34 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     end_state: State | None = None
     """FINISHED, CANCELLED or BROKEN if the round ends with this chunk."""
     withheld: Withheld | None = None
+
+
+class BatchEnd(Protocol):
+    """How a batch stands when a round of it has ended."""
+
+    total: int
+    """Its records."""
+    file_errors: int
+
+    @property
+    def outcome(self) -> str:
+        """That of a finished batch, else ``cancelled`` or ``broken``."""
+
+    @property
+    def results(self) -> dict[str, int]:
+        """Number of records by each result that there is."""
+
+    @property
+    def end_time(self) -> datetime:
+        """When the round ended."""
+
+
+class EndedRound(NamedTuple):
+    """A round that has ended with a commit."""
+
+    round: ClaimedRound
+    """As it was before its last chunk."""
+    end: BatchEnd
 
 
 class Renewal(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from goodsgate.store.shared.item_snapshot import SqlSnapshots
 from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
+from goodsgate.store.shared.processes import SqlProcesses
 from goodsgate.store.shared.reference import SqlReference
 from goodsgate.store.shared.reports import SqlReports
 from goodsgate.store.shared.resources import SqlResources
@@ -62,6 +63,7 @@ class PostgresStore(ComposedStore):
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
             dry_runs=SqlDryRuns(database, TEXTS), index=SqlIndex(database), search=PostgresSearch(database),
             stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
+            processes=SqlProcesses(database),
             maintenance=PostgresMaintenance(database, lookups, journal=journal),
         )
         self.prefetch = lookups.prefetch

@@ -19,6 +19,7 @@ from goodsgate.store.contract import (
     ChunkCommit,
     Claim,
     ClaimedRound,
+    EndedRound,
     ItemTerms,
     LeaseLostError,
     StockChangedError,
@@ -77,7 +78,7 @@ class PostgresCommitter:
         self._lookups = lookups
 
     def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
-               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> list[EndedRound]:
         """Commit chunks; one that is committed already has no effect. Raises as the contract says."""
         number = self._database.require_number(claim.merchant)
         for commit in commits:
@@ -98,6 +99,9 @@ class PostgresCommitter:
         self._update_caches(committed)
         self._database.notifications.notify()
         crash.point("commit-mirrored")
+        return [
+            EndedRound(chunk.commit.round, chunk.progress) for chunk in committed if chunk.progress.ended is not None
+        ]
 
     def _commit(self, number: int, claim: Claim, commits: Sequence[ChunkCommit],
                 refresh: Callable[[], Sequence[ChunkCommit]] | None) -> list[CommittedChunk]:
@@ -394,5 +398,5 @@ def _round_end(chunk: CommittedChunk) -> RoundEnd:
     round = chunk.commit.round
     return RoundEnd(
         batch=round.batch, round=round.number, kind=round.kind, collection=round.collection, policy=round.policy,
-        progress=chunk.progress,
+        progress=chunk.progress, traceparent=round.origin.traceparent,
     )

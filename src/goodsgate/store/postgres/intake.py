@@ -92,6 +92,7 @@ class PostgresIntake:
             "policy": encode(batch.policy).decode(), "format": batch.format, "content_encoding": batch.content_encoding,
             "label": batch.label, "folded": batch.label.casefold(), "protocol": batch.protocol,
             "protocol_data": encode(batch.protocol_data).decode(), "round_kind": RoundKind.SUBMISSION,
+            "request": batch.origin.request, "traceparent": batch.origin.traceparent,
         }
         rest = self._uploads.rest(batch.merchant, upload)
         crash.point("seal-synced")
@@ -147,7 +148,8 @@ class PostgresIntake:
                 db.change("add_round", {
                     **named, "round_kind": round.kind, "format": round.format,
                     "content_encoding": round.content_encoding, "bytes": rest.bytes, "upload": upload,
-                    "pieces": rest.pieces, **waiting,
+                    "pieces": rest.pieces, **waiting, "request": round.origin.request,
+                    "traceparent": round.origin.traceparent,
                 })
                 row = batch_row(db, number, round.batch)
                 assert row is not None

@@ -365,26 +365,26 @@ WITH waiting AS (
     RETURNING seq
 ), first_round AS (
     INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
-                       starts_at, waits_for, waits_until)
+                       starts_at, waits_for, waits_until, request, traceparent)
     SELECT :merchant, :kind, seq, 0, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
            :starts_at, CASE WHEN :waits_until > 0 THEN coalesce((
                SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
                WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
                  AND b.collection = :collection
-           ), 0) ELSE 0 END, :waits_until
+           ), 0) ELSE 0 END, :waits_until, :request, :traceparent
     FROM new_batch
 )
 SELECT accepted_at, position FROM lane_row
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
-                   waits_for, waits_until)
+                   waits_for, waits_until, request, traceparent)
 SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
        CASE WHEN :waits_until > 0 THEN coalesce((
            SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
            WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
              AND b.collection = batch.collection
-       ), 0) ELSE 0 END, :waits_until
+       ), 0) ELSE 0 END, :waits_until, :request, :traceparent
 FROM batch WHERE merchant = :merchant AND id = :id::uuid
 
 -- name: add_payload
@@ -588,7 +588,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round p
            WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
              AND p.starts_at <= :now
-       ),
+       ), r.request, r.traceparent,
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned, b.file_errors, b.columns, b.mapping,
        b.withheld, b.reading, b.roles, b.rule_counts, b.items_before,
@@ -735,6 +735,35 @@ ON CONFLICT (name) DO UPDATE SET seen_at = :now, ahead = :ahead
 -- Every merchant: hosts belong to none.
 -- Differs because a single host has no other clock to differ from.
 SELECT name, ahead FROM host WHERE seen_at > :since ORDER BY name LIMIT :limit
+
+-- ================================================== processes ===================================================
+
+-- name: note_worker
+-- Every merchant: workers belong to none.
+INSERT INTO worker (name, seen_at) VALUES (:name, :now) ON CONFLICT (name) DO UPDATE SET seen_at = :now
+
+-- name: forget_worker
+-- Every merchant: workers belong to none.
+DELETE FROM worker WHERE name = :name
+
+-- name: forget_workers
+-- Every merchant: workers belong to none.
+DELETE FROM worker WHERE seen_at < :before
+
+-- name: worker_statistics
+-- Every merchant: for metrics.
+SELECT count(CASE WHEN seen_at > :since THEN 1 END), max(seen_at) FROM worker
+
+-- name: open_quota
+INSERT INTO quota (merchant, quota, starts_at, used) VALUES (:merchant, :quota, :starts_at, 0)
+ON CONFLICT (merchant, quota) DO NOTHING
+
+-- name: quota
+-- Differs because other processes lease at the same time: the row is locked until the commit.
+SELECT starts_at, used FROM quota WHERE merchant = :merchant AND quota = :quota FOR UPDATE
+
+-- name: set_quota
+UPDATE quota SET starts_at = :starts_at, used = :used WHERE merchant = :merchant AND quota = :quota
 
 -- ================================================== retention ==================================================
 

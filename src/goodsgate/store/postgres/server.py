@@ -139,9 +139,10 @@ class Server:
         """Open a transaction that only reads, all of whose statements see what was committed when the first began."""
         return self.session(_begin(merchants, lazy=False, isolation="REPEATABLE READ READ ONLY"))
 
-    def writing(self, merchants: Merchants = None, /) -> AbstractContextManager[PostgresStatements]:
-        """Open a transaction that is committed and on disk at the end."""
-        return self.transaction(merchants)
+    def writing(self, merchants: Merchants = None, /, *, lazy: bool = False,
+                ) -> AbstractContextManager[PostgresStatements]:
+        """Open a transaction that is committed and on disk at the end, or with `lazy` on disk a little later."""
+        return self.transaction(merchants, lazy=lazy)
 
     def query(self, name: str, values: Values, merchants: Merchants = None, /) -> list[Row]:
         """Run one statement that reads, in one round trip, and return all rows."""

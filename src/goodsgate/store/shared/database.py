@@ -55,8 +55,10 @@ class Transactions(Protocol):
     def snapshot(self, merchants: Merchants = None, /) -> AbstractContextManager[Statements]:
         """Open a transaction that only reads, all of whose statements see what was committed when the first began."""
 
-    def writing(self, merchants: Merchants = None, /) -> AbstractContextManager[Statements]:
+    def writing(self, merchants: Merchants = None, /, *, lazy: bool = False) -> AbstractContextManager[Statements]:
         """Open a transaction that is committed and durable at the end, and rolled back if anything is raised.
+
+        A `lazy` one may be undone by a power cut.
 
         Raises ConstraintError, StoreBusyError, StoreFullError.
         """

@@ -2,6 +2,7 @@
 
 from goodsgate.store.contract import LaneStatus
 from goodsgate.store.shared.database import ALL_MERCHANTS, Database
+from goodsgate.store.shared.processes import WORKER_SECONDS
 from goodsgate.store.shared.rounds import HELD, lane_status
 
 
@@ -12,6 +13,7 @@ def read_statistics(database: Database) -> dict[str, float]:
         lanes, queued, working, oldest_round = db.rows("queue_statistics", {"held": HELD})[0]
         messages, oldest_message = db.rows("message_statistics", {"now": now})[0]
         given_up = db.value("given_up_messages")
+        workers, heard_at = db.rows("worker_statistics", {"since": now - int(WORKER_SECONDS * 1e6)})[0]
     with database.catalogue.reading(ALL_MERCHANTS) as db:
         totals = {name: float(count) for name, count in db.rows("totals")}
     return {
@@ -22,6 +24,8 @@ def read_statistics(database: Database) -> dict[str, float]:
         "messages.waiting": messages,
         "messages.given_up": given_up,
         "oldest_message_seconds": max(now - oldest_message, 0) / 1e6 if oldest_message is not None else 0.0,
+        "workers": workers,
+        "worker_seen_seconds": max(now - heard_at, 0) / 1e6 if heard_at is not None else 0.0,
         **totals,
     }
 

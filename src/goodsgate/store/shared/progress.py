@@ -1,11 +1,14 @@
 """How far a batch has come, and how a chunk moves it on. Times are microseconds."""
 
+from datetime import datetime
+
 import msgspec
 
 from goodsgate.model.batch import Counts, RoundKind, State, outcome_of
 from goodsgate.model.roles import add_roles
 from goodsgate.model.rule_counts import RuleCounts, add_rule_counts
 from goodsgate.store.contract import ChunkCommit, StoreError
+from goodsgate.store.shared.timestamps import timestamp
 
 COUNT_NAMES = Counts.__struct_fields__
 encode = msgspec.json.Encoder().encode
@@ -62,6 +65,16 @@ class Progress(msgspec.Struct, kw_only=True):
             return str(self.ended)
         counts = Counts(**{name: getattr(self, name) for name in COUNT_NAMES})
         return str(outcome_of(counts, self.file_errors, is_withheld=self.withheld is not None))
+
+    @property
+    def results(self) -> dict[str, int]:
+        """Number of records by each result that there is."""
+        return {name: count for name in COUNT_NAMES if (count := getattr(self, name))}
+
+    @property
+    def end_time(self) -> datetime:
+        """When the round ended, or the batch began if it has not."""
+        return timestamp(self.ended_at or self.first_at)
 
     def check_next(self, commit: ChunkCommit) -> None:
         """Step into the chunk's round. Raises StoreError if it is not the next chunk."""

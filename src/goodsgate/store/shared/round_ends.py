@@ -25,6 +25,8 @@ class RoundEnd(msgspec.Struct, frozen=True, kw_only=True):
     collection: str
     policy: Policy
     progress: Progress
+    traceparent: str
+    """That of the request that has caused the round."""
 
     @property
     def state(self) -> str:
@@ -78,5 +80,5 @@ def _event_body(end: RoundEnd, event: WebhookEvent) -> bytes:
         outcome=progress.outcome, counts=Counts(**{name: getattr(progress, name) for name in COUNT_NAMES}),
         total=progress.total, warned=progress.warned, file_errors=progress.file_errors,
         withheld=decode_withheld(progress.withheld) if progress.withheld is not None else None,
-        ended_at=timestamp(progress.ended_at or progress.first_at),
+        ended_at=timestamp(progress.ended_at or progress.first_at), traceparent=end.traceparent,
     ))

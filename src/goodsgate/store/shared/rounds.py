@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import msgspec
 
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, RoundKind
+from goodsgate.model.tracing import Origin
 from goodsgate.store.contract import Claim, ClaimedRound, LaneStatus, StoreBusyError, StoreFullError
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.timestamps import timestamp, timestamp_or_none
@@ -45,6 +46,8 @@ class OpenRound(msgspec.Struct):
     death_chunks: int
     is_waiting: int
     """Whether it waits for earlier products; those behind it in the lane wait, too."""
+    request: str
+    traceparent: str
 
     def chunks(self, progress: Progress | None) -> int:
         """Return the committed chunks of the round, given the progress of its batch."""
@@ -122,6 +125,7 @@ def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress |
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
         reading=decode_reading(progress.reading) if progress and progress.reading is not None else [],
+        origin=Origin(row.request, row.traceparent),
     )
 
 

@@ -21,6 +21,7 @@ from goodsgate.store.shared.item_snapshot import SqlSnapshots
 from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
+from goodsgate.store.shared.processes import SqlProcesses
 from goodsgate.store.shared.reference import SqlReference
 from goodsgate.store.shared.reports import SqlReports
 from goodsgate.store.shared.resources import SqlResources
@@ -65,7 +66,7 @@ class SqliteStore(ComposedStore):
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
             dry_runs=SqlDryRuns(database, SQL),
             index=SqlIndex(database), search=SqliteSearch(database), stock=SqliteStock(database, journal=journal),
-            batches=batches, reports=SqlReports(database),
+            batches=batches, reports=SqlReports(database), processes=SqlProcesses(database),
             maintenance=SqliteMaintenance(database, journal=journal),
         )
         self.back_up = SqliteBackup(database).back_up

@@ -17,6 +17,7 @@ from goodsgate.store.contract import (
     ChunkCommit,
     Claim,
     ClaimedRound,
+    EndedRound,
     ItemTerms,
     LeaseLostError,
     StockChangedError,
@@ -94,7 +95,7 @@ class SqliteCommitter:
         self._lookups = lookups
 
     def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
-               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> list[EndedRound]:
         """Commit chunks; one that is committed already has no effect. Raises as the contract says."""
         number = self._database.require_number(claim.merchant)
         if not self._database.lock_worker():
@@ -120,11 +121,12 @@ class SqliteCommitter:
             crash.point("commit-written")
         self._lookups.forget_stock()
         crash.point("commit-synced")
-        self._after_commit(number, writer.committed)
+        ended = self._after_commit(number, writer.committed)
         crash.point("commit-mirrored")
+        return ended
 
-    def _after_commit(self, number: int, committed: list[CommittedChunk]) -> None:
-        """Record ended rounds in the intake file, and update the caches.
+    def _after_commit(self, number: int, committed: list[CommittedChunk]) -> list[EndedRound]:
+        """Record ended rounds in the intake file, update the caches, and return the ended rounds.
 
         The commit stands: what a full or busy intake file, or a power cut, loses here, the next claim records again.
         """
@@ -137,6 +139,7 @@ class SqliteCommitter:
                     messages += record_end(
                         db, number, round.kind, chunk.batch, round.number, chunk.progress,
                         collection=round.collection, policy=round.policy, now=self._database.now(),
+                        traceparent=round.origin.traceparent,
                     )
         if messages:
             self._database.message_signal.send()
@@ -149,6 +152,7 @@ class SqliteCommitter:
                 self._lookups.note_absent_items(chunk.collection, chunk.progress.seq, deleted)
                 if chunk.keys_changed or chunk.progress.ended is not None:
                     self._lookups.forget_seen_keys(db, number, chunk.progress.seq)
+        return [EndedRound(chunk.commit.round, chunk.progress) for chunk in ended]
 
 
 class _CommitWriter:

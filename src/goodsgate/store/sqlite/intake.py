@@ -8,6 +8,7 @@ import msgspec
 
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Policy, RoundKind, State
+from goodsgate.model.tracing import Origin
 from goodsgate.store.contract import (
     Idempotency,
     IdempotentAnswer,
@@ -47,6 +48,7 @@ class RoundPayload(msgspec.Struct, kw_only=True):
     """A small payload."""
     file: str | None = None
     """The name of the file of a larger one."""
+    origin: Origin
 
 
 class SqliteIntake:
@@ -114,7 +116,7 @@ class SqliteIntake:
         payload = RoundPayload(
             kind=RoundKind.SUBMISSION, format=batch.format, content_encoding=batch.content_encoding, size=size,
             content=content, file=upload if content is None else None, starts_at=start_time(batch.policy),
-            waits_until=wait_end(batch.policy, now=self._database.now()),
+            waits_until=wait_end(batch.policy, now=self._database.now()), origin=batch.origin,
         )
         with self._intake.writing() as db:
             _check_queue(db, number, open_rounds_max)
@@ -133,7 +135,9 @@ class SqliteIntake:
         number, id = self._database.number(round.merchant), id_bytes(round.batch)
         if number is None or id is None:
             return None
-        payload = RoundPayload(kind=round.kind, format=round.format, content_encoding=round.content_encoding)
+        payload = RoundPayload(
+            kind=round.kind, format=round.format, content_encoding=round.content_encoding, origin=round.origin
+        )
         if upload is not None:
             payload.size, payload.content = self._uploads.sync(round.merchant, upload)
             payload.file = upload if payload.content is None else None
@@ -170,7 +174,8 @@ class SqliteIntake:
         db.change("add_round", {
             "merchant": number, "id": id, "round_kind": payload.kind, "format": payload.format,
             "content_encoding": payload.content_encoding, "bytes": payload.size, "file": payload.file,
-            "starts_at": payload.starts_at, "waits_until": payload.waits_until,
+            "starts_at": payload.starts_at, "waits_until": payload.waits_until, "request": payload.origin.request,
+            "traceparent": payload.origin.traceparent,
         })
         if payload.content is not None:
             db.change("add_payload", {"merchant": number, "content": payload.content})
@@ -199,7 +204,7 @@ class SqliteIntake:
 
 
 def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, round: int, progress: Progress, *,
-               collection: str, policy: Policy, now: int) -> bool:
+               collection: str, policy: Policy, now: int, traceparent: str = "") -> bool:
     """Record the end of a round in the intake file, once; return whether it caused messages, which are stored."""
     named = {"merchant": merchant, "kind": kind, "id": batch, "round": round}
     if not db.change("end_round", named):
@@ -215,7 +220,10 @@ def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, rou
         "roles": progress.roles, "rule_counts": progress.rule_counts,
     })
     db.change("close_lane", named)
-    end = RoundEnd(batch=batch.hex(), round=round, kind=kind, collection=collection, policy=policy, progress=progress)
+    end = RoundEnd(
+        batch=batch.hex(), round=round, kind=kind, collection=collection, policy=policy, progress=progress,
+        traceparent=traceparent,
+    )
     return add_end_messages(db, merchant, [end], now=now, has_webhooks=has_webhooks(db, merchant))
 
 

@@ -366,13 +366,13 @@ VALUES (:merchant, :id, :kind, :collection, :policy, :format, :content_encoding,
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, file, starts_at,
-                   waits_for, waits_until)
+                   waits_for, waits_until, request, traceparent)
 SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :file, :starts_at,
        CASE WHEN :waits_until > 0 THEN coalesce((
            SELECT max(p.id) FROM round p CROSS JOIN batch b ON b.seq = p.batch
            WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open = 1 AND p.starts_at = 0
              AND b.collection = batch.collection
-       ), 0) ELSE 0 END, :waits_until
+       ), 0) ELSE 0 END, :waits_until, :request, :traceparent
 FROM batch WHERE merchant = :merchant AND id = :id
 
 -- name: add_payload
@@ -505,7 +505,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round p
            WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
              AND p.starts_at <= :now
-       )
+       ), r.request, r.traceparent
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
   AND (r.starts_at <= :now OR r.cancelling = 1)
@@ -643,6 +643,34 @@ WHERE r.open = 1 AND r.deaths > 0 ORDER BY r.deaths DESC, r.id LIMIT :limit
 -- Every merchant: for health checks.
 -- Differs because the lease of a dead worker is set to 0.
 SELECT count(*), count(CASE WHEN expires_at > 0 AND expires_at < :before THEN 1 END) FROM lane WHERE holder IS NOT NULL
+
+-- ================================================== processes ===================================================
+
+-- name: note_worker
+-- Every merchant: workers belong to none.
+INSERT INTO worker (name, seen_at) VALUES (:name, :now) ON CONFLICT (name) DO UPDATE SET seen_at = :now
+
+-- name: forget_worker
+-- Every merchant: workers belong to none.
+DELETE FROM worker WHERE name = :name
+
+-- name: forget_workers
+-- Every merchant: workers belong to none.
+DELETE FROM worker WHERE seen_at < :before
+
+-- name: worker_statistics
+-- Every merchant: for metrics.
+SELECT count(CASE WHEN seen_at > :since THEN 1 END), max(seen_at) FROM worker
+
+-- name: open_quota
+INSERT INTO quota (merchant, quota, starts_at, used) VALUES (:merchant, :quota, :starts_at, 0)
+ON CONFLICT (merchant, quota) DO NOTHING
+
+-- name: quota
+SELECT starts_at, used FROM quota WHERE merchant = :merchant AND quota = :quota
+
+-- name: set_quota
+UPDATE quota SET starts_at = :starts_at, used = :used WHERE merchant = :merchant AND quota = :quota
 
 -- =============================================== intake: retention ===============================================
 

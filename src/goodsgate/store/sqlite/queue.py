@@ -146,7 +146,7 @@ class SqliteQueue:
                 with self._intake.writing(lazy=True) as db:
                     record_end(
                         db, lane.number, lane.kind, row.batch, row.number, progress, collection=row.collection,
-                        policy=decode_policy(row.policy), now=self._database.now(),
+                        policy=decode_policy(row.policy), now=self._database.now(), traceparent=row.traceparent,
                     )
                 continue
             round = claimed_round(lane.merchant, lane.kind, row, progress)

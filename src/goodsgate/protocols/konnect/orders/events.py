@@ -4,6 +4,7 @@ import msgspec
 
 from goodsgate.model.batch import now
 from goodsgate.model.message import NewMessage
+from goodsgate.model.tracing import current_origin
 from goodsgate.protocols.konnect.orders.serializers import serialize_shipment
 from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentEvent
 from goodsgate.protocols.konnect.orders.timestamps import format_timestamp
@@ -24,6 +25,8 @@ class WebhookMessage(msgspec.Struct, frozen=True):
     """Number of the webhook's resource."""
     payload: str
     """As it is signed and sent."""
+    traceparent: str = ""
+    """Trace context of the request that changed the shipment; empty if it has none."""
 
 
 class ShipmentMessages:
@@ -42,7 +45,9 @@ class ShipmentMessages:
                 continue  # pieces were cancelled, or the courier reported again: the state is no other
             payload = _payload(shipment, event, sequence).decode() if webhooks else ""
             messages.extend(
-                NewMessage(topic=WEBHOOK, subject=shipment.id, body=encode(WebhookMessage(webhook.number, payload)))
+                NewMessage(topic=WEBHOOK, subject=shipment.id, body=encode(
+                    WebhookMessage(webhook.number, payload, current_origin().traceparent)
+                ))
                 for webhook in webhooks
             )
         if shipment.due is not None and shipment.due != before.due and shipment.due.at > now():

@@ -67,7 +67,10 @@ class OrderWebhookSender:
             raise DeliveryError("the webhook was removed", final=True)
         headers = self.sign(message, body.webhook, body.payload)
         content = body.payload.encode()
-        post_webhook(webhook.name, headers, content, settings=self._settings, timeout_seconds=self._timeout_seconds)
+        post_webhook(
+            webhook.name, headers, content, settings=self._settings, timeout_seconds=self._timeout_seconds,
+            topic=message.topic, traceparent=body.traceparent,
+        )
 
     def sign(self, message: Message, webhook: int, payload: str) -> dict[str, str]:
         """Return the headers of Standard Webhooks, with one signature for each valid master secret."""

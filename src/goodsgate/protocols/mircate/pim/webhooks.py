@@ -133,5 +133,5 @@ class ProductWebhookSender:
             raise DeliveryError("the merchant has no address any more", final=True)
         post_webhook(
             settings[URL], {"x-api-key": settings.get(KEY, "")}, message.body, settings=self._settings.webhooks,
-            timeout_seconds=self._settings.delivery_seconds,
+            timeout_seconds=self._settings.delivery_seconds, topic=TOPIC,
         )

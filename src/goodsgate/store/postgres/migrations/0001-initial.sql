@@ -2,7 +2,7 @@
 -- 16 bytes and stored as uuid. Sorted texts are in the order of their bytes.
 --
 -- Every table and key leads with the merchant, so that a PostgreSQL that shards can distribute by it; only `merchant`
--- and `credential`, which identify a caller, and `host` are small and whole. Large tables are partitioned by a hash
+-- and `credential`, which identify a caller, `host` and `worker` are small and whole. Large tables are partitioned by a hash
 -- of the merchant, so that vacuum and indexes stay small.
 
 -- part: database
@@ -129,6 +129,8 @@ CREATE TABLE round (
     attempt bigint NOT NULL DEFAULT 0,              -- of the lane, when the round was claimed last
     deaths integer NOT NULL DEFAULT 0,              -- of workers that had claimed it, since a chunk was committed
     death_chunks integer NOT NULL DEFAULT 0,        -- chunks that were committed at the last death
+    request text NOT NULL,                          -- id of the request that has caused it; empty if none of HTTP
+    traceparent text NOT NULL,                      -- its trace context (W3C); empty if it has none
     PRIMARY KEY (merchant, id),
     UNIQUE (merchant, batch, number)
 ) WITH (fillfactor = 80);
@@ -301,6 +303,21 @@ CREATE TABLE host (
     ahead bigint NOT NULL
 );
 
+-- Workers that are alive, for metrics.
+CREATE TABLE worker (
+    name text COLLATE "C" PRIMARY KEY,
+    seen_at bigint NOT NULL
+);
+
+-- What processes were granted of quotas in the window that began last.
+CREATE TABLE quota (
+    merchant bigint NOT NULL,
+    quota text COLLATE "C" NOT NULL,
+    starts_at bigint NOT NULL,                      -- of the window
+    used bigint NOT NULL,
+    PRIMARY KEY (merchant, quota)
+) WITH (fillfactor = 50);
+
 -- Bytes that are compressed already, or small, are not compressed again.
 ALTER TABLE payload ALTER COLUMN bytes SET STORAGE EXTERNAL;
 ALTER TABLE chunk ALTER COLUMN results SET STORAGE EXTERNAL;
@@ -331,7 +348,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
-        'chunk', 'finding', 'issue_group', 'waiting_reference', 'diff_segment', 'diff', 'total_count'
+        'chunk', 'finding', 'issue_group', 'waiting_reference', 'diff_segment', 'diff', 'total_count', 'quota'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);
@@ -346,7 +363,7 @@ BEGIN
     ALTER TABLE merchant ENABLE ROW LEVEL SECURITY;
     EXECUTE 'CREATE POLICY mine ON merchant USING (' || replace(mine, 'merchant =', 'number =') || ')';
     EXECUTE 'CREATE POLICY every ON merchant USING (' || every || ')';
-    GRANT SELECT, INSERT, UPDATE, DELETE ON merchant, host TO goodsgate_app;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON merchant, host, worker TO goodsgate_app;
     GRANT SELECT ON migration TO goodsgate_app;
 END $$;
 

@@ -122,6 +122,8 @@ CREATE TABLE round (
     attempt INTEGER NOT NULL DEFAULT 0,       -- of the lane, when the round was claimed last
     deaths INTEGER NOT NULL DEFAULT 0,        -- of workers that had claimed it, since a chunk was committed
     death_chunks INTEGER NOT NULL DEFAULT 0,  -- chunks that were committed at the last death
+    request TEXT NOT NULL,                    -- id of the request that has caused it; empty if none of HTTP
+    traceparent TEXT NOT NULL,                -- its trace context (W3C); empty if it has none
     UNIQUE (batch, number)
 ) STRICT;
 CREATE INDEX round_open ON round (merchant, kind, id) WHERE open = 1;
@@ -143,6 +145,21 @@ SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.cont
        ) ELSE 0 END AS position
 FROM batch b CROSS JOIN round r ON r.batch = b.seq AND r.number = b.rounds - 1
 WHERE b.deleting = 0;
+
+-- Workers that are alive, for metrics.
+CREATE TABLE worker (
+    name TEXT PRIMARY KEY,
+    seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What processes were granted of quotas in the window that began last.
+CREATE TABLE quota (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    quota TEXT NOT NULL,
+    starts_at INTEGER NOT NULL,               -- of the window
+    used INTEGER NOT NULL,
+    PRIMARY KEY (merchant, quota)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE payload (
     round INTEGER PRIMARY KEY REFERENCES round (id),
