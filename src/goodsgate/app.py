@@ -191,7 +191,7 @@ def retention(config: Config) -> Retention:
         batch_seconds=int(config.batch_days * day), answer_seconds=int(config.idempotency_hours * 3_600),
         tombstone_seconds=int(max(config.tombstone_days, config.journal_days) * day),
         journal_seconds=int(config.journal_days * day), message_seconds=int(config.message_days * day),
-        stock_order_seconds=int(config.stock_order_days * day),
+        stock_order_seconds=int(config.stock_order_days * day), audit_seconds=int(config.audit_days * day),
     )
 
 

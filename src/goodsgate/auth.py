@@ -145,7 +145,8 @@ class Authenticator:
         digest = hashlib.sha256(secret).digest()
         until = time.monotonic() + CACHED_SECONDS
         key = self._store.key(digest) if secret[:3] == b"gg_" else self._key_of_token(digest)
-        if key is None or key.revoked_at is not None:
+        at = now()
+        if key is None or not key.is_valid(at, digest=digest if secret[:3] == b"gg_" else None):
             self._cached.pop(digest, None)
             return None
         caller = Caller(key_id=key.id, merchant=key.merchant, scopes=key.scopes, settings=key.settings)

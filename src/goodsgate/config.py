@@ -234,6 +234,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Stock movements of an order, after the last one and while nothing is reserved."""
     message_days: Days = 30.0
     """Messages, after they were sent or given up."""
+    audit_days: Days = 400.0
+    """Entries of the audit log."""
     sweep_seconds: Seconds = 60.0
 
 

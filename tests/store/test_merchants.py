@@ -1,7 +1,9 @@
 """Merchants, keys, reference data."""
 
 import hashlib
+from datetime import timedelta
 
+import msgspec
 import pytest
 
 from goodsgate.model.catalogue import Key, Merchant, ReferenceEntry, Scope
@@ -48,6 +50,49 @@ def test_a_key_is_found_by_its_digest(scene: Scene) -> None:
     found = scene.store.key(key.digest)
     assert found is not None
     assert found.revoked_at == scene.clock()
+
+
+def test_a_merchant_can_be_read_and_renamed(scene: Scene) -> None:
+    """Only one that exists."""
+    assert scene.store.rename_merchant("acme", "New")
+    assert scene.store.merchant("acme") == Merchant(id="acme", name="New", created_at=NOW)
+    assert not scene.store.rename_merchant("nobody", "New")
+    assert scene.store.merchant("nobody") is None
+
+
+def test_a_rotated_key_is_found_by_both_secrets(scene: Scene) -> None:
+    """The latest two, whatever the time; which one is still valid the key itself says."""
+    key = _key()
+    scene.store.add_key(key)
+    for name in (b"2", b"3"):
+        until = scene.clock() + timedelta(hours=1)
+        rotated = scene.store.rotate_key("acme", "k1", name * 32, previous_until=until)
+        assert rotated is not None
+        assert scene.store.key(name * 32) == rotated
+    assert scene.store.key(key.digest) is None
+    assert scene.store.key(b"2" * 32) == rotated
+    assert rotated.is_valid(until - timedelta(seconds=1), digest=b"2" * 32)
+    assert not rotated.is_valid(until, digest=b"2" * 32)
+    assert rotated.is_valid(until, digest=b"3" * 32)
+    assert not rotated.is_valid(scene.clock(), digest=key.digest)
+    scene.store.revoke_key("acme", "k1")
+    assert scene.store.rotate_key("acme", "k1", b"4" * 32, previous_until=until) is None
+    assert scene.store.rotate_key("bolt", "k1", b"4" * 32, previous_until=until) is None
+
+
+def test_a_key_is_changed_expires_and_says_when_it_was_used(scene: Scene) -> None:
+    """Whatever was not named stays; the day of the last use never goes back."""
+    key = _key()
+    scene.store.add_key(key)
+    later = NOW + timedelta(days=1)
+    changed = scene.store.change_key("acme", "k1", scopes=frozenset({Scope.READ}), label="new", expires_at=later)
+    assert changed == msgspec.structs.replace(key, scopes=frozenset({Scope.READ}), label="new", expires_at=later)
+    assert changed.is_valid(later - timedelta(seconds=1))
+    assert not changed.is_valid(later)
+    assert scene.store.change_key("bolt", "k1", scopes=key.scopes, label="", expires_at=None) is None
+    for day in (later.date(), NOW.date()):
+        scene.store.mark_key_used("acme", "k1", day)
+        assert scene.store.keys("acme")[0].used_on == later.date()
 
 
 def test_a_key_is_of_one_merchant(scene: Scene) -> None:

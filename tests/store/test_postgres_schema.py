@@ -26,6 +26,7 @@ PACKAGE = Path(schema.__file__).parent.parent
 UNBOUND_KEYS = {
     ("merchant", "id"): "a caller's merchant is looked up among all",
     ("credential", "digest"): "so is a caller's key",
+    ("credential", "previous_digest"): "also by the secret that was replaced",
     ("token", "digest"): "so is what stands for it",
     ("host", "name"): "machines belong to no merchant",
     ("worker", "name"): "nor do worker processes",

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import repeat
 from typing import Annotated, overload
@@ -205,6 +205,22 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None = None
     settings: dict[str, str] = {}
     """Settings that a protocol reads, such as ``location``; the engine reads none."""
+    expires_at: datetime | None = None
+    """From then on it is refused; None: never."""
+    previous_digest: bytes | None = None
+    """Of the secret that the present one replaced."""
+    previous_until: datetime | None = None
+    """Until then the replaced secret works, too."""
+    used_on: date | None = None
+    """The last day, in UTC, on which it was used; None: never."""
+
+    def is_valid(self, at: datetime, *, digest: bytes | None = None) -> bool:
+        """Return whether the key works at a time, with the secret that has the digest."""
+        if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= at):
+            return False
+        if digest is None or digest == self.digest:
+            return True
+        return digest == self.previous_digest and self.previous_until is not None and self.previous_until > at
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

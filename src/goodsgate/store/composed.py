@@ -1,6 +1,7 @@
 """A store composed of one part per concern."""
 
 from goodsgate.store.contract import (
+    AuditStore,
     BatchStore,
     CatalogueStore,
     CommitStore,
@@ -32,21 +33,26 @@ class ComposedStore:
                  waiting: WaitingStore, committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore,
                  journal: JournalStore, dry_runs: DryRunStore, index: IndexStore, search: SearchStore,
                  stock: StockStore, batches: BatchStore, reports: ReportStore, processes: ProcessStore,
-                 maintenance: MaintenanceStore) -> None:
-        self._add_administration(merchants, reference, resources, outbox, maintenance)
+                 audit: AuditStore, maintenance: MaintenanceStore) -> None:
+        self._add_administration(merchants, reference, resources, outbox, audit, maintenance)
         self._add_processing(intake, queue, lookups, waiting, committer, stock)
         self._add_dry_runs(dry_runs)
         self._add_processes(processes)
         self._add_reading(catalogue, snapshots, journal, index, search, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
-                            outbox: OutboxStore, maintenance: MaintenanceStore) -> None:
+                            outbox: OutboxStore, audit: AuditStore, maintenance: MaintenanceStore) -> None:
         self.add_merchant = merchants.add_merchant
         self.merchants = merchants.merchants
+        self.merchant = merchants.merchant
+        self.rename_merchant = merchants.rename_merchant
         self.merchant_exists = merchants.merchant_exists
         self.add_key = merchants.add_key
         self.key = merchants.key
         self.keys = merchants.keys
+        self.change_key = merchants.change_key
+        self.rotate_key = merchants.rotate_key
+        self.mark_key_used = merchants.mark_key_used
         self.revoke_key = merchants.revoke_key
         self.add_token = merchants.add_token
         self.token = merchants.token
@@ -75,6 +81,9 @@ class ComposedStore:
         self.newest_messages = outbox.newest_messages
         self.queue_status = outbox.queue_status
         self.replay = outbox.replay
+
+        self.record_act = audit.record_act
+        self.audit_entries = audit.audit_entries
 
         self.migrate = maintenance.migrate
         self.is_new = maintenance.is_new

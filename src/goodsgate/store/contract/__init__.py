@@ -1,16 +1,17 @@
 """The contract of a store: what it does, the values that it takes and returns, and its errors.
 
-`concerns.py` has one small protocol per concern, except for the lookups and commits of a worker, which are in
-`processing.py`, and messages to other systems, which are in `outbox.py`; `values.py` has the values, `health.py` the
-results of checks, and `errors.py` the errors. Import all of them from here. Every implementation keeps the contract,
-`strict` checks it on every call in the tests, and one conformance suite over all implementations (`tests/store/`) is
-the definition of done.
+`concerns.py` has one small protocol per concern, except for merchants (`merchants.py`), the lookups and commits of a
+worker (`processing.py`), messages to other systems (`outbox.py`) and the audit log (`audit.py`);
+`values.py` has the values, `health.py` the results of checks, and `errors.py` the errors. Import all of them from here.
+Every implementation keeps the contract, `strict` checks it on every call in the tests, and one conformance suite over
+all implementations (`tests/store/`) is the definition of done.
 Nothing here knows SQL, HTTP or a protocol.
 
 Each method is one transaction. A store may be used from several threads at once, and from any number of processes that
 read and submit; each implementation says how many processes may work.
 """
 
+from goodsgate.store.contract.audit import AuditStore as AuditStore
 from goodsgate.store.contract.concerns import BatchStore as BatchStore
 from goodsgate.store.contract.concerns import CatalogueStore as CatalogueStore
 from goodsgate.store.contract.concerns import DryRunStore as DryRunStore
@@ -18,7 +19,6 @@ from goodsgate.store.contract.concerns import IndexStore as IndexStore
 from goodsgate.store.contract.concerns import IntakeStore as IntakeStore
 from goodsgate.store.contract.concerns import JournalStore as JournalStore
 from goodsgate.store.contract.concerns import MaintenanceStore as MaintenanceStore
-from goodsgate.store.contract.concerns import MerchantStore as MerchantStore
 from goodsgate.store.contract.concerns import QueueStore as QueueStore
 from goodsgate.store.contract.concerns import ReferenceStore as ReferenceStore
 from goodsgate.store.contract.concerns import ReportStore as ReportStore
@@ -44,6 +44,7 @@ from goodsgate.store.contract.health import bad as bad
 from goodsgate.store.contract.health import ok as ok
 from goodsgate.store.contract.health import run_checks as run_checks
 from goodsgate.store.contract.health import warn as warn
+from goodsgate.store.contract.merchants import MerchantStore as MerchantStore
 from goodsgate.store.contract.outbox import OutboxStore as OutboxStore
 from goodsgate.store.contract.processes import ProcessStore as ProcessStore
 from goodsgate.store.contract.processes import QuotaLease as QuotaLease

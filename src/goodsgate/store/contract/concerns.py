@@ -9,17 +9,16 @@ from goodsgate.model.batch import Batch, Finding, IssueGroup, Kind, Result
 from goodsgate.model.catalogue import (
     IndexEntry,
     Item,
-    Key,
     Label,
-    Merchant,
     ReferenceEntry,
     Resource,
-    Token,
 )
 from goodsgate.model.diff import DiffChange, DiffSummary, DryRunItems
 from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition, StoredItem
 from goodsgate.model.message import NewMessage
+from goodsgate.store.contract.audit import AuditStore
 from goodsgate.store.contract.health import HealthCheck
+from goodsgate.store.contract.merchants import MerchantStore
 from goodsgate.store.contract.outbox import OutboxStore
 from goodsgate.store.contract.processes import ProcessStore
 from goodsgate.store.contract.processing import CommitStore, LookupStore, WaitingStore
@@ -43,50 +42,6 @@ from goodsgate.store.contract.values import (
     StockLevels,
     SweepCounts,
 )
-
-
-class MerchantStore(Protocol):
-    """Merchants, their keys and tokens, and the secrets of the installation."""
-
-    def add_merchant(self, merchant: Merchant, *, idempotency: Idempotency[Merchant] | None = None) -> bool:
-        """Add a merchant; return False if the id is taken. Raises KeyInUseError as `add_batch` does."""
-
-    def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]:
-        """Return merchants in the order of their ids."""
-
-    def merchant_exists(self, merchant: str) -> bool:
-        """Return whether the merchant exists, as it was within the last second."""
-
-    def add_key(self, key: Key, *, idempotency: Idempotency[Key] | None = None) -> None:
-        """Add a key.
-
-        Raises StoreError if the merchant is unknown, or the id or digest is taken, and KeyInUseError as `add_batch`
-        does.
-        """
-
-    def key(self, digest: bytes) -> Key | None:
-        """Return the key with this SHA-256 digest, revoked or not."""
-
-    def keys(self, merchant: str) -> list[Key]:
-        """Return the merchant's keys, including revoked ones, oldest first."""
-
-    def revoke_key(self, merchant: str, key_id: str) -> bool:
-        """Revoke a key; return False if it does not exist or is already revoked."""
-
-    def add_token(self, token: Token) -> None:
-        """Add a token. Raises StoreError if the merchant has no such key."""
-
-    def token(self, digest: bytes) -> tuple[Token, Key] | None:
-        """Return the token with this SHA-256 digest and its key.
-
-        The token may have expired and the key may be revoked; expired tokens are removed by `sweep`.
-        """
-
-    def delete_token(self, digest: bytes) -> None:
-        """Delete a token, if it exists."""
-
-    def secret(self, name: str, default: bytes | None) -> bytes | None:
-        """Return the secret with this name; store and return `default` if there is none yet."""
 
 
 class ReferenceStore(Protocol):
@@ -444,6 +399,6 @@ class MaintenanceStore(Protocol):
 class Store(
     MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, WaitingStore,
     CommitStore, CatalogueStore, SnapshotStore, JournalStore, DryRunStore, IndexStore, SearchStore, StockStore,
-    BatchStore, ReportStore, ProcessStore, MaintenanceStore, Protocol,
+    BatchStore, ReportStore, ProcessStore, AuditStore, MaintenanceStore, Protocol,
 ):
     """Everything that a store does."""

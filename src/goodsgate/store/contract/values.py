@@ -339,6 +339,7 @@ class SweepCounts(msgspec.Struct, frozen=True, kw_only=True):
     stock_orders: int = 0
     changes: int = 0
     """Segments of the journal."""
+    audit_entries: int = 0
     orphans: int = 0
 
 
@@ -357,3 +358,5 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     """After a message was sent or given up."""
     stock_order_seconds: int = 400 * 86_400
     """After the last change of an order that has nothing reserved."""
+    audit_seconds: int = 400 * 86_400
+    """Entries of the audit log, after they were added."""

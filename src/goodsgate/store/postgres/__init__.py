@@ -22,6 +22,7 @@ from goodsgate.store.postgres.search import PostgresSearch
 from goodsgate.store.postgres.statements import TEXTS
 from goodsgate.store.postgres.stock import PostgresStock
 from goodsgate.store.postgres.waiting import PostgresWaiting
+from goodsgate.store.shared.audit import SqlAudit
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.dry_run import SqlDryRuns
 from goodsgate.store.shared.item_index import SqlIndex
@@ -63,7 +64,7 @@ class PostgresStore(ComposedStore):
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
             dry_runs=SqlDryRuns(database, TEXTS), index=SqlIndex(database), search=PostgresSearch(database),
             stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
-            processes=SqlProcesses(database),
+            processes=SqlProcesses(database), audit=SqlAudit(database),
             maintenance=PostgresMaintenance(database, lookups, journal=journal),
         )
         self.prefetch = lookups.prefetch

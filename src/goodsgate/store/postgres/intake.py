@@ -6,6 +6,7 @@ from contextlib import suppress
 import msgspec
 
 from goodsgate.model import crash
+from goodsgate.model.audit import ACT
 from goodsgate.model.batch import Batch, Counts, RoundKind, State
 from goodsgate.store.contract import (
     Idempotency,
@@ -23,6 +24,7 @@ from goodsgate.store.postgres.batches import PostgresBatches, batch_from_row, ba
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.server import CommitLostError
 from goodsgate.store.postgres.uploads import NO_REST, UploadRest
+from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.database import ConstraintError, Row
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.rounds import decode_policy, start_time, wait_end
@@ -100,7 +102,7 @@ class PostgresIntake:
         now = self._database.now()
         row |= {"now": now, "rounds_max": open_rounds_max, "waits_until": wait_end(batch.policy, now=now)}
         try:
-            if idempotency is None and not rest.touched_at:
+            if idempotency is None and not rest.touched_at and ACT.get() is None:
                 added = _new_batch(batch, rest, self._server.run("add_batch", row, number, also=LOCK_TIMEOUT).rows)
             else:
                 with self._server.transaction(number, also=LOCK_TIMEOUT) as db:
@@ -109,6 +111,7 @@ class PostgresIntake:
                     added = _new_batch(batch, rest, db.rows("add_batch", row))
                     if idempotency is not None:
                         answer_key(db, number, idempotency, added, now=self._database.now(), batch=batch.id)
+                    record_act(db, number, batch.merchant, now=now)
                     crash.point("seal-written")
         except ConstraintError as fault:
             raise StoreError(f"the batch {batch.id} exists already") from fault
@@ -156,6 +159,7 @@ class PostgresIntake:
                 added = batch_from_row(row, round.merchant)
                 if idempotency is not None:
                     answer_key(db, number, idempotency, added, now=self._database.now(), batch=round.batch)
+                record_act(db, number, round.merchant, now=now)
                 crash.point("seal-written")
                 rounds = added.rounds
         except CommitLostError as fault:

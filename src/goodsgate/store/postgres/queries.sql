@@ -13,22 +13,52 @@ SELECT number FROM merchant WHERE id = :id
 INSERT INTO merchant (number, id, name, created_at) VALUES (:number, :id, :name, :created_at)
 ON CONFLICT (id) DO NOTHING
 
+-- name: rename_merchant
+UPDATE merchant SET name = :name WHERE number = :merchant
+
+-- name: merchant
+SELECT id, name, created_at FROM merchant WHERE number = :merchant
+
 -- name: merchants
 -- Every merchant: it is the list of merchants.
 SELECT id, name, created_at FROM merchant WHERE id > :after ORDER BY id LIMIT :limit
 
 -- name: add_key
-INSERT INTO credential (merchant, id, digest, scopes, label, created_at, revoked_at, settings)
-VALUES (:merchant, :id, :digest, :scopes, :label, :created_at, :revoked_at, :settings)
+INSERT INTO credential (
+    merchant, id, digest, scopes, label, created_at, revoked_at, settings, expires_at, previous_digest, previous_until,
+    used_on
+) VALUES (
+    :merchant, :id, :digest, :scopes, :label, :created_at, :revoked_at, :settings, :expires_at, :previous_digest,
+    :previous_until, :used_on
+)
 
 -- name: key_of_digest
 -- Every merchant: the key tells which one it is.
-SELECT m.id, c.id, c.digest, c.scopes, c.label, c.created_at, c.revoked_at, c.settings
-FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.digest = :digest
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.created_at, c.revoked_at, c.settings, c.expires_at, c.previous_digest,
+       c.previous_until, c.used_on
+FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.digest = :digest OR c.previous_digest = :digest
 
 -- name: keys
-SELECT m.id, c.id, c.digest, c.scopes, c.label, c.created_at, c.revoked_at, c.settings
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.created_at, c.revoked_at, c.settings, c.expires_at, c.previous_digest,
+       c.previous_until, c.used_on
 FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.merchant = :merchant ORDER BY c.created_at, c.id
+
+-- name: key_of_id
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.created_at, c.revoked_at, c.settings, c.expires_at, c.previous_digest,
+       c.previous_until, c.used_on
+FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.merchant = :merchant AND c.id = :id
+
+-- name: change_key
+UPDATE credential SET scopes = :scopes, label = :label, expires_at = :expires_at
+WHERE merchant = :merchant AND id = :id AND revoked_at IS NULL
+
+-- name: rotate_key
+UPDATE credential SET previous_digest = digest, previous_until = :previous_until, digest = :digest
+WHERE merchant = :merchant AND id = :id AND revoked_at IS NULL
+
+-- name: mark_key_used
+UPDATE credential SET used_on = :day
+WHERE merchant = :merchant AND id = :id AND (used_on IS NULL OR used_on < :day)
 
 -- name: revoke_key
 UPDATE credential SET revoked_at = :now WHERE merchant = :merchant AND id = :id AND revoked_at IS NULL
@@ -39,7 +69,8 @@ VALUES (:digest, :merchant, :key, :created_at, :expires_at)
 
 -- name: token_of_digest
 -- Every merchant: the token tells which one it is.
-SELECT m.id, c.id, c.digest, c.scopes, c.label, c.created_at, c.revoked_at, c.settings, t.created_at, t.expires_at
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.created_at, c.revoked_at, c.settings, c.expires_at, c.previous_digest,
+       c.previous_until, c.used_on, t.created_at, t.expires_at
 FROM token t JOIN credential c ON c.merchant = t.merchant AND c.id = t.key JOIN merchant m ON m.number = t.merchant
 WHERE t.digest = :digest
 
@@ -83,6 +114,44 @@ ORDER BY code LIMIT :limit
 
 -- name: reference_version
 SELECT reference_version FROM merchant WHERE number = :merchant
+
+-- ==================================================== audit =====================================================
+
+-- name: lock_audit_head
+INSERT INTO audit_head (merchant, number, hash) VALUES (:merchant, 0, :hash)
+ON CONFLICT (merchant) DO UPDATE SET number = audit_head.number RETURNING number, hash
+
+-- name: move_audit_head
+UPDATE audit_head SET number = :number, hash = :hash WHERE merchant = :merchant
+
+-- name: add_audit_entry
+INSERT INTO audit_entry (merchant, number, at, action, subject, actor, address, request, detail, hash)
+VALUES (:merchant, :number, :at, :action, :subject, :actor, :address, :request, :detail, :hash)
+
+-- name: audit_entries
+SELECT number, at, action, subject, actor, address, request, detail, hash FROM audit_entry
+WHERE merchant = :merchant AND number > :after AND at >= :since AND at < :until
+  AND (:action = '' OR action = :action OR substr(action, 1, length(:action) + 1) = :action || '.')
+  AND (:actor = '' OR substr(actor, 1, length(:actor)) = :actor)
+ORDER BY number LIMIT :limit
+
+-- name: newest_audit_entries
+SELECT number, at, action, subject, actor, address, request, detail, hash FROM audit_entry
+WHERE merchant = :merchant AND number < :after AND at >= :since AND at < :until
+  AND (:action = '' OR action = :action OR substr(action, 1, length(:action) + 1) = :action || '.')
+  AND (:actor = '' OR substr(actor, 1, length(:actor)) = :actor)
+ORDER BY number DESC LIMIT :limit
+
+-- name: audit_due
+-- Every merchant: the sweep looks for what is past its retention.
+SELECT DISTINCT a.merchant, coalesce(m.id, '') FROM audit_entry a LEFT JOIN merchant m ON m.number = a.merchant
+WHERE a.at < :before LIMIT :limit
+
+-- name: oldest_audit_entries
+SELECT number, hash FROM audit_entry WHERE merchant = :merchant AND at < :before ORDER BY number LIMIT :limit
+
+-- name: delete_audit_entries
+DELETE FROM audit_entry WHERE merchant = :merchant AND number <= :number
 
 -- =================================================== resources ==================================================
 

@@ -25,6 +25,7 @@ from goodsgate.store.postgres.batches import PostgresBatches, batch_from_row, ba
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.progress import progress_from_row
+from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.database import ALL_MERCHANTS
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
@@ -214,6 +215,8 @@ class PostgresQueue:
             cancelled = batch_from_row(row, merchant) if row is not None else None
             if cancelled is not None and idempotency is not None:
                 answer_key(db, number, idempotency, cancelled, now=self._database.now(), batch=batch)
+            if cancelled is not None:
+                record_act(db, number, merchant, now=self._database.now())
         self._database.notifications.notify()
         return cancelled
 

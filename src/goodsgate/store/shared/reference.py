@@ -7,6 +7,7 @@ import orjson
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.json_text import read_json, write_json
 from goodsgate.store.contract import Page
+from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.database import Database
 
 ENTRIES_PER_STATEMENT = 10_000
@@ -34,6 +35,7 @@ class SqlReference:
                 db.change("put_entries", {**named, "version": version, "entries": orjson.dumps(rows).decode()})
             if replace:
                 db.change("delete_older_entries", {**named, "version": version})
+            record_act(db, number, merchant, now=self._database.now())
             return int(db.value("count_entries", named))
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,

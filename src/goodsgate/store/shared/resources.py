@@ -8,6 +8,7 @@ import msgspec
 from goodsgate.model.catalogue import Label, Resource
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, NameTakenError, ResourcesFullError
+from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.database import ALL_MERCHANTS, Database, Row, Statements
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.outbox import add_messages
@@ -51,6 +52,7 @@ class SqlResources:
             )
             if idempotency is not None:
                 answer_key(db, owner, idempotency, added, now=self._database.now())
+            record_act(db, owner, merchant, now=self._database.now())
         if messages:
             self._database.message_signal.send()
         return added
@@ -83,6 +85,7 @@ class SqlResources:
                     db.value("next_reference_version", {"merchant": owner, "now": self._database.now()})
                 if idempotency is not None:
                     answer_key(db, owner, idempotency, stored, now=self._database.now())
+                record_act(db, owner, resource.merchant, now=self._database.now())
         if messages:
             self._database.message_signal.send()
         return stored if changed else None

@@ -11,6 +11,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+def microseconds_or_none(moment: datetime | None) -> int | None:
+    """Return the microseconds since 1970, if there is a time."""
+    return None if moment is None else microseconds(moment)
+
+
 def timestamp(count: int) -> datetime:
     """Return the time of so many microseconds since 1970."""
     return EPOCH + timedelta(microseconds=count)

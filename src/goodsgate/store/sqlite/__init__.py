@@ -14,6 +14,7 @@ from pathlib import Path
 from goodsgate.model.batch import now as now_utc
 from goodsgate.store.composed import ComposedStore
 from goodsgate.store.contract import ItemTerms
+from goodsgate.store.shared.audit import SqlAudit
 from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.dry_run import SqlDryRuns
 from goodsgate.store.shared.item_index import SqlIndex
@@ -67,7 +68,7 @@ class SqliteStore(ComposedStore):
             dry_runs=SqlDryRuns(database, SQL),
             index=SqlIndex(database), search=SqliteSearch(database), stock=SqliteStock(database, journal=journal),
             batches=batches, reports=SqlReports(database), processes=SqlProcesses(database),
-            maintenance=SqliteMaintenance(database, journal=journal),
+            audit=SqlAudit(database), maintenance=SqliteMaintenance(database, journal=journal),
         )
         self.back_up = SqliteBackup(database).back_up
         self.database = database

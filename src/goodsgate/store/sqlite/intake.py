@@ -21,6 +21,7 @@ from goodsgate.store.contract import (
     StoreError,
     StoreFullError,
 )
+from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.progress import COUNT_NAMES, Progress
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages, has_webhooks
@@ -186,6 +187,7 @@ class SqliteIntake:
         assert batch is not None
         if idempotency is not None:
             answer_key(db, number, idempotency, batch, now=self._database.now(), batch=id)
+        record_act(db, number, merchant, now=self._database.now())
         crash.point("seal-written")
         return batch
 

@@ -22,6 +22,7 @@ from goodsgate.store.contract import (
     LeaseLostError,
     Renewal,
 )
+from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
 from goodsgate.store.shared.rounds import (
@@ -213,6 +214,8 @@ class SqliteQueue:
             cancelled = self._batches.from_row(row, merchant, reread=True) if row is not None else None
             if cancelled is not None and idempotency is not None:
                 answer_key(db, number, idempotency, cancelled, now=self._database.now(), batch=id)
+            if cancelled is not None:
+                record_act(db, number, merchant, now=self._database.now())
         return cancelled
 
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:

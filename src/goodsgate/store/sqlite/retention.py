@@ -8,6 +8,7 @@ import orjson
 
 from goodsgate.model import crash
 from goodsgate.store.contract import Retention, SweepCounts
+from goodsgate.store.shared.audit import sweep_audit
 from goodsgate.store.shared.database import Row
 from goodsgate.store.shared.journal import sweep_segments
 from goodsgate.store.shared.outbox import sweep_queues
@@ -59,6 +60,9 @@ class SqliteRetention:
             resources=_delete(intake, "delete_resources", rows, now=now),
             messages=_delete(intake, "delete_messages", rows, before=before(retention.message_seconds)),
             stock_orders=_delete(catalogue, "delete_stock_orders", rows, before=before(retention.stock_order_seconds)),
+            audit_entries=sweep_audit(
+                intake, now=now, before=before(retention.audit_seconds), limit=steps_max
+            ),
             orphans=self._uploads.remove_orphans(self._is_used, limit=steps_max),
         )
 

@@ -28,7 +28,7 @@ class StrictStore(ComposedStore):
             merchants=store, reference=store, resources=store, outbox=store, intake=store, queue=store, lookups=store,
             waiting=store, committer=store, catalogue=store, snapshots=store, journal=store, dry_runs=store,
             index=store, search=store, stock=store,
-            batches=store, reports=store, processes=store, maintenance=store,
+            batches=store, reports=store, processes=store, audit=store, maintenance=store,
         )
         self.store = store
         observed = Observed(store)

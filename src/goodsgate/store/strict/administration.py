@@ -1,10 +1,12 @@
 """Checks of maintenance, merchants, reference data, resources and the outbox."""
 
 # ruff: noqa: D103, ARG001 – the contract documents the methods, and not every check uses both arguments.
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
+from goodsgate.model.audit import ACT, entry_hash
 from goodsgate.model.message import DeliveryState, Message
 from goodsgate.store.contract import HealthCheck, HealthLevel
 from goodsgate.store.strict.demands import (
@@ -75,6 +77,20 @@ def merchants(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def merchant(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(found is None or found.id == call.merchant, "the merchant was asked for", found)
+
+
+@checks
+def rename_merchant(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    renamed = yield None
+    stored = observed.store.merchant(call.merchant)
+    require((stored is not None) == renamed, "only a merchant that exists is renamed", stored)
+
+
+@checks
 def add_key(observed: Observed, call: Any) -> Check:
     check_merchant(call.key.merchant)
     require(len(call.key.digest) == 32, "the digest of a key is a SHA-256", call.key.digest)
@@ -85,13 +101,36 @@ def add_key(observed: Observed, call: Any) -> Check:
 @checks
 def key(observed: Observed, call: Any) -> Check:
     found = yield None
-    require(found is None or found.digest == call.digest, "the key was asked for", found)
+    require(found is None or call.digest in (found.digest, found.previous_digest), "the key was asked for", found)
 
 
 @checks
 def keys(observed: Observed, call: Any) -> Check:
     found = yield None
     require(all(key.merchant == call.merchant for key in found), "keys belong to the merchant", found)
+
+
+@checks
+def change_key(observed: Observed, call: Any) -> Check:
+    require(bool(call.scopes), "a key has a scope", call.scopes)
+    changed = yield None
+    same = changed is None or (changed.id, changed.scopes, changed.label) == (call.key_id, call.scopes, call.label)
+    require(same, "the key was changed", changed)
+
+
+@checks
+def rotate_key(observed: Observed, call: Any) -> Check:
+    require(len(call.digest) == 32, "the digest of a key is a SHA-256", call.digest)
+    check_utc(call.previous_until)
+    rotated = yield None
+    same = rotated is None or (rotated.digest, rotated.previous_until) == (call.digest, call.previous_until)
+    require(same, "the key has the new secret", rotated)
+
+
+@checks
+def mark_key_used(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    yield None
 
 
 @checks
@@ -129,6 +168,24 @@ def secret(observed: Observed, call: Any) -> Check:
     require(bool(call.name) and call.default != b"", "a secret has a name and is not empty", call.name)
     stored = yield None
     require(stored is not None or call.default is None, "the default is stored, or something was before", call.name)
+
+
+@checks
+def record_act(observed: Observed, call: Any) -> Check:
+    yield None
+    act = ACT.get()
+    require(act is None or act.recorded, "the act is recorded", act)
+
+
+@checks
+def audit_entries(observed: Observed, call: Any) -> Check:
+    page = yield None
+    numbers = [-entry.number if call.newest_first else entry.number for entry in page.rows]
+    require(numbers == sorted(set(numbers)) and len(numbers) <= call.limit, "entries are in order", numbers)
+    chained = page.rows[::-1] if call.newest_first else page.rows
+    for before, after in pairwise(chained):
+        if after.number == before.number + 1:
+            require(entry_hash(before.hash, call.merchant or "", after) == after.hash, "the chain holds", after)
 
 
 @checks

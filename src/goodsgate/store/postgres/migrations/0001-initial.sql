@@ -23,6 +23,10 @@ CREATE TABLE credential (
     created_at bigint NOT NULL,
     revoked_at bigint,
     settings json NOT NULL,                         -- an object of texts
+    expires_at bigint,
+    previous_digest bytea UNIQUE,                   -- of the secret before the last rotation
+    previous_until bigint,                          -- until then that secret works, too
+    used_on bigint,                                 -- the last day of use, in days since 1970
     PRIMARY KEY (merchant, id)
 );
 
@@ -477,6 +481,43 @@ ALTER TABLE token ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON token USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);
 CREATE POLICY every ON token USING (current_setting('goodsgate.every', true) = 'on');
 GRANT SELECT, INSERT, UPDATE, DELETE ON token TO goodsgate_app;
+
+-- The audit log: one chain for each merchant, and number 0 for that of the installation. Entries never change.
+CREATE TABLE audit_entry (
+    merchant bigint NOT NULL,
+    number bigint NOT NULL,
+    at bigint NOT NULL,
+    action text COLLATE "C" NOT NULL,
+    subject text NOT NULL,
+    actor text COLLATE "C" NOT NULL,
+    address text NOT NULL,
+    request text NOT NULL,
+    detail text NOT NULL,                           -- an object of texts
+    hash bytea NOT NULL,                            -- covers the hash of the entry before
+    PRIMARY KEY (merchant, number)
+);
+CREATE INDEX audit_entry_at ON audit_entry (at);
+
+-- The end of each chain.
+CREATE TABLE audit_head (
+    merchant bigint PRIMARY KEY,
+    number bigint NOT NULL,
+    hash bytea NOT NULL
+);
+
+ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_head ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON audit_entry USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);
+CREATE POLICY every ON audit_entry USING (current_setting('goodsgate.every', true) = 'on');
+CREATE POLICY mine ON audit_head USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);
+CREATE POLICY every ON audit_head USING (current_setting('goodsgate.every', true) = 'on');
+GRANT SELECT, INSERT, UPDATE, DELETE ON audit_entry, audit_head TO goodsgate_app;
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'entries of the audit log never change';
+END $$;
+CREATE TRIGGER audit_entry_stays BEFORE UPDATE ON audit_entry FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 -- What only one protocol has, such as its streams.
 CREATE TABLE resource (

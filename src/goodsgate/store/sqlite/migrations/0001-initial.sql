@@ -26,6 +26,10 @@ CREATE TABLE credential (
     created_at INTEGER NOT NULL,
     revoked_at INTEGER,
     settings TEXT NOT NULL,                   -- an object of texts
+    expires_at INTEGER,
+    previous_digest BLOB UNIQUE,              -- of the secret before the last rotation
+    previous_until INTEGER,                   -- until then that secret works, too
+    used_on INTEGER,                          -- the last day of use, in days since 1970
     PRIMARY KEY (merchant, id)
 ) STRICT;
 
@@ -264,6 +268,33 @@ CREATE TABLE label (
 CREATE INDEX label_of ON label (merchant, type, number);
 -- Webhooks of all merchants are found by their label.
 CREATE INDEX label_webhook ON label (label) WHERE type = 'native/webhook';
+
+-- The audit log: one chain for each merchant, and number 0 for that of the installation. Entries never change.
+CREATE TABLE audit_entry (
+    merchant INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    address TEXT NOT NULL,
+    request TEXT NOT NULL,
+    detail TEXT NOT NULL,                     -- an object of texts
+    hash BLOB NOT NULL,                       -- covers the hash of the entry before
+    PRIMARY KEY (merchant, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_entry_at ON audit_entry (at);
+CREATE TRIGGER audit_entry_stays BEFORE UPDATE ON audit_entry
+BEGIN
+    SELECT raise(ABORT, 'entries of the audit log never change');
+END;
+
+-- The end of each chain.
+CREATE TABLE audit_head (
+    merchant INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
 
 -- part: catalogue
 CREATE TABLE catalogue_identity (

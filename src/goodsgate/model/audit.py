@@ -1,0 +1,195 @@
+"""The audit log: who did what, in chains of entries of which each one seals those before it.
+
+There is one chain for each merchant, and one for the installation. The hash of an entry covers the hash of the entry
+before it, so that nobody can change, remove or insert an entry without changing every later hash.
+
+Who acts is known where a request arrives, and what is stored is decided far below. Between the two the act is ambient:
+`ACT` holds it, and the store adds its entry in the transaction that changes something.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+TEXT_CHARACTERS_MAX = 200
+"""Of a subject and of each value of a detail."""
+DETAILS_MAX = 20
+TRIM = "audit.trim"
+"""Action of the entry that says which older entries the retention has removed: the anchor of those that remain."""
+GATE = "gate"
+"""Actor of what the gate does by itself."""
+INSTALLATION = ""
+"""Name of the chain that belongs to no merchant."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Act(msgspec.Struct, kw_only=True):
+    """What somebody does; one entry of the log if it has an effect."""
+
+    action: str
+    """Noun and verb: ``key.add``."""
+    actor: str
+    """``key:ID``, ``person:NAME (key ID)``, ``command:USER``, ``nobody`` or ``gate``."""
+    subject: str = ""
+    """What it is done to, for example the id of a key."""
+    address: str = ""
+    """Address of the client."""
+    request: str = ""
+    """Id of the request."""
+    detail: dict[str, str] = {}
+    """Further facts; never a secret."""
+    of_installation: bool = False
+    """Whether it belongs to the chain of the installation."""
+    recorded: bool = False
+    """Whether the entry is stored, or another request has stored it."""
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a chain."""
+
+    number: int
+    """From 1, without gaps."""
+    at: datetime
+    action: str
+    subject: str
+    actor: str
+    address: str
+    request: str
+    detail: dict[str, str]
+    hash: bytes
+    """SHA-256; see `entry_hash`."""
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries are wanted; None: all."""
+
+    action: str | None = None
+    """An action, or its first word: ``key`` finds ``key.add``."""
+    actor: str | None = None
+    """Beginning of the actor."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Before this time."""
+
+
+ACT: ContextVar[Act | None] = ContextVar("act", default=None)
+"""What the request or command in progress does; None for what the log does not contain."""
+
+
+@contextmanager
+def acting(act: Act) -> Iterator[Act]:
+    """Make the act that of this context."""
+    token = ACT.set(act)
+    try:
+        yield act
+    finally:
+        ACT.reset(token)
+
+
+def note(*, subject: str | None = None, **detail: object) -> None:
+    """Add facts to the act of this context, if there is one; never a secret."""
+    act = ACT.get()
+    if act is None:
+        return
+    if subject is not None:
+        act.subject = subject[:TEXT_CHARACTERS_MAX]
+    act.detail = {**act.detail, **{name: str(fact)[:TEXT_CHARACTERS_MAX] for name, fact in detail.items()}}
+
+
+def mark_recorded() -> None:
+    """Say that an earlier request has stored the entry of this context's act."""
+    act = ACT.get()
+    if act is not None:
+        act.recorded = True
+
+
+def entry_hash(previous: bytes, chain: str, entry: AuditEntry) -> bytes:
+    """Return the hash of an entry: the SHA-256 of the previous hash (nothing for the first one) and a JSON array.
+
+    The array has no white space, and holds the chain (a merchant or nothing), the number, the time in microseconds
+    since 1970, the action, subject, actor, address and request, and the detail with its members in order.
+    """
+    return hashlib.sha256(previous + _encode((
+        chain, entry.number, (entry.at - _EPOCH) // timedelta(microseconds=1), entry.action, entry.subject, entry.actor,
+        entry.address, entry.request, entry.detail,
+    ))).digest()
+
+
+class ChainError(Exception):
+    """A chain that does not hold; the message names the first broken entry."""
+
+    def __init__(self, message: str, *, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class ChainEnd(msgspec.Struct, frozen=True):
+    """The last entry of a chain that holds."""
+
+    entries: int
+    """Entries that were checked."""
+    number: int
+    """0: the chain is empty."""
+    hash: bytes
+
+
+def verify_chain(chain: str, entries: Iterable[AuditEntry]) -> ChainEnd:
+    """Compute every hash of a chain again and return its end. Raises ChainError for the first broken entry.
+
+    A chain whose first entries the retention removed begins at the entry to which its latest anchor points.
+    """
+    first: AuditEntry | None = None
+    fault: ChainError | None = None
+    anchor: tuple[int, bytes] = (0, b"")
+    count, number, previous = 0, 0, b""
+    for entry in entries:
+        count += 1
+        if first is None:
+            first = entry  # checked in the end: the anchor comes later
+        elif fault is None:
+            fault = _fault(chain, number, previous, entry)
+        number, previous = entry.number, entry.hash
+        anchor = _anchor(entry) or anchor
+    if first is not None:
+        fault = _fault(chain, *anchor, first) or fault
+    if fault is not None:
+        raise fault
+    return ChainEnd(count, number, previous)
+
+
+def _fault(chain: str, number: int, hash: bytes, entry: AuditEntry) -> ChainError | None:
+    """Return what is wrong with an entry behind the one with this number and hash."""
+    if entry.number != number + 1:
+        return ChainError(f"entry {number + 1} is missing: {entry.number} follows {number}", number=number + 1)
+    if entry_hash(hash, chain, entry) != entry.hash:
+        return ChainError(f"entry {entry.number} was changed: its hash does not match", number=entry.number)
+    return None
+
+
+def _anchor(entry: AuditEntry) -> tuple[int, bytes] | None:
+    """Return number and hash of the last entry that the retention removed, from the entry that says so."""
+    if entry.action != TRIM or entry.actor != GATE:
+        return None
+    with suppress(KeyError, ValueError):
+        return int(entry.detail["through"]), bytes.fromhex(entry.detail["hash"])
+    return None
+
+
+def audit_document(entry: AuditEntry) -> dict[str, Any]:
+    """Return an entry as people and programs read it, from which its hash can be computed again."""
+    return {
+        "number": entry.number, "at": entry.at, "action": entry.action, "subject": entry.subject, "actor": entry.actor,
+        "address": entry.address, "request": entry.request, "detail": entry.detail, "hash": entry.hash.hex(),
+    }
+
+
+def read_audit_document(document: dict[str, Any]) -> AuditEntry:
+    """Return the entry of a document. Raises msgspec.ValidationError or ValueError."""
+    return msgspec.convert({**document, "hash": bytes.fromhex(str(document.get("hash")))}, AuditEntry, strict=False)
