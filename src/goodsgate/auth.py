@@ -10,14 +10,16 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Key, Scope, Token
-from goodsgate.store.contract import Store
+from goodsgate.model.permissions import permits
+from goodsgate.store.contract import Store, StoreError
 
 if TYPE_CHECKING:
     from goodsgate.engine.secrets import Secrets
@@ -31,6 +33,9 @@ CACHED_SECONDS = 1.0
 CACHED_KEYS_MAX = 4096
 ACCESS_KEY, MASTER, SESSION = "access_key", "master", "session"
 """Settings of a key that signs: its public id, the master secret it is derived from, whether it has a session token."""
+PERSON = "person"
+"""Setting of a key that has no secret: who signs in with OpenID Connect, as issuer and subject."""
+OWN_SETTINGS = frozenset({ACCESS_KEY, MASTER, SESSION, PERSON})
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,22 +47,35 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope]
     settings: dict[str, str] = {}
     """The key's settings."""
+    person: str = ""
+    """Who has signed in with OpenID Connect; empty for who has the key itself."""
 
-    def may(self, scope: str) -> bool:
-        """Return whether the key has the scope; ``admin`` includes the others."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+    def may(self, permission: str) -> bool:
+        """Return whether a scope of the key grants the permission."""
+        return permits(self.scopes, permission)
+
+    @property
+    def actor(self) -> str:
+        """How the audit log names the caller."""
+        key = f"key:{self.key_id}@{self.merchant}"
+        return f"person:{self.person} ({key})" if self.person else key
 
 
 def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings: dict[str, str] | None = None,
-            seed: bytes | None = None) -> tuple[Key, str]:
+            seed: bytes | None = None, expires_at: datetime | None = None) -> tuple[Key, str]:
     """Create a key and its secret; the secret is not stored. `seed` replaces its random bytes."""
     key_id = secrets.token_hex(6)
-    secret = bearer_secret(key_id, seed or secrets.token_bytes(SECRET_BYTES))
+    secret = bearer_secret(key_id, seed or new_seed())
     key = Key(
         id=key_id, digest=digest_of_secret(secret), merchant=merchant, scopes=frozenset(scopes), label=label,
-        created_at=now(), settings=settings or {},
+        created_at=now(), settings=settings or {}, expires_at=expires_at,
     )
     return key, secret
+
+
+def new_seed() -> bytes:
+    """Return the random bytes of a new secret."""
+    return secrets.token_bytes(SECRET_BYTES)
 
 
 def bearer_secret(key_id: str, seed: bytes) -> str:
@@ -113,9 +131,14 @@ def access_key(key: Key, secrets_of: "Secrets") -> AccessKey | None:
     )
 
 
+def key_kind(key: Key) -> str:
+    """Return ``secret``, ``signing`` (a key that signs requests) or ``person`` (who signs in with OpenID Connect)."""
+    return "signing" if ACCESS_KEY in key.settings else "person" if PERSON in key.settings else "secret"
+
+
 def public_settings(key: Key) -> dict[str, str]:
-    """Return the settings of a key without those that belong to its signing secret."""
-    return {name: value for name, value in key.settings.items() if name not in (ACCESS_KEY, MASTER, SESSION)}
+    """Return the settings of a key without those of the gate itself."""
+    return {name: value for name, value in key.settings.items() if name not in OWN_SETTINGS}
 
 
 def digest_of_access_key(name: str) -> bytes:
@@ -149,10 +172,16 @@ class Authenticator:
         if key is None or not key.is_valid(at, digest=digest if secret[:3] == b"gg_" else None):
             self._cached.pop(digest, None)
             return None
-        caller = Caller(key_id=key.id, merchant=key.merchant, scopes=key.scopes, settings=key.settings)
+        caller = Caller(
+            key_id=key.id, merchant=key.merchant, scopes=key.scopes, settings=key.settings,
+            person=key.label if PERSON in key.settings else "",
+        )
         if len(self._cached) >= CACHED_KEYS_MAX:
             self._cached.clear()
         self._cached[digest] = (until, caller)
+        if key.used_on is None or key.used_on < at.date():
+            with suppress(StoreError):  # once a day; a store that only reads at the moment is no reason to refuse
+                self._store.mark_key_used(key.merchant, key.id, at.date())
         return caller
 
     def _key_of_token(self, digest: bytes) -> Key | None:
@@ -160,6 +189,10 @@ class Authenticator:
         if token_and_key is None or token_and_key[0].expires_at <= now():
             return None
         return token_and_key[1]
+
+    def forget(self) -> None:
+        """Look up every key again, in this process."""
+        self._cached.clear()
 
     def create_token(self, caller: Caller, *, seconds: float) -> str:
         """Create a token of the caller's key that is valid for `seconds`. Raises StoreError."""
@@ -180,7 +213,7 @@ class Authenticator:
     def revoke(self, merchant: str, key_id: str) -> bool:
         """Revoke a key, with effect in this process at once; return False if the merchant has no such key."""
         revoked = self._store.revoke_key(merchant, key_id)
-        self._cached.clear()
+        self.forget()
         return revoked
 
     def merchant_exists(self, merchant: str) -> bool:

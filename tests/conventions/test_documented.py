@@ -13,8 +13,10 @@ from goodsgate.cli.errors import ExitCode
 from goodsgate.config import Config
 from goodsgate.engine.refusal import REFUSALS
 from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
+from goodsgate.model.audit import ACTIONS
 from goodsgate.model.fields import FIELDS
 from goodsgate.model.issue import CODES
+from goodsgate.model.permissions import GRANTS, MEANINGS, PERMISSIONS
 from goodsgate.model.remedies import REMEDIES
 from goodsgate.model.versions import FIELD_GROUPS
 from tests.conventions.source import PACKAGE, TOP, client_modules, modules, string_constants
@@ -148,6 +150,22 @@ def test_every_command_is_documented():
 def test_every_exit_code_is_documented():
     """Scripts rely on them."""
     assert {str(code.value) for code in ExitCode} <= set(_rows("reference/cli.md"))
+
+
+def test_permissions_scopes_and_actions_are_documented():
+    """The tables say what the code says: what each scope grants, and what each action of the audit log means."""
+    rows = _rows("reference/permissions.md")
+    assert {name: rows[name] for name in MEANINGS if name not in GRANTS} == {
+        name: [meaning] for name, meaning in MEANINGS.items() if name not in GRANTS
+    }
+    text = (DOCS / "reference/permissions.md").read_text("utf-8")
+    assert [f"| `{name}` | {meaning} |" for name, meaning in MEANINGS.items() if f"| {meaning} |" not in text] == []
+    assert {scope: rows[scope][1:] for scope in GRANTS} == {
+        scope: ["yes" if permission in granted else "" for permission in PERMISSIONS]
+        for scope, granted in GRANTS.items()
+    }
+    actions = {name: cells for name, cells in _rows("reference/audit.md").items() if "." in name}
+    assert actions == {name: [meaning] for name, meaning in ACTIONS.items()}
 
 
 def test_every_route_is_documented():

@@ -138,7 +138,7 @@ class BatchPage:
 
     async def _corrected_file(self, request: ConsoleRequest) -> tuple[str, str, UploadWithFields]:
         """Return merchant, batch and the uploaded file; raises forbidden."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         request.check_csrf()
         merchant, limits = await request.merchant(), self._context.limits
         body = request.body(limits.body_bytes_max)
@@ -147,7 +147,7 @@ class BatchPage:
 
     async def _action(self, request: ConsoleRequest) -> tuple[FormFields, str, str]:
         """Return form, merchant and batch of an action; raises forbidden."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         return await request.form(), await request.merchant(), request.path_param("batch")
 
 

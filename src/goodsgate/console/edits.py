@@ -77,7 +77,7 @@ class ItemEdits:
 
     async def _action(self, request: ConsoleRequest) -> tuple[FormFields, ItemName]:
         """Return the form of an action and the item that it is about; raises forbidden."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         form, merchant = await request.form(), await request.merchant()
         try:
             kind = Kind(request.path_param("kind"))

@@ -83,7 +83,7 @@ async def authenticate(http: Request, context: ServerContext) -> ConsoleRequest 
         return None
     http.scope[CALLER] = caller
     request = ConsoleRequest(http, context, caller=caller, token=token)
-    request.require_scope("read")
+    request.require_permission("read")
     return request
 
 

@@ -89,7 +89,7 @@ class HealthPage:
 
     async def figures(self, request: ConsoleRequest) -> Response:
         """Return the data of the charts."""
-        request.require_scope("admin")
+        request.require_permission("admin")
         data = {"at": self._history.times(), "series": self._history.series()}
         return Response(msgspec.json.encode(data), media_type="application/json", headers=HEADERS)
 

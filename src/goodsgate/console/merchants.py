@@ -26,7 +26,7 @@ class MerchantPages:
 
     async def merchants(self, request: ConsoleRequest) -> Response:
         """Return the list of merchants."""
-        request.require_scope("admin")
+        request.require_permission("admin")
         after = request.query.get("after") or None
         page = await self._context.run_in_thread(self._store.merchants, after=after, limit=PAGE_MERCHANTS)
         values = {
@@ -37,7 +37,7 @@ class MerchantPages:
 
     async def add_merchant(self, request: ConsoleRequest) -> Response:
         """Create a merchant."""
-        request.require_scope("admin")
+        request.require_permission("admin")
         form = await request.form()
         id, name = form.get("id"), form.get("name")
         _check(id, MerchantId, "An id has 1 to 64 characters of a-z, 0-9, - and _.")
@@ -49,12 +49,12 @@ class MerchantPages:
 
     async def keys(self, request: ConsoleRequest) -> Response:
         """Return the keys of a merchant."""
-        request.require_scope("admin")
+        request.require_permission("admin")
         return await self._render_keys(request, await request.merchant())
 
     async def add_key(self, request: ConsoleRequest) -> Response:
         """Create a key and show its secret, which is not stored."""
-        request.require_scope("admin")
+        request.require_permission("admin")
         form, merchant = await request.form(), await request.merchant()
         _check(form.get("label"), OneLine, "A label has at most 200 characters, on one line.")
         try:
@@ -69,7 +69,7 @@ class MerchantPages:
 
     async def revoke(self, request: ConsoleRequest) -> Response:
         """Revoke a key; raises credential_unknown."""
-        request.require_scope("admin")
+        request.require_permission("admin")
         await request.form()
         merchant, key = await request.merchant(), request.path_param("key")
         if not await self._context.run_in_thread(self._context.authenticator.revoke, merchant, key):

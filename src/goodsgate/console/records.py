@@ -124,7 +124,7 @@ class RecordsPage:
 
     async def correct(self, request: ConsoleRequest) -> Response:
         """Save an edited record, or apply its suggestions, and validate it again."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         form = await request.form()
         merchant, id, number = await request.merchant(), request.path_param("batch"), request.path_param("number")
         if not number.isdecimal() or len(number) > NUMBER_DIGITS_MAX:

@@ -103,7 +103,7 @@ class ReferencePages:
 
     async def load(self, request: ConsoleRequest) -> Response:
         """Load a file of entries, all or none."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         request.check_csrf()
         merchant, kind, limits = await request.merchant(), request.path_param("kind"), self._context.limits
         upload = await UploadWithFields.start(

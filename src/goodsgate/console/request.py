@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 
 from goodsgate.auth import Caller
-from goodsgate.http.context import RequestBody, ServerContext
+from goodsgate.http.context import RequestBody, ServerContext, require_permission
 from goodsgate.http.problems import refuse
 
 SESSION_COOKIE = "goodsgate_session"
@@ -77,10 +77,9 @@ class ConsoleRequest:
             raise refuse("not_found")
         return value
 
-    def require_scope(self, scope: str) -> None:
-        """Raise forbidden if the key lacks the scope."""
-        if not self.caller.may(scope):
-            raise refuse("forbidden", f"Your key lacks the scope {scope}.", scope=scope)
+    def require_permission(self, permission: str) -> None:
+        """Raise forbidden if the key lacks the permission."""
+        require_permission(self.caller, permission)
 
     async def merchant(self) -> str:
         """Return the merchant in the path; raises merchant_unknown if it does not exist or is not the user's."""

@@ -55,7 +55,7 @@ class RulePages:
 
     async def act(self, request: ConsoleRequest) -> Response:
         """Save, try or delete a rule, as the pressed button says; a rule that cannot be used is shown again."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         form, merchant = await request.form(), await request.merchant()
         WORK.set(Work.FILES)
         return await self._context.run_in_thread(self._act, request, form, merchant)

@@ -40,7 +40,7 @@ class WebhookPages:
 
     async def add(self, request: ConsoleRequest) -> Response:
         """Add a webhook and show its secret, which is not stored."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         form, merchant = await request.form(), await request.merchant()
         webhook = await self._context.run_in_thread(self._registry.add, merchant, _change(form))
         return await self._render_list(request, merchant, secret=await self._secret(webhook))
@@ -51,7 +51,7 @@ class WebhookPages:
 
     async def act(self, request: ConsoleRequest) -> Response:
         """Pause, resume, test, rotate or delete a webhook, or send again what was given up."""
-        request.require_scope("submit")
+        request.require_permission("submit")
         form, merchant, number = await request.form(), await request.merchant(), _number(request)
         match form.get("action"):
             case "test":

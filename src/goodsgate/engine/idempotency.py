@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from goodsgate.engine.refusal import Refusal
+from goodsgate.model.audit import mark_recorded
 from goodsgate.store.contract import Idempotency, IdempotentAnswer, Store
 from goodsgate.store.contract.values import Subject
 
@@ -57,6 +58,7 @@ def answer_once(store: Store, key: RequestKey | None, act: Callable[[], bytes]) 
     replay = reserve(store, key.merchant, key.key)
     if replay is not None:
         check_same_request(replay, key.fingerprint)
+        mark_recorded()
         return replay.body
     try:
         return act()

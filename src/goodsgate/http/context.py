@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import re
 import tempfile
@@ -26,6 +27,8 @@ from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
 from goodsgate.http.threads import WORK, RequestThreads, Work
+from goodsgate.model.audit import ACT
+from goodsgate.model.permissions import granting_scopes
 from goodsgate.observe import Metrics, StatisticsCache
 
 if TYPE_CHECKING:
@@ -97,8 +100,11 @@ class ServerContext:
 
     async def run_in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in a thread for requests of this kind, and return its result; waits for a free thread."""
+        task = functools.partial(work, *args, **kwargs)
+        if ACT.get() is not None:
+            task = functools.partial(contextvars.copy_context().run, task)
         try:
-            return await self.threads.run(functools.partial(work, *args, **kwargs))
+            return await self.threads.run(task)
         finally:
             self.change_signal.expires_at = 0.0  # the work may have changed something
 
@@ -127,15 +133,14 @@ class ServerContext:
         self.threads.close()
 
     # -- authentication ---------------------------------------------------------------------------------------------
-    async def caller(self, secret: bytes | None, *, scope: str) -> Caller:
-        """Return the caller with this secret. Raises unauthorized, or forbidden if the key lacks the scope."""
+    async def caller(self, secret: bytes | None, *, permission: str) -> Caller:
+        """Return the caller with this secret. Raises unauthorized, or forbidden if the key lacks the permission."""
         if secret is None:
             raise refuse("unauthorized")
         caller = self.authenticator.cached(secret) or await self.run_in_thread(self.authenticator.caller, secret)
         if caller is None:
             raise refuse("unauthorized", "The key is not valid.")
-        if not caller.may(scope):
-            raise refuse("forbidden", f"The key lacks the scope {scope}.", scope=scope)
+        require_permission(caller, permission)
         return caller
 
     async def merchant(self, request: Request, caller: Caller) -> str:
@@ -198,6 +203,14 @@ class ServerContext:
                 await asyncio.wait([writing])
             await self.run_in_thread(submission.abort)
             raise
+
+
+def require_permission(caller: Caller, permission: str) -> None:
+    """Raise forbidden if the key lacks the permission."""
+    if not caller.may(permission):
+        scopes = granting_scopes(permission)
+        detail = f"The key lacks the permission {permission}; keys with the scope {' or '.join(scopes)} have it."
+        raise refuse("forbidden", detail, permission=permission, scopes=scopes)
 
 
 def find_secret(headers: Mapping[bytes, bytes]) -> bytes | None:

@@ -34,7 +34,7 @@ class OperationSummary(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     summary: str
     description: str
-    scope: str
+    permission: str
     parameters: list[dict[str, Any]]
     bodies: list[dict[str, Any]]
     responses: list[dict[str, Any]]
@@ -147,13 +147,13 @@ def _operations(openapi: OpenApiDocument) -> Iterator[tuple[str, OperationSummar
 
 def _operation(openapi: OpenApiDocument, path: str, method: str, node: dict[str, Any],
            parameters: list[dict[str, Any]]) -> OperationSummary:
-    scopes = [scope for way in node["security"] for needed in way.values() for scope in needed]
+    needed = [permission for way in node["security"] for permissions in way.values() for permission in permissions]
     schemes = openapi.document["components"]["securitySchemes"]
     scheme: dict[str, Any] = next((schemes[name] for way in node["security"] for name in way), {})
     bodies = _bodies(openapi.resolved(node.get("requestBody", {})))
     return OperationSummary(
         id=node["operationId"], method=method.upper(), path=path, summary=node["summary"],
-        description=node.get("description", ""), scope=scopes[0] if scopes else "",
+        description=node.get("description", ""), permission=needed[0] if needed else "",
         parameters=[_parameter(openapi, each) for each in parameters], bodies=bodies,
         responses=[
             _response(status, openapi.resolved(each)) for status, each in sorted(node["responses"].items())

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from goodsgate.auth import Caller
 from goodsgate.engine.refusal import Refusal
+from goodsgate.http.acts import act
 from goodsgate.http.admission import CALLER as CALLER
 from goodsgate.http.admission import held_request
 from goodsgate.http.context import RequestBody, ServerContext, drain_body, find_secret
@@ -148,8 +149,9 @@ class Endpoint:
             if method == "OPTIONS":
                 return Response(status_code=204, headers={"allow": self._path.allow})
             raise refuse("method_not_allowed", allow=self._path.allow)
-        secret = self._secret_of(dict(request.scope["headers"])) if operation.scope else None
-        caller = await self._context.caller(secret, scope=operation.scope) if operation.scope else None
+        permission = operation.permission
+        secret = self._secret_of(dict(request.scope["headers"])) if permission else None
+        caller = await self._context.caller(secret, permission=permission) if permission else None
         request.scope[CALLER] = caller
         query = operation.query(request.scope["query_string"])
         path = self._path.values(request.path_params)
@@ -158,8 +160,22 @@ class Endpoint:
         api_request = ApiRequest(
             http=request, operation=operation, path=path, query=query, caller=caller, merchant=merchant
         )
-        response = await self.handlers[operation.id](api_request)
+        handler = self.handlers[operation.id]
+        if operation.act is None:
+            response = await handler(api_request)
+        else:
+            response = await self._act(operation.act, handler, api_request)
         return headers_only(response) if method == "HEAD" else response
+
+    async def _act(self, action: str, handler: Handler, request: ApiRequest) -> Response:
+        """Call a handler whose effect belongs into the audit log."""
+        assert request.caller is not None
+        subject = "/".join(text for name, text in request.path.items() if name != "merchant")
+        merchant = request.path.get("merchant", request.merchant)
+        return await act(
+            self._context, request.http, action, request.caller, lambda: handler(request), merchant=merchant,
+            subject=subject,
+        )
 
     def refusal(self, fault: Exception, scope: Scope) -> Response:
         """Return the response to an exception in the format of the protocol."""

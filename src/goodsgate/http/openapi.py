@@ -107,10 +107,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     method: str
-    scope: str | None
-    """Scope that a key must have; None if no key is needed."""
+    permission: str | None
+    """Permission that a key must have; None if no key is needed."""
     parameters: dict[str, Parameter]
     """Query parameters by name."""
+    act: str | None = None
+    """Action of the audit log; None: it has no entry there."""
     ignores_unknown: bool = False
     """Whether unknown query parameters are ignored."""
     ignores_empty: bool = False
@@ -301,10 +303,11 @@ class OpenApiDocument:
 
     def _operation(self, method: str, node: dict[str, Any]) -> Operation:
         own = [self.resolved(parameter) for parameter in node.get("parameters", [])]
-        scopes = [scope for way in node["security"] for needed in way.values() for scope in needed]
+        needed = [permission for way in node["security"] for permissions in way.values() for permission in permissions]
         return Operation(
-            id=node["operationId"], method=method.upper(), scope=scopes[0] if scopes else None,
+            id=node["operationId"], method=method.upper(), permission=needed[0] if needed else None,
             parameters={each["name"]: self._parameter(each) for each in own if each["in"] == "query"},
+            act=node.get("x-audit"),
             ignores_unknown=self.document.get("x-unknown-parameters") == "ignored",
             ignores_empty=self._is_lenient,
         )

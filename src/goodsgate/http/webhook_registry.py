@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +25,7 @@ from goodsgate.http.webhooks import (
     resolve_host,
     secret_text,
 )
+from goodsgate.model.audit import note
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import OneLine, Resource
 from goodsgate.model.journal import JournalPosition
@@ -75,6 +77,7 @@ class WebhookRegistry:
         """Add a webhook. Raises webhook_refused, webhook_taken, webhooks_full."""
         assert change.url is not None
         self._check_url(change.url)
+        note(subject=urlsplit(change.url).hostname)  # the rest of a URL may be a secret
         webhook = Webhook(
             events=change.events or tuple(WebhookEvent), kinds=change.kinds or (), collections=change.collections or (),
             description=change.description or "", created_at=now(), secrets=(_new_secret(),),
@@ -109,6 +112,7 @@ class WebhookRegistry:
         """Change a webhook. Raises webhook_refused, webhook_taken."""
         if change.url is not None:
             self._check_url(change.url)
+            note(host=urlsplit(change.url).hostname)
         fields = {
             name: value for name in ("events", "kinds", "collections", "description")
             if (value := getattr(change, name)) is not None

@@ -8,7 +8,7 @@ Who acts is known where a request arrives, and what is stored is decided far bel
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,42 @@ TRIM = "audit.trim"
 """Action of the entry that says which older entries the retention has removed: the anchor of those that remain."""
 GATE = "gate"
 """Actor of what the gate does by itself."""
+ACTIONS: Mapping[str, str] = {
+    "merchant.add": "A merchant was added.",
+    "merchant.change": "The name or the settings of a merchant were changed.",
+    "key.add": "A key was created.",
+    "key.change": "The label, the scopes or the end of a key were changed.",
+    "key.rotate": "A key got a new secret.",
+    "key.revoke": "A key was revoked.",
+    "sign_in.accept": "Somebody signed in to the console.",
+    "sign_in.refuse": "Somebody was refused who wanted to sign in to the console.",
+    "sign_in.end": "Somebody signed out of the console.",
+    "batch.confirm": "The withheld deletions of a full feed were confirmed.",
+    "batch.cancel": "A batch was cancelled.",
+    "batch.revert": "What a batch had changed was taken back.",
+    "batch.retry": "Rejected records were worked again.",
+    "batch.accept": "Suggestions were applied to rejected records.",
+    "item.edit": "Fields of an item were edited, and locked.",
+    "item.unlock": "Fields of an item were unlocked.",
+    "reference.load": "Reference data was loaded.",
+    "profile.put": "A profile was saved.",
+    "profile.delete": "A profile was deleted.",
+    "rule.put": "A rule was saved.",
+    "rule.delete": "A rule was deleted.",
+    "webhook.add": "A webhook was added.",
+    "webhook.change": "A webhook was changed.",
+    "webhook.delete": "A webhook was deleted.",
+    "webhook.pause": "A webhook was paused.",
+    "webhook.resume": "A webhook was resumed.",
+    "webhook.rotate": "A webhook got a new secret.",
+    "webhook.replay": "Messages of a webhook were sent again.",
+    "trouble.order": "Failures were ordered for tests of clients.",
+    "trouble.clear": "Ordered failures were cleared.",
+    TRIM: "The retention removed older entries.",
+}
+"""Each action of the log, and what it means."""
+ACTIONS_OF_INSTALLATION = frozenset({"merchant.add", "sign_in.refuse", "trouble.order", "trouble.clear"})
+"""Actions whose entries belong to no merchant."""
 INSTALLATION = ""
 """Name of the chain that belongs to no merchant."""
 

@@ -185,10 +185,13 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scope(StrEnum):
-    """What a key permits; ``admin`` includes the others and can act for every merchant."""
+    """What a key has; `model.permissions` says what each permits."""
 
     SUBMIT = "submit"
     READ = "read"
+    AUDIT = "audit"
+    CLERK = "clerk"
+    INTEGRATOR = "integrator"
     ADMIN = "admin"
 
 

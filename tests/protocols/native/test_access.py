@@ -6,12 +6,14 @@ import time
 import pytest
 
 from goodsgate.http.endpoints import load_openapi
+from goodsgate.model.audit import ACTIONS
+from goodsgate.model.permissions import GRANTS, PERMISSIONS
 from goodsgate.protocols.native import __name__ as protocol_package
 from tests import factories
 from tests.shop import ndjson
 
 CONTRACT = load_openapi(protocol_package)
-KEYED = [(path, operation) for path in CONTRACT.paths for operation in path.operations.values() if operation.scope]
+KEYED = [(path, operation) for path in CONTRACT.paths for operation in path.operations.values() if operation.permission]
 KEYED_IDS = [operation.id for _, operation in KEYED]
 
 
@@ -44,19 +46,42 @@ def anonymous(gate):
 @pytest.fixture(scope="module")
 def scoped(gate):
     """Scope → a client that has it alone."""
-    return {scope: gate.client(None, scope) for scope in ("submit", "read")}
+    return {scope: gate.client(None, scope) for scope in GRANTS}
 
 
 @pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
-def test_a_key_without_the_scope_is_refused(scoped, path, operation):
-    """Every operation answers 403."""
+def test_a_key_without_the_permission_is_refused(scoped, path, operation):
+    """Every operation needs a permission of the table, and answers 403 to keys whose scope does not grant it."""
+    assert operation.permission in PERMISSIONS
     for scope, client in scoped.items():
-        answer = client.request(operation.method, _address(path))
-        if scope == operation.scope:
-            assert answer.status_code not in (401, 403)
+        answer = client.request(operation.method, _address(path, merchant="nobody"))
+        if operation.permission in GRANTS[scope]:
+            assert answer.status_code not in (401, 403), scope
         else:
-            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-            assert answer.json()["scope"] == operation.scope
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), scope
+            assert answer.json()["permission"] == operation.permission
+            assert scope not in answer.json()["scopes"]
+
+
+def test_the_chain_of_the_installation_is_for_operators(scoped):
+    """Whoever may read the log of a merchant may not read that of the installation."""
+    for scope, client in scoped.items():
+        answer = client.get("/v1/audit?chain=installation")
+        assert answer.status_code == (200 if scope == "admin" else 403)
+
+
+NO_ACTS = {
+    "submit", "inspect", "fix", "preview_fix",  # records: the list of batches tells who sent what
+    "try_rule", "test_webhook",  # change nothing
+}
+
+
+@pytest.mark.parametrize("operation", [
+    operation for _, operation in KEYED if operation.method not in ("GET", "HEAD") and operation.id not in NO_ACTS
+], ids=lambda operation: operation.id)
+def test_every_operation_that_changes_something_is_in_the_audit_log(operation):
+    """With an action that is documented, or it is named above with a reason."""
+    assert operation.act in ACTIONS
 
 
 def test_a_key_is_accepted_in_both_headers(gate, client):
@@ -69,7 +94,7 @@ def test_a_key_is_accepted_in_both_headers(gate, client):
 @pytest.fixture(scope="module")
 def owned(gate):
     """A merchant with something of everything, and a stranger with all scopes but admin."""
-    owner, stranger = gate.client(), gate.client()
+    owner, stranger = gate.client(), gate.client(None, *(set(GRANTS) - {"admin"}))
     owner.put("/v1/reference/brand", json=[{"code": "Hearth"}])
     owner.put("/v1/profiles/werk", json={"map": {"a": ["id"]}})
     owner.post("/v1/webhooks", json={"url": "https://owner.example.com/Hearth"}).raise_for_status()
@@ -87,6 +112,7 @@ def _sent(operation):
     bodies = {
         "confirm": {"deletions": 1},
         "put_profile": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
+        "change_merchant": {"name": "x"}, "change_key": {"label": "x"},
         "add_webhook": {"url": "https://stranger.example.com/"}, "change_webhook": {},
         "replay_webhook": {"given_up": True}, "put_rule": {"expression": "true"},
     }
@@ -101,7 +127,7 @@ def _alike(answer):
 
 OWN = (
     "submit", "inspect", "batches", "collections", "items", "export", "changes", "reference", "load_reference",
-    "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule",
+    "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "audit",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 

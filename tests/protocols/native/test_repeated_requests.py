@@ -78,6 +78,12 @@ def _add_key(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/merchants/{client.merchant}/keys", b'{"scopes":["read"]}', b'{"scopes":["admin"]}')
 
 
+def _rotate_key(client: Client, gate: HttpGate) -> Case:
+    key = client.post(f"/v1/merchants/{client.merchant}/keys", json={"scopes": ["read"]}).json()["id"]
+    path = f"/v1/merchants/{client.merchant}/keys/{key}/rotate"
+    return Case(path, b'{"overlap_seconds":60}', b'{"overlap_seconds":0}')
+
+
 def _apply_suggestions(client: Client, gate: HttpGate) -> Case:
     batch = client.submit(ndjson([factories.product(1, price="15,99 EUR"), factories.product(2)]))["id"]
     return Case(f"/v1/batches/{batch}/suggestions/apply?code=price_decimal_mark&field=/price", b"", b"{}")
@@ -103,7 +109,7 @@ def _webhook_case(operation: str, body: bytes = b"{}") -> Callable[[Client, Http
 
 CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
     "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm, "revert": _revert,
-    "add_merchant": _add_merchant, "order_trouble": _order_trouble, "add_key": _add_key,
+    "add_merchant": _add_merchant, "order_trouble": _order_trouble, "add_key": _add_key, "rotate_key": _rotate_key,
     "apply_suggestions": _apply_suggestions, "add_webhook": _add_webhook,
     **{f"{name}_webhook": _webhook_case(name) for name in ("pause", "resume", "rotate", "test")},
     "replay_webhook": _webhook_case("replay", b'{"given_up":true}'),

@@ -150,7 +150,7 @@ class RequestAuthenticator:
 def _read_account(context: ServerContext, access_key_id: str) -> RetailerAccount | None:
     store = context.store
     key = store.key(digest_of_access_key(access_key_id))
-    signing_key = access_key(key, context.services.secrets) if key is not None and key.revoked_at is None else None
+    signing_key = access_key(key, context.services.secrets) if key is not None and key.is_valid(now()) else None
     if key is None or signing_key is None:
         return None
     settings = merchant_settings(store, key.merchant)

@@ -2,12 +2,14 @@
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
-from goodsgate.protocols.native.access import AccessHandlers
+from goodsgate.protocols.native.audit import AuditHandlers
 from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
 from goodsgate.protocols.native.changes import ChangeHandlers
 from goodsgate.protocols.native.edits import EditHandlers
+from goodsgate.protocols.native.keys import KeyHandlers
+from goodsgate.protocols.native.merchants import MerchantHandlers
 from goodsgate.protocols.native.rules import RuleHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
 from goodsgate.protocols.native.traffic import TrafficHandlers
@@ -27,7 +29,8 @@ def protocol(context: ServerContext) -> WireProtocol:
         handlers={
             **BatchHandlers(context).handlers(), **queries.handlers(), **CatalogueHandlers(context).handlers(),
             **ChangeHandlers(context).handlers(), **EditHandlers(context).handlers(),
-            **AccessHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
+            **MerchantHandlers(context).handlers(), **KeyHandlers(context).handlers(),
+            **AuditHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
             **RuleHandlers(context).handlers(), **TroubleHandlers(context).handlers(),
             **TrafficHandlers(context).handlers(),
             **WebhookHandlers(context).handlers(),

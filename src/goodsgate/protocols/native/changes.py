@@ -100,7 +100,7 @@ class ChangeHandlers:
             if self._context.change_signal.closed or loop.time() > until:
                 return
             try:
-                await self._context.caller(find_secret(dict(request.http.scope["headers"])), scope="read")
+                await self._context.caller(find_secret(dict(request.http.scope["headers"])), permission="read")
                 page = await self._wait(request, page.position.cursor, HEARTBEAT_SECONDS)
             except StoreBusyError:
                 # Ending the stream would make every client connect again at the same moment.

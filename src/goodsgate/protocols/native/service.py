@@ -15,7 +15,6 @@ from goodsgate.http.context import ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.threads import WORK, Work
-from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import StoreError, bad
 
@@ -74,7 +73,7 @@ class ServiceHandlers:
         """Return whether the request has an admin's key; False while the store cannot tell."""
         secret = find_secret(dict(request.http.scope["headers"]))
         try:
-            return secret is not None and await self._context.caller(secret, scope=Scope.ADMIN) is not None
+            return secret is not None and await self._context.caller(secret, permission="admin") is not None
         except (Refusal, StoreError):
             return False
 
@@ -99,7 +98,7 @@ class ServiceHandlers:
         WORK.set(Work.HEALTH)
         secret, token = find_secret(dict(request.http.scope["headers"])), self._context.services.settings.metrics_token
         if not token or secret is None or not hmac.compare_digest(secret, token.encode()):
-            await self._context.caller(secret, scope=Scope.ADMIN)
+            await self._context.caller(secret, permission="admin")
         return Response(await self._context.run_in_thread(self._context.metrics.text),
             headers={"content-type": CONTENT_TYPE_LATEST})
 
