@@ -19,7 +19,7 @@ from goodsgate.model.issue import CODES
 from goodsgate.model.permissions import GRANTS, MEANINGS, PERMISSIONS
 from goodsgate.model.remedies import REMEDIES
 from goodsgate.model.versions import FIELD_GROUPS
-from tests.conventions.source import PACKAGE, TOP, client_modules, modules, string_constants
+from tests.conventions.source import CLIENT, PACKAGE, TOP
 
 DOCS = TOP / "docs"
 DECISION_LINES_MAX = 30
@@ -73,7 +73,7 @@ def test_issue_codes_are_documented_with_severity_message_and_remedy():
     page = (DOCS / "reference/codes.md").read_text("utf-8")
     undocumented = []
     for code, entry in CODES.items():
-        severity, message, description = rows.get(code, ["", "", ""])
+        severity, message, description, *_ = rows.get(code, ["", "", ""])
         expected = (entry.severity, entry.template, REMEDIES.get(code))
         if (severity, message, description) != expected or f'<a id="{code}">' not in page:
             undocumented.append(code)
@@ -94,10 +94,15 @@ def test_every_refusal_says_what_to_do():
     assert [code for code, cells in _rows("reference/refusals.md").items() if code in refusals and not cells[2]] == []
 
 
+def _sources() -> str:
+    """Return the source of the gate and its client, with texts of several lines in one."""
+    paths = [*PACKAGE.rglob("*.py"), *CLIENT.rglob("*.py")]
+    return re.sub(r'"\n\s*f?"', "", "\n".join(path.read_text("utf-8") for path in paths))
+
+
 def test_messages_of_the_page_for_troubles_exist():
     """Its first column repeats what the code says; what differs is `…`."""
-    trees = [*modules().values(), *client_modules().values()]
-    known = "\n".join(text for tree in trees for text in string_constants(tree))
+    known = _sources()
     rows = [row for row in _rows("how-to/troubleshoot.md") if row not in ("message", "---")]
     fragments = {part.strip(" ,:`") for row in rows for part in row.split("…")}
     assert len(rows) > 30
@@ -106,8 +111,7 @@ def test_messages_of_the_page_for_troubles_exist():
 
 def test_pages_that_messages_name_exist():
     """Messages say where to read on."""
-    texts = (text for tree in modules().values() for text in string_constants(tree))
-    named = {path for text in texts for path in re.findall(r"docs/[\w/-]+\.md", text)}
+    named = {*re.findall(r"docs/[\w/-]+\.md", _sources())}
     assert named
     assert {path for path in named if not (TOP / path).exists()} == set()
 
