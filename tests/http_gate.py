@@ -10,6 +10,7 @@ import httpx
 import uvicorn
 
 from goodsgate import app, auth
+from goodsgate.http.spans import SpanTracer
 from goodsgate.model.catalogue import Merchant, Scope
 from tests import factories
 from tests.shop import Shop
@@ -20,10 +21,11 @@ _numbers = itertools.count(1)
 class HttpGate:
     """A shop served by uvicorn on a free port; `close` stops it as a signal would."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, *, tracer: SpanTracer | None = None) -> None:
         self.shop = shop
         self.application = app.create_app(shop.store, shop.config)
-        self._server = uvicorn.Server(app.server_config(self.application, app.connection_limits(shop.config)))
+        limits = app.connection_limits(shop.config)
+        self._server = uvicorn.Server(app.server_config(self.application, limits, tracer=tracer))
         listening = socket.create_server(("127.0.0.1", 0))
         self.address = listening.getsockname()[:2]
         self.url = f"http://127.0.0.1:{self.address[1]}"

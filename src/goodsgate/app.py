@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from goodsgate.config import Config, parse_networks
+from goodsgate.model import tracing
 from goodsgate.model.extras import ExtraMissingError, needed_extra
 from goodsgate.store.contract import Retention, Store, StoreError
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from goodsgate.http.connections import ConnectionLimits
     from goodsgate.http.known_settings import KnownSettings
     from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings
+    from goodsgate.http.spans import SpanTracer
     from goodsgate.model.batch import Kind
     from goodsgate.rules import Schema
     from goodsgate.store.objects import Objects
@@ -195,6 +197,17 @@ def retention(config: Config) -> Retention:
     )
 
 
+def start_tracing(config: Config, *, instance: str) -> "SpanTracer | None":
+    """Let this process record spans if the settings say so; close the tracer at the end. Raises ExtraMissingError."""
+    if not config.traces:
+        return None
+    with needed_extra("otel", "The setting traces"):
+        from goodsgate.http.spans import SpanTracer, create_provider
+    tracer = SpanTracer(create_provider(config.traces, instance=instance))
+    tracing.install(tracer)
+    return tracer
+
+
 def create_outbox(store: Store, config: Config) -> "Outbox":
     """Return the outbox with the senders of every protocol; start it beside a worker and stop it after the worker."""
     from goodsgate.engine.item_changes import ItemChangeSource
@@ -328,8 +341,9 @@ def connection_limits(config: Config, *, descriptors: float = math.inf) -> "Conn
     return fitted
 
 
-def server_config(application: "Application", limits: "ConnectionLimits") -> "uvicorn.Config":
-    """Return the configuration of uvicorn, with bounds on its connections."""
+def server_config(application: "Application", limits: "ConnectionLimits", *,
+                  tracer: "SpanTracer | None" = None) -> "uvicorn.Config":
+    """Return the configuration of uvicorn, with bounds on its connections, and spans if there is a tracer."""
     import uvicorn
 
     from goodsgate.http.connections import OpenConnections, bounded_http
@@ -342,6 +356,10 @@ def server_config(application: "Application", limits: "ConnectionLimits") -> "uv
         is_proxy=None if proxies is None else proxies.trusts,
     )
     served: ASGIApp = application if traffic is None else TrafficRecorder(application, traffic)
+    if tracer is not None:
+        from goodsgate.http.spans import TracedApplication
+
+        served = TracedApplication(served, tracer)
     return uvicorn.Config(
         served if proxies is None else ProxiedApplication(served, proxies), loop="uvloop",
         http=bounded_http(open_connections, application.begin_stop), ws="none",

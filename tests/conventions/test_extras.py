@@ -34,7 +34,10 @@ PACKAGES = {
     "rules": "cel_expr_python", "otel": "opentelemetry", "oidc": "authlib", "mcp": "mcp",
 }
 """Extra → module of its package."""
-NEEDING = ("goodsgate.store.postgres", "goodsgate.store.object_bucket", "goodsgate.formats.image_process")
+NEEDING = (
+    "goodsgate.store.postgres", "goodsgate.store.object_bucket", "goodsgate.formats.image_process",
+    "goodsgate.http.spans",
+)
 """Modules that import such a package at once; others import these only if it is needed."""
 
 
@@ -72,6 +75,7 @@ USES: list[tuple[str, Callable[[], Any], type[Exception]]] = [
     ("images", _change_image, ExtraMissingError),
     ("parquet", check_parquet, ExtraMissingError),
     ("rules", lambda: Expression("true"), ExtraMissingError),
+    ("otel", lambda: app.start_tracing(Config(traces="http://127.0.0.1:9"), instance="x"), ExtraMissingError),
 ]
 
 

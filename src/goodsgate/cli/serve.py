@@ -132,7 +132,8 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     change_files = app.create_change_files(store, config)
     if change_files is not None:
         change_files.start()
-    name = name or f"{socket.gethostname()}-{os.getpid()}"
+    name = name or _process_name()
+    tracer = app.start_tracing(config, instance=name)
     presence = WorkerPresence(store, name)
     presence.start()
     try:
@@ -142,6 +143,8 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
         if change_files is not None:
             change_files.stop()
         outbox.stop()
+        if tracer is not None:
+            tracer.close()
         store.close()
 
 
@@ -179,6 +182,10 @@ def _configure_logging(config: "Config") -> None:
     # The gate logs its own start and stop, so uvicorn need not. httpx logs the URLs it calls, which may hold secrets.
     for name in ("uvicorn", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _process_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def _wait_for_parent(stop: threading.Event) -> None:
@@ -224,9 +231,12 @@ def _serve_http(store: "Store", config: "Config", listening: socket.socket, supe
 
     application = app.create_app(store, config, workers_alive=supervisor.count_alive)
     limits = app.connection_limits(config, descriptors=raise_descriptor_limit())
-    server = GateServer(app.server_config(application, limits))
+    tracer = app.start_tracing(config, instance=_process_name())
+    server = GateServer(app.server_config(application, limits, tracer=tracer))
     if not stop.is_set():
         server.run(sockets=[listening])
+    if tracer is not None:
+        tracer.close()
     if not server.started and not stop.is_set():
         raise CommandError("the gate could not start; the log above has the reason")
 

@@ -12,7 +12,7 @@ from goodsgate import formats
 from goodsgate.engine.idempotency import RESERVE_SECONDS, check_same_request, reserve
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
-from goodsgate.model import crash
+from goodsgate.model import crash, tracing
 from goodsgate.model.batch import Batch, FixMatch, Policy, new_id
 from goodsgate.store.contract import (
     Idempotency,
@@ -79,6 +79,7 @@ class Submission:
         self._answer = answer
         self._upload = new_id()
         self._bytes = 0
+        self._began_at = time.time_ns()
         self._hash = hashlib.sha256(fingerprint_of.encode() + b"\0")
         self._reserved_at = time.monotonic()
         self._replay: IdempotentAnswer | None = None
@@ -136,7 +137,8 @@ class Submission:
             limit = max(1, limit // HELD_ROUNDS_SHARE)
         batch: Batch | None
         assert self._new is not None
-        with store_refusals(limit):
+        batch_id = self._new.id if isinstance(self._new, NewBatch) else self._new.batch
+        with store_refusals(limit), tracing.receive(self._merchant, batch_id, self._began_at):
             if isinstance(self._new, NewBatch):
                 new = self._new
                 if self._resolver is not None:

@@ -70,8 +70,8 @@ class Tracer(Protocol):
     def step(self, name: str, rounds: "tuple[TracedRound, ...]") -> AbstractContextManager[None]:
         """Record a step of a worker, once for each of the rounds that take it together."""
 
-    def receive(self, name: str) -> AbstractContextManager[None]:
-        """Record a step of the current request."""
+    def receive(self, merchant: str, batch: str, began_at: int) -> AbstractContextManager[None]:
+        """Record how a submission is received, from `began_at` in nanoseconds until it is durable."""
 
     def delivery(self, topic: str, traceparent: str) -> AbstractContextManager[str]:
         """Record the delivery of a message; the context is the `traceparent` to send along."""
@@ -92,9 +92,9 @@ def step(name: str, *rounds: TracedRound) -> AbstractContextManager[None]:
     return _NOTHING if _tracer is None else _tracer.step(name, rounds)
 
 
-def receive(name: str) -> AbstractContextManager[None]:
-    """Record a step of the current request; costs nothing without a tracer."""
-    return _NOTHING if _tracer is None else _tracer.receive(name)
+def receive(merchant: str, batch: str, began_at: int) -> AbstractContextManager[None]:
+    """Record how a submission is received, from `began_at` in nanoseconds on; costs nothing without a tracer."""
+    return _NOTHING if _tracer is None else _tracer.receive(merchant, batch, began_at)
 
 
 def delivery(topic: str, traceparent: str) -> AbstractContextManager[str]:
