@@ -18,8 +18,8 @@ PICTURES = TOP / "docs" / "pictures"
 SIZE = {"width": 1120, "height": 720}
 MERCHANT = "acme"
 PAGES = (
-    "batches", "batch", "records", "catalogue", "items", "item", "reference", "categories", "used", "merchants", "keys",
-    "health",
+    "batches", "batch", "records", "grid", "catalogue", "items", "item", "reference", "categories", "used", "merchants",
+    "keys", "health",
 )
 
 
@@ -46,6 +46,8 @@ def _take_pictures(world: World) -> None:
         world.sign_in(page, MERCHANT, "read", "submit", "admin")
         for name in PAGES:
             page.goto(world.gate.url + paths[name])
+            if name == "grid":
+                page.locator("[role=gridcell][aria-invalid]").first.click()
             if name == "health":
                 page.locator(".u-legend").first.wait_for()
             _save_picture(page, name)

@@ -24,6 +24,8 @@ def test_every_page_is_accessible_and_fits(sqlite_world: World) -> None:
         page.on("dialog", lambda dialog: world.problems.append(f"dialog {dialog.message}"))
         for name, path in paths.items():
             page.goto(world.gate.url + path)
+            if "grid" in name:
+                page.locator("[role=gridcell]").first.wait_for()
             page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
             problems_by_page[name] = _problems(page)
         page.goto(world.gate.url + paths["submit"])

@@ -126,6 +126,7 @@ class World:
             "rules": f"{of}/rules", "rule": f"{of}/rules/cheap",
             "batches": "/console/batches", "batch": f"{of}/batches/{dirty}",
             "records": f"{of}/batches/{dirty}/records?code=gtin_check_digit&field=/gtin",
+            "grid": f"{of}/batches/{dirty}/grid", "grid of scripts": f"{of}/batches/{full}/grid",
             "scripts": f"{of}/batches/{full}/records", "submit": f"{of}/submit", "catalogue": f"{of}/catalogue",
             "items": f"{of}/catalogue/product/products?q=tent", "item": f"{of}/catalogue/product/products/item?key=K-1",
             "reference": f"{of}/reference", "categories": f"{of}/reference/category", "brands": f"{of}/reference/brand",

@@ -6,7 +6,7 @@ import re
 from tests.conventions.source import PACKAGE
 
 STATIC = PACKAGE / "console" / "static"
-OURS = {"console.js", "style.css", "mark.svg", "VENDORED.md"}
+OURS = {"console.js", "style.css", "mark.svg", "VENDORED.md", "grid.css", "grid.js", "grid_cells.js"}
 
 
 def test_vendored_files_are_listed_with_version_licence_and_hash():

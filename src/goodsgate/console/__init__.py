@@ -18,6 +18,7 @@ from goodsgate.console.change_events import ChangeEvents
 from goodsgate.console.diff import DiffPage
 from goodsgate.console.edits import ItemEdits
 from goodsgate.console.endpoint import SIGN_IN_PATH, ConsoleEndpoint, Handler
+from goodsgate.console.grid import GridPage
 from goodsgate.console.health import HealthPage
 from goodsgate.console.merchants import MerchantPages
 from goodsgate.console.metrics_history import MetricsHistory
@@ -63,6 +64,7 @@ class Console:
         """Return path → handler of GET, and handler of POST."""
         context, renderer = self._context, self._renderer
         batch, records = BatchPage(context, renderer, self._protocols), RecordsPage(context, renderer)
+        grid = GridPage(context, renderer)
         submit = SubmitPage(context, renderer, self._dry_runner)
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
         rules = RulePages(context, renderer, self._dry_runner)
@@ -83,6 +85,8 @@ class Console:
             f"{BATCH}/accept-suggestions": (None, batch.accept_suggestions),
             f"{BATCH}/fix": (None, batch.fix),
             f"{BATCH}/fix/preview": (None, batch.preview_fix),
+            f"{BATCH}/grid": (grid.get, grid.save),
+            f"{BATCH}/grid/rows": (grid.rows, grid.refresh),
             f"{BATCH}/records": (records.get,),
             f"{BATCH}/records/{{number}}": (None, records.correct),
             f"{MERCHANT}/submit": (submit.get, submit.submit),

@@ -116,20 +116,20 @@ class Engine:
             content_encoding=content_encoding, encoding=encoding,
         )
 
-    def submit_fix(self, merchant: str, batch: str, lines: Iterable[bytes], *,
+    def submit_fix(self, merchant: str, batch: str, pieces: Iterable[bytes], *, format: str = "ndjson",
                    idempotency: Idempotency[Batch] | None = None) -> Batch:
-        """Submit a fix whose lines were generated here, each with its `_row`.
+        """Submit a fix whose records were generated here, each with its `_row`.
 
-        Raises Refusal: payload_empty without a line, and as `fix`.
+        Raises Refusal: payload_empty without a record, and as `fix`.
         """
         def begin() -> NewRound:
             self._ended(merchant, batch)
-            return NewRound(merchant=merchant, batch=batch, kind=RoundKind.FIX, format="ndjson")
+            return NewRound(merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format)
 
         submission = Submission(self.store, self.settings, merchant, begin)
         try:
-            for line in lines:
-                submission.write(line)
+            for piece in pieces:
+                submission.write(piece)
             receipt = submission.finish(idempotency=idempotency)
         except BaseException:
             submission.abort()

@@ -153,17 +153,22 @@ def _number(text: str) -> int | None:
 
 
 def _typed(members: Members, received: bytes) -> Members:
-    """Return cells of a table that fixes a JSON record with the types the record had: non-texts are read as JSON."""
+    """Return cells of a table that fixes a JSON record with the types the record had."""
     had = read_members(received) or {}
-    typed: Members = {}
-    for name, cell in members.items():
-        value = had.get(name)
-        was = bytes(value) if isinstance(value, msgspec.Raw) else b"null"
-        if cell == "" and was != b'""':
-            continue
-        typed[name] = cell
-        if was != b"null" and was[:1] != b'"':
-            with contextlib.suppress(*UNREADABLE_JSON):
-                read_json(str(cell))
-                typed[name] = msgspec.Raw(" ".join(str(cell).splitlines()).encode())
-    return typed
+    typed = {name: typed_member(str(cell), had.get(name)) for name, cell in members.items()}
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def typed_member(cell: str, received: object) -> str | msgspec.Raw | None:
+    """Return a cell as a member with the type of the one received: what was no text is read as JSON if it can be.
+
+    None: the member is left out, because the cell is empty and no empty text was received.
+    """
+    was = bytes(received) if isinstance(received, msgspec.Raw) else b"null"
+    if cell == "" and was != b'""':
+        return None
+    if was != b"null" and was[:1] != b'"':
+        with contextlib.suppress(*UNREADABLE_JSON):
+            read_json(cell)
+            return msgspec.Raw(" ".join(cell.splitlines()).encode())
+    return cell
