@@ -99,14 +99,15 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: "Secrets", *, label: str = "",
-                   settings: dict[str, str] | None = None, session: bool = False) -> tuple[Key, AccessKey]:
+                   settings: dict[str, str] | None = None, session: bool = False,
+                   expires_at: datetime | None = None) -> tuple[Key, AccessKey]:
     """Create a key that signs requests. Raises StoreError if the master secret is in the store."""
     name = f"AKGG{base64.b32encode(secrets.token_bytes(10)).decode()}"
     _, master = secrets_of.derived("access key", name)
     stored = {**(settings or {}), ACCESS_KEY: name, MASTER: master, **({SESSION: "yes"} if session else {})}
     key = Key(
         id=secrets.token_hex(6), digest=digest_of_access_key(name), merchant=merchant, scopes=frozenset(scopes),
-        label=label, created_at=now(), settings=stored,
+        label=label, created_at=now(), settings=stored, expires_at=expires_at,
     )
     signing = access_key(key, secrets_of)
     assert signing is not None

@@ -1,5 +1,6 @@
 """Merchants and keys in the store of a running gate, and commands for operators."""
 
+import re
 from pathlib import Path
 
 from tests.cli.gate import Gate, within
@@ -13,7 +14,7 @@ def test_a_key_is_created_used_listed_and_revoked(gate: Gate):
     assert "brightware\tBrightware Ltd" in gate.run("merchant", "list").stdout
     listed = gate.run("merchant", "key", "list", "brightware").stdout
     key_id = key.split("_")[1]
-    assert f"{key_id}\tread,submit\tvalid\tfirst key" in listed
+    assert re.search(rf"{key_id}\tread,submit\tvalid\t20[0-9-]{{8}}\tfirst key", listed)
     assert key not in listed
     assert gate.run("merchant", "key", "revoke", "brightware", key_id).returncode == 0
     assert within(5, lambda: gate.run("list", key=key).returncode == 3)

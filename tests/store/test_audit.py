@@ -99,7 +99,7 @@ def test_an_act_is_recorded_with_what_it_changes(scene: Scene) -> None:
         entry = _entries(scene)[-1]
         assert (entry.number, entry.action, entry.detail) == (number, "tested.act", {"call": name})
         assert (entry.subject, entry.actor, entry.address, entry.request) == ("them", "key:abcd", "192.0.2.1", "r1")
-    assert verify_chain("acme", _entries(scene)).number == len(CALLS)
+    assert verify_chain(_entries(scene)).number == len(CALLS)
 
 
 def test_what_has_no_effect_is_not_recorded(scene: Scene) -> None:
@@ -128,9 +128,12 @@ def test_merchants_are_added_in_the_chain_of_the_installation(scene: Scene) -> N
     installation = _entries(scene, None)
     assert [entry.action for entry in installation] == ["merchant.add", "sign_in.refuse"]
     assert (_entries(scene, "new"), _entries(scene, "nobody"), len(_entries(scene, "bolt"))) == ([], [], 1)
-    assert verify_chain(INSTALLATION, installation).number == 2
+    assert verify_chain(installation).number == 2
+    assert installation[0].chain == INSTALLATION
     with pytest.raises(ChainError, match="entry 1 was changed"):
-        verify_chain("acme", installation)
+        verify_chain([msgspec.structs.replace(entry, chain="acme") for entry in installation])
+    with pytest.raises(ChainError, match="entry 1 is one of another chain"):
+        verify_chain([*installation, *_entries(scene, "bolt")])
 
 
 def test_an_operator_records_under_a_key_of_another_merchant(scene: Scene) -> None:
@@ -188,9 +191,24 @@ def test_the_first_broken_entry_is_named(
         _record(scene, detail={"text": f"é\n{number}"})
     entries = _entries(scene)
     documents = [msgspec.json.decode(msgspec.json.encode(audit_document(entry))) for entry in entries]
-    assert verify_chain("acme", map(read_audit_document, documents)).hash == entries[-1].hash
+    assert verify_chain(map(read_audit_document, documents)).hash == entries[-1].hash
     with pytest.raises(ChainError, match=message):
-        verify_chain("acme", change(entries))
+        verify_chain(change(entries))
+
+
+def test_a_chain_contains_what_it_contained(scene: Scene) -> None:
+    """Whoever cuts off its end, or writes it anew, is found out by an end that was kept."""
+    for _ in range(3):
+        _record(scene)
+    entries = _entries(scene)
+    heads = {2: entries[1].hash, 3: entries[2].hash}
+    assert verify_chain(entries, heads).number == 3
+    with pytest.raises(ChainError, match="entry 3 is not the one that it was"):
+        verify_chain(entries[:2], heads)
+    with pytest.raises(ChainError, match="entry 2 is not"):
+        verify_chain(entries, {2: entries[2].hash})
+    with pytest.raises(ChainError, match="entry 2 is not"):
+        verify_chain([], heads)
 
 
 def test_old_entries_go_and_the_rest_can_be_verified(scene: Scene) -> None:
@@ -204,16 +222,16 @@ def test_old_entries_go_and_the_rest_can_be_verified(scene: Scene) -> None:
     assert ([entry.number for entry in entries], entries[-1].action) == ([2, 3, 4, 5, 6, 7], TRIM)
     assert entries[-1].detail["through"] == "1"
     for chain in ("acme", None):
-        assert verify_chain(chain or INSTALLATION, _entries(scene, chain)).number == 7
+        assert verify_chain(_entries(scene, chain)).number == 7
     assert scene.store.sweep(KEEP_TEN_DAYS, steps_max=9).audit_entries == 0
     with pytest.raises(ChainError, match="entry 1 is missing"):
-        verify_chain("acme", entries[:-1])
+        verify_chain(entries[:-1])
     with pytest.raises(ChainError, match="entry 2 was changed"):
-        verify_chain("acme", _rewrite(entries, 2, actor="x"))
+        verify_chain(_rewrite(entries, 2, actor="x"))
     scene.clock.forward(30 * DAY)
     assert scene.store.sweep(KEEP_TEN_DAYS, steps_max=9).audit_entries == 12
     _record(scene)
-    assert verify_chain("acme", _entries(scene)).number == 9
+    assert verify_chain(_entries(scene)).number == 9
 
 
 def test_the_database_refuses_to_change_an_entry(scene: Scene) -> None:

@@ -6,6 +6,7 @@ Modules import expensive dependencies only when a command runs, so that help app
 import click
 
 from goodsgate import __version__
+from goodsgate.cli.audit import audit
 from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, revert, suggestions, watch
 from goodsgate.cli.changes import changes
 from goodsgate.cli.check import check
@@ -18,6 +19,7 @@ from goodsgate.cli.inspect import inspect_command
 from goodsgate.cli.item import item
 from goodsgate.cli.maintenance import backup, migrate
 from goodsgate.cli.merchant import merchant
+from goodsgate.cli.merchant_keys import key as key  # adds the group to merchant
 from goodsgate.cli.orders import orders
 from goodsgate.cli.outbox import outbox
 from goodsgate.cli.profile import profile
@@ -59,6 +61,7 @@ def main() -> None:
 for _command in (
     submit, watch, diff, report, fix, suggestions, retry, confirm, cancel, revert, list_batches, inspect_command, check,
     export, changes, item, reference, profile, rule, webhook,
-    serve, work, stand_in, conformance, trouble, traffic, merchant, orders, outbox, migrate, doctor, backup, completion,
+    serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor, backup,
+    completion,
 ):
     main.add_command(_command)

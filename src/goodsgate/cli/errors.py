@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
     CLEAN = 0
     """Success; every record was accepted."""
     REJECTED = 1
-    """The batch ended with rejected records, a check found errors, or a test event did not arrive."""
+    """The batch ended with rejected records, a check found errors, a test event did not arrive, or a log is broken."""
     USAGE = 2
     """Wrong usage, or a setting or file that cannot be used."""
     REFUSED = 3

@@ -90,6 +90,8 @@ class Act(msgspec.Struct, kw_only=True):
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a chain."""
 
+    chain: str
+    """The merchant, or `INSTALLATION`."""
     number: int
     """From 1, without gaps."""
     at: datetime
@@ -146,15 +148,15 @@ def mark_recorded() -> None:
         act.recorded = True
 
 
-def entry_hash(previous: bytes, chain: str, entry: AuditEntry) -> bytes:
+def entry_hash(previous: bytes, entry: AuditEntry) -> bytes:
     """Return the hash of an entry: the SHA-256 of the previous hash (nothing for the first one) and a JSON array.
 
     The array has no white space, and holds the chain (a merchant or nothing), the number, the time in microseconds
     since 1970, the action, subject, actor, address and request, and the detail with its members in order.
     """
     return hashlib.sha256(previous + _encode((
-        chain, entry.number, (entry.at - _EPOCH) // timedelta(microseconds=1), entry.action, entry.subject, entry.actor,
-        entry.address, entry.request, entry.detail,
+        entry.chain, entry.number, (entry.at - _EPOCH) // timedelta(microseconds=1), entry.action, entry.subject,
+        entry.actor, entry.address, entry.request, entry.detail,
     ))).digest()
 
 
@@ -169,6 +171,7 @@ class ChainError(Exception):
 class ChainEnd(msgspec.Struct, frozen=True):
     """The last entry of a chain that holds."""
 
+    chain: str
     entries: int
     """Entries that were checked."""
     number: int
@@ -176,35 +179,45 @@ class ChainEnd(msgspec.Struct, frozen=True):
     hash: bytes
 
 
-def verify_chain(chain: str, entries: Iterable[AuditEntry]) -> ChainEnd:
+def verify_chain(entries: Iterable[AuditEntry], heads: Mapping[int, bytes] | None = None) -> ChainEnd:
     """Compute every hash of a chain again and return its end. Raises ChainError for the first broken entry.
 
-    A chain whose first entries the retention removed begins at the entry to which its latest anchor points.
+    A chain whose first entries the retention removed begins at the entry to which its latest anchor points. `heads` are
+    numbers and hashes of entries that the chain must contain, from earlier verifications.
     """
     first: AuditEntry | None = None
     fault: ChainError | None = None
     anchor: tuple[int, bytes] = (0, b"")
-    count, number, previous = 0, 0, b""
+    count, chain, number, previous = 0, INSTALLATION, 0, b""
+    missing = dict(heads or {})
     for entry in entries:
         count += 1
         if first is None:
-            first = entry  # checked in the end: the anchor comes later
+            first, chain = entry, entry.chain  # checked in the end: the anchor comes later
         elif fault is None:
             fault = _fault(chain, number, previous, entry)
         number, previous = entry.number, entry.hash
         anchor = _anchor(entry) or anchor
+        if missing.get(number) == entry.hash:
+            del missing[number]
     if first is not None:
         fault = _fault(chain, *anchor, first) or fault
     if fault is not None:
         raise fault
-    return ChainEnd(count, number, previous)
+    if missing.get(anchor[0]) == anchor[1]:
+        del missing[anchor[0]]
+    if missing:
+        raise ChainError(f"entry {min(missing)} is not the one that it was", number=min(missing))
+    return ChainEnd(chain, count, number, previous)
 
 
 def _fault(chain: str, number: int, hash: bytes, entry: AuditEntry) -> ChainError | None:
     """Return what is wrong with an entry behind the one with this number and hash."""
+    if entry.chain != chain:
+        return ChainError(f"entry {entry.number} is one of another chain, {entry.chain!r}", number=entry.number)
     if entry.number != number + 1:
         return ChainError(f"entry {number + 1} is missing: {entry.number} follows {number}", number=number + 1)
-    if entry_hash(hash, chain, entry) != entry.hash:
+    if entry_hash(hash, entry) != entry.hash:
         return ChainError(f"entry {entry.number} was changed: its hash does not match", number=entry.number)
     return None
 
@@ -221,8 +234,9 @@ def _anchor(entry: AuditEntry) -> tuple[int, bytes] | None:
 def audit_document(entry: AuditEntry) -> dict[str, Any]:
     """Return an entry as people and programs read it, from which its hash can be computed again."""
     return {
-        "number": entry.number, "at": entry.at, "action": entry.action, "subject": entry.subject, "actor": entry.actor,
-        "address": entry.address, "request": entry.request, "detail": entry.detail, "hash": entry.hash.hex(),
+        "chain": entry.chain, "number": entry.number, "at": entry.at, "action": entry.action, "subject": entry.subject,
+        "actor": entry.actor, "address": entry.address, "request": entry.request, "detail": entry.detail,
+        "hash": entry.hash.hex(),
     }
 
 

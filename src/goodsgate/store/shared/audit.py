@@ -37,10 +37,10 @@ def _append(db: Statements, number: int, chain: str, act: Act, *, now: int) -> N
     assert row is not None
     last, previous = row
     entry = AuditEntry(
-        number=last + 1, at=timestamp(now), action=act.action, subject=act.subject, actor=act.actor,
+        chain=chain, number=last + 1, at=timestamp(now), action=act.action, subject=act.subject, actor=act.actor,
         address=act.address, request=act.request, detail=act.detail, hash=b"",
     )
-    hash = entry_hash(bytes(previous), chain, entry)
+    hash = entry_hash(bytes(previous), entry)
     db.change("add_audit_entry", {
         "merchant": number, "number": entry.number, "at": now, "action": entry.action, "subject": entry.subject,
         "actor": entry.actor, "address": entry.address, "request": entry.request,
@@ -79,7 +79,7 @@ class SqlAudit:
         }
         statement = "newest_audit_entries" if newest_first else "audit_entries"
         rows = self._intake.query(statement, values, ALL_MERCHANTS if merchant is None else number)
-        entries = [_entry(row) for row in rows[:limit]]
+        entries = [_entry(merchant or INSTALLATION, row) for row in rows[:limit]]
         return Page(entries, str(entries[-1].number) if len(rows) > limit else None)
 
 
@@ -106,9 +106,9 @@ def sweep_audit(intake: Transactions, *, now: int, before: int, limit: int) -> i
     return swept
 
 
-def _entry(row: Row) -> AuditEntry:
+def _entry(chain: str, row: Row) -> AuditEntry:
     number, at, action, subject, actor, address, request, detail, hash = row
     return AuditEntry(
-        number=number, at=timestamp(at), action=action, subject=subject, actor=actor, address=address,
+        chain=chain, number=number, at=timestamp(at), action=action, subject=subject, actor=actor, address=address,
         request=request, detail=_decode_detail(detail), hash=bytes(hash),
     )
