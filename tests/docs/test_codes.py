@@ -36,7 +36,8 @@ def examples() -> Iterator[Example]:
     for line in (TOP / "docs/reference/codes.md").read_text("utf-8").splitlines():
         code = re.match(r'\| <a id="(\w+)">', line)
         if code:
-            cell = re.split(r"(?<!\\)\|", line)[5].strip().replace("\\|", "|")
+            cells = re.split(r"(?<!\\)\|", line)[1:-1]
+            cell = cells[4].strip().replace("\\|", "|") if len(cells) > 4 else ""
             before, _, after = cell.partition(" → ")
             yield Example(code[1], before, after)
 
