@@ -3,8 +3,10 @@
 import string
 
 import pytest
+from msgspec.structs import replace
 
-from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.batch import IssueGroup, Kind, Policy
+from goodsgate.model.group_titles import GROUP_TITLES
 from goodsgate.model.issue import CODES, VALUE_CHARACTERS_MAX
 from tests.rules.truth import EUROS, REFERENCE, document, rules
 from tests.rules.values import SAMPLES, VALUES
@@ -80,6 +82,21 @@ def test_templates_name_known_parts(code):
     parts = {name for _, name, _, _ in string.Formatter().parse(CODES[code].template) if name}
     assert parts <= {"value", "expected", "field", "suggestion"}
     assert len(CODES[code].template) <= 120
+
+
+def test_every_code_has_a_title_for_a_group_of_its_issues():
+    """With the number and the submitter's column; a merchant's rule says its name."""
+    assert [*GROUP_TITLES] == [code for code in CODES if code != "rule"]
+    for one, many in GROUP_TITLES.values():
+        parts = {name for text in (one, many) for _, name, _, _ in string.Formatter().parse(text) if name}
+        assert parts <= {"field"}
+        assert one != many
+    gtin = IssueGroup(code="gtin_check_digit", severity="error", field="/gtin", column="EAN", count=1017, top=[])
+    assert gtin.title == "1,017 GTINs have a wrong check digit"
+    html = IssueGroup(code="text_markup", severity="warning", field="/color", column="Farbe", count=1, top=[])
+    assert html.title == '1 value of "Farbe" contains HTML'
+    assert replace(html, column=None).title == '1 value of "color" contains HTML'
+    assert replace(html, code="rule.cheap", count=2).title == '2 records break the rule "cheap"'
 
 
 def test_issues_of_a_kind_concern_only_its_own_members():

@@ -197,7 +197,7 @@ class Record(msgspec.Struct, frozen=True):
 
 def rejected_record(key: str | None = None, value: str = "x", code: str = "line_unreadable") -> Record:
     """A rejected record."""
-    return Record(key, Result.REJECTED, issues=[issue(code, "/price", value=value)])
+    return Record(key, Result.REJECTED, issues=[issue(code, "/price", value=value, column="Preis")])
 
 
 def waiting_record(key: str | None, *references: Reference) -> Record:

@@ -31,6 +31,7 @@ def test_a_chunk_is_committed_as_a_whole(scene: Scene) -> None:
     ]
     group = scene.store.issue_groups("acme", batch)[0]
     assert (group.code, group.field, group.count, group.top) == ("line_unreadable", "/price", 2, [("x", 1), ("y", 1)])
+    assert group.column == "Preis"
     assert [finding.raw for finding in scene.store.rejected_records("acme", batch)] == [rejected_record().document,
         rejected_record("C").document]
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 2)]

@@ -190,7 +190,7 @@ def _document(batch: "Batch", engine: "Engine") -> Document:
     counts |= {"total": batch.total, "accounted": batch.counts.accounted, "warned": batch.warned}
     groups = [
         msgspec.to_builtins(group) | {
-            "message": group.message, "remedy": group.remedy,
+            "column": group.column, "title": group.title, "message": group.message, "remedy": group.remedy,
             "top": [{"value": value, "count": count} for value, count in group.top],
         }
         for group in engine.groups(MERCHANT, batch.id)

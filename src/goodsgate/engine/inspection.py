@@ -98,7 +98,8 @@ def inspection_document(inspection: Inspection) -> dict[str, Any]:
         "items": [{"key": item.key, "record": read_json(item.document)} for item in inspection.dry_run.items],
         "issues": [
             {
-                **msgspec.to_builtins(group), "message": group.message, "remedy": group.remedy,
+                **msgspec.to_builtins(group), "column": group.column, "title": group.title, "message": group.message,
+                "remedy": group.remedy,
                 "top": [{"value": value, "count": count} for value, count in group.top],
             }
             for group in inspection.groups

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from goodsgate.model.group_titles import GROUP_TITLES
 from goodsgate.model.issue import CODES, Issue, base_code, rule_name
 from goodsgate.model.remedies import REMEDIES
 from goodsgate.model.rule_counts import RuleCounts
@@ -381,8 +382,20 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Issues, not records."""
     top: list[tuple[str, int]]
     """Most frequent values (as received, truncated) with counts, which are lower bounds past 64 distinct values."""
+    column: str | None = None
+    """The submitter's own column or member, if it differs from the field; that of the group's first issue."""
     rule_message: str | None = None
     """What a merchant's own rule says now, if the issues are those of one."""
+
+    @property
+    def title(self) -> str:
+        """What is wrong and how often, for people: it can be read without the code and the values."""
+        name = rule_name(self.code)
+        if name is not None:
+            return f'{self.count:,} {"record breaks" if self.count == 1 else "records break"} the rule "{name}"'
+        one, many = GROUP_TITLES[self.code]
+        column = f'"{self.column or self.field.lstrip("/") or "the record"}"'
+        return f"{self.count:,} {one if self.count == 1 else many}".replace("{field}", column)
 
     @property
     def message(self) -> str:

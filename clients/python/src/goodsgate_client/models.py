@@ -93,6 +93,10 @@ class IssueGroup(Model, frozen=True, kw_only=True):
     field: str
     count: int
     message: str
+    title: str = ""
+    """What is wrong and how often, to be read alone."""
+    column: str | None = None
+    """The submitter's own column or member, if it differs from the field."""
     remedy: str = ""
     """What to do about it."""
     top: list[ValueCount] = []

@@ -397,7 +397,7 @@ def _serialize_group(group: IssueGroup) -> dict[str, Any]:
         "field": group.field,
         "count": group.count,
         "message": group.message,
-        "remedy": group.remedy,
+        "title": group.title, "column": group.column, "remedy": group.remedy,
         "top": [{"value": value, "count": count} for value, count in group.top],
         "docs": f"/docs/issues#{base_code(group.code)}",
     }

@@ -59,12 +59,14 @@ class FindingWriter:
         }
         changed, emptied = [], []
         for batch, *group in names:
-            (count,), values = self._counts[batch].groups[group[0], group[1], group[2]]
+            name = group[0], group[1], group[2]
+            (count,), values = self._counts[batch].groups[name]
             before, top = stored.get((batch, *group), (0, None))
             if before + count <= 0:
                 emptied.append((batch, *group))
             else:
-                changed.append((batch, *group, before + count, merge_values(top, values).decode()))
+                changed.append((batch, *group, before + count, merge_values(top, values).decode(),
+                                self._counts[batch].columns[name]))
         if emptied:
             db.change("delete_issue_group", self._columns(emptied))
         if changed:
@@ -72,7 +74,7 @@ class FindingWriter:
 
     def _columns(self, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
         """Return rows of groups as columns, as many as they have."""
-        names = ("batches", "codes", "severities", "fields", "counts", "tops")
+        names = ("batches", "codes", "severities", "fields", "counts", "tops", "columns")
         return {"merchant": self._merchant, **dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))}
 
 

@@ -1575,10 +1575,11 @@ JOIN issue_group g ON g.merchant = :merchant AND g.batch = n.batch AND g.code = 
     AND g.field = n.field
 
 -- name: put_issue_group
-INSERT INTO issue_group (merchant, batch, code, severity, field, count, top)
-SELECT :merchant, n.batch, n.code, n.severity, n.field, n.count, n.top::json
-FROM unnest(:batches::bigint[], :codes::text[], :severities::text[], :fields::text[], :counts::bigint[], :tops::text[])
-    AS n (batch, code, severity, field, count, top)
+INSERT INTO issue_group (merchant, batch, code, severity, field, count, top, "column")
+SELECT :merchant, n.batch, n.code, n.severity, n.field, n.count, n.top::json, n."column"
+FROM unnest(:batches::bigint[], :codes::text[], :severities::text[], :fields::text[], :counts::bigint[], :tops::text[],
+            :columns::text[])
+    AS n (batch, code, severity, field, count, top, "column")
 ON CONFLICT (merchant, batch, code, severity, field) DO UPDATE SET count = excluded.count, top = excluded.top
 
 -- name: delete_issue_group
@@ -1589,7 +1590,7 @@ WHERE g.merchant = :merchant AND g.batch = n.batch AND g.code = n.code AND g.sev
   AND g.field = n.field
 
 -- name: issue_groups
-SELECT g.code, g.severity, g.field, g.count, g.top
+SELECT g.code, g.severity, g.field, g.count, g.top, g."column"
 FROM batch b JOIN issue_group g ON g.merchant = b.merchant AND g.batch = b.seq
 WHERE b.merchant = :merchant AND b.id = :batch::uuid AND NOT b.deleting
 ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit

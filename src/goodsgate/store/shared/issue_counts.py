@@ -25,6 +25,8 @@ class IssueCounts:
     def __init__(self) -> None:
         self.groups: dict[GroupName, tuple[list[int], dict[str, int]]] = {}
         """Name → the number of issues, alone in its list, and values with theirs."""
+        self.columns: dict[GroupName, str | None] = {}
+        """Name → the submitter's column of the first issue of the group."""
 
     def add(self, issues: Iterable[Issue], sign: int) -> None:
         """Count issues; `sign` is 1 for added issues, -1 for removed ones."""
@@ -33,6 +35,7 @@ class IssueCounts:
             group = self.groups.get(name)
             if group is None:
                 group = self.groups[name] = ([0], {})
+                self.columns[name] = issue.column
             group[0][0] += sign
             if issue.value is not None:
                 group[1][issue.value] = group[1].get(issue.value, 0) + sign

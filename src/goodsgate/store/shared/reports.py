@@ -35,9 +35,10 @@ class SqlReports:
         rows = self._catalogue.query("issue_groups", {"merchant": number, "batch": batch, "limit": limit}, number)
         return [
             IssueGroup(
-                code=code, severity=severity, field=field, count=count, top=ranked(orjson.loads(top), TOP_VALUES)
+                code=code, severity=severity, field=field, count=count, top=ranked(orjson.loads(top), TOP_VALUES),
+                column=column,
             )
-            for code, severity, field, count, top in rows
+            for code, severity, field, count, top, column in rows
         ]
 
     def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,

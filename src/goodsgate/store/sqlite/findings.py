@@ -42,7 +42,8 @@ def _merge_counts(db: SqliteStatements, merchant: int, batch: int, counts: Issue
             db.change("delete_issue_group", named)
         else:
             values_now = merge_values(stored, values)
-            db.change("put_issue_group", {**named, "count": before + count, "top": values_now})
+            column = counts.columns[code, severity, field]
+            db.change("put_issue_group", {**named, "count": before + count, "top": values_now, "column": column})
 
 
 def _delete(db: SqliteStatements, merchant: int, batch: int, numbers: set[int], counts: IssueCounts) -> None:

@@ -1358,8 +1358,8 @@ SELECT count, top FROM issue_group
 WHERE merchant = :merchant AND batch = :batch AND code = :code AND severity = :severity AND field = :field
 
 -- name: put_issue_group
-INSERT INTO issue_group (merchant, batch, code, severity, field, count, top)
-VALUES (:merchant, :batch, :code, :severity, :field, :count, :top)
+INSERT INTO issue_group (merchant, batch, code, severity, field, count, top, "column")
+VALUES (:merchant, :batch, :code, :severity, :field, :count, :top, :column)
 ON CONFLICT (merchant, batch, code, severity, field) DO UPDATE SET count = :count, top = :top
 
 -- name: delete_issue_group
@@ -1367,7 +1367,7 @@ DELETE FROM issue_group
 WHERE merchant = :merchant AND batch = :batch AND code = :code AND severity = :severity AND field = :field
 
 -- name: issue_groups
-SELECT g.code, g.severity, g.field, g.count, g.top
+SELECT g.code, g.severity, g.field, g.count, g.top, g."column"
 FROM progress p CROSS JOIN issue_group g ON g.merchant = p.merchant AND g.batch = p.seq
 WHERE p.merchant = :merchant AND p.batch = unhex(:batch) ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit
 

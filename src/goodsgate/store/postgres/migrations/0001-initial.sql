@@ -249,6 +249,7 @@ CREATE TABLE issue_group (
     field text COLLATE "C" NOT NULL,
     count bigint NOT NULL,
     top json NOT NULL,                              -- value → count
+    "column" text,                                  -- the submitter's, of the first issue
     PRIMARY KEY (merchant, batch, code, severity, field)
 );
 

@@ -452,6 +452,7 @@ CREATE TABLE issue_group (
     field TEXT NOT NULL,
     count INTEGER NOT NULL,
     top BLOB NOT NULL,                        -- JSON object, value → count
+    "column" TEXT,                            -- the submitter's, of the first issue
     PRIMARY KEY (merchant, batch, code, severity, field)
 ) STRICT, WITHOUT ROWID;
 
