@@ -55,7 +55,6 @@ def _take_pictures(world: World) -> None:
         drop(page, ".drop", "summer.csv", DIRTY)
         page.get_by_label("Field for Kennziffer").select_option("id")
         page.locator("tr", has_text="Kennziffer").get_by_text("Auto-detect").wait_for(state="attached")
-        page.locator("#toast:empty").wait_for(state="attached")
         _save_picture(page, "submit")
         page.get_by_role("button", name="Preview validation").click()
         page.get_by_role("heading", name="Validation preview").wait_for()

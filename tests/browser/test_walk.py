@@ -20,7 +20,10 @@ def test_a_file_with_errors_becomes_a_clean_batch(world: World, tmp_path: Path) 
         world.shop.work()
         page.locator(".badge.partial").wait_for()
         assert page.url == path, "the page updated itself"
-        page.get_by_role("link", name="has a wrong check digit").click()
+        assert page.get_by_role("button", name="Apply suggestion to 2 records").is_visible()
+        assert page.get_by_text("4006381333932 → 4006381333931").is_visible()
+        assert page.get_by_role("button", name="Retry").is_hidden(), "the errors lie in the records"
+        page.get_by_role("link", name="2 GTINs have a wrong check digit").click()
         assert page.locator(".field.marked .value").first.inner_text() == "4006381333932"
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Apply suggestion to all").click()

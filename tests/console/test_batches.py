@@ -1,15 +1,19 @@
 """The list of batches, one batch, and the correction of its records."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import orjson
 import pytest
 
+from goodsgate.engine.saved_rules import save_rule
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.record_rule import RecordRule
 from tests.console.conftest import Person, csrf, text_of
 from tests.http_gate import HttpGate
+from tests.shop import Shop
 
 DIRTY = (
     b'sku,title,price,ean\nA1,Shoe,"12,50 EUR",4006381333931\nA2,Tent,9.99 EUR,4006381333932\n'
@@ -74,16 +78,132 @@ def test_the_list_is_paged_and_its_rows_load_separately(clerk: Person) -> None:
 
 
 def test_issues_are_grouped_by_frequency(clerk: Person) -> None:
-    """A group shows its count, message and most frequent values, and links to its records."""
+    """A group has a title that can be read alone, its values and the submitter's column, and links to its records."""
     path = clerk.submit(DIRTY)
     page = clerk.get(path).text
-    assert "2 × GTIN 4006381333932 has a wrong check digit" in text_of(page)
+    text = text_of(page)
+    assert "2 GTINs have a wrong check digit 4006381333932 × 2" in text
+    assert "Column ean · gtin_check_digit" in text
+    assert "Apply suggestion to 2 records 4006381333932 → 4006381333931 × 2" in text
+    assert '1 price of "price" uses the wrong decimal mark for example 12,50 EUR' in text
     assert f"{path}/records?code=gtin_check_digit&amp;field=%2Fgtin" in page
     records = clerk.get(f"{path}/records", params={"code": "gtin_check_digit", "field": "/gtin"}).text
     assert "Record 2" in records
     assert "Record 3" in records
     assert "Record 1 " not in text_of(records)
     assert "Apply suggestion to all" in records
+
+
+def test_errors_come_before_warnings(clerk: Person) -> None:
+    """However many warnings there are; they are folded, and so is a retry that does not help."""
+    rows = b"".join(b"W%d,<b>Tent</b>,1.00 EUR,\n" % number for number in range(9))
+    page = clerk.get(clerk.submit(DIRTY + rows)).text
+    errors, warnings = page.split('<details class="warnings"')
+    assert "have a wrong check digit" in errors
+    assert 'values of "title" contain HTML' in text_of(warnings).replace("&#34;", '"')
+    assert "9 values of" not in errors
+    assert "Retry" not in text_of(errors)
+    assert "the errors above lie in the records themselves" in text_of(warnings)
+
+
+def test_a_group_offers_what_helps(clerk: Person) -> None:
+    """Load what is missing, and retry only after it was loaded, or after a rule has changed."""
+    store = clerk.gate.shop.store
+    store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="Other")])
+    save_rule(store, clerk.merchant, "cheap", RecordRule(expression="amount(record.price) >= 1.0"))
+    path = clerk.submit(b"sku,title,brand,price\nB1,Tent,Acme,\nB2,Tent,,0.50 EUR\n", references="refuse")
+    before = text_of(clerk.get(path).text)
+    assert "1 record has an unknown brand for example Acme" in before
+    assert "Load missing brands" in before
+    assert '1 record breaks the rule "cheap"' in before
+    assert "See the rule" in before
+    assert "is known now" not in before
+    assert "what the records refer to is still missing" in before
+    store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="ACME")])
+    save_rule(store, clerk.merchant, "cheap", RecordRule(expression="amount(record.price) >= 0.1"))
+    after = text_of(clerk.get(path).text)
+    assert "Acme is known now. Retry 2 rejected records" in after
+    assert "The rule has changed since. Retry 2 rejected records" in after
+    assert "Load missing brands" not in after
+
+
+SCENARIOS = {
+    "queued": lambda shop, merchant: shop.send([{"id": "A", "title": "x"}], merchant=merchant),
+    "clean": lambda shop, merchant: shop.run([{"id": "A", "title": "x"}], merchant=merchant).id,
+    "partial": lambda shop, merchant: shop.run(DIRTY, merchant=merchant, format="csv").id,
+    "dry run": lambda shop, merchant: shop.run(DIRTY, merchant=merchant, format="csv", dry_run=True).id,
+    "withheld": lambda shop, merchant: shop.run(
+        [{"id": "Z", "title": "x"}], merchant=merchant, mode="full", delete_share_max=0.0).id,
+    "waiting": lambda shop, merchant: shop.run(
+        [{"id": "A", "title": "x", "brand": "?"}], merchant=merchant, references="wait", waiting_hours=1.0).id,
+    "broken": lambda shop, merchant: shop.run(DIRTY, merchant=merchant, format="csv", trouble="broken").id,
+    "rejected as ordered": lambda shop, merchant: shop.run(
+        DIRTY, merchant=merchant, format="csv", trouble="rejected").id,
+    "reverted": lambda shop, merchant: _reverted(shop, merchant),
+    "cancelled": lambda shop, merchant: _cancelled(shop, merchant),
+}
+
+
+def _reverted(shop: Shop, merchant: str) -> str:
+    batch = shop.run(DIRTY, merchant=merchant, format="csv").id
+    shop.engine.revert(merchant, batch)
+    shop.work()
+    return batch
+
+
+def _cancelled(shop: Shop, merchant: str) -> str:
+    batch = shop.send(DIRTY, merchant=merchant, format="csv")
+    shop.engine.cancel(merchant, batch)
+    shop.work()
+    return batch
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_button_of_a_batch_ends_in_a_conflict(clerk: Person, name: str) -> None:
+    """Whatever the state of the batch, each form and each link of its page does what it says."""
+    shop = clerk.gate.shop
+    pressed = 0
+    while True:
+        shop.run([{"id": f"K{number}", "title": "x"} for number in range(3)], merchant=clerk.merchant)
+        path = f"{clerk.base}/batches/{SCENARIOS[name](shop, clerk.merchant)}"
+        page = clerk.get(path).text
+        if not pressed:
+            for link in set(re.findall(rf'href="({path}[^"]*)"', page)):
+                assert clerk.get(unescape(link)).status_code == 200, link
+        forms = re.findall(rf'<form method="post" action="({path}[^"]*)"[^>]*>(.*?)</form>', page, re.S)
+        if pressed == len(forms):
+            break
+        action, body = forms[pressed]
+        fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', body)
+        answer = clerk.post(action, data={field: unescape(value) for field, value in fields})
+        assert (answer.status_code, "/batches/" in answer.url.path) == (200, True), action
+        shop.work()
+        pressed += 1
+
+
+def test_an_action_that_comes_too_late_says_so_on_the_page_of_the_batch(clerk: Person) -> None:
+    """The page shows the batch as it now is, and folds what only technicians read."""
+    path = clerk.submit(DIRTY)
+    group = {"code": "gtin_check_digit", "field": "/gtin"}
+    clerk.fill(f"{path}/accept-suggestions", path, **group)
+    late = clerk.fill(f"{path}/retry", path)
+    assert late.status_code == 409
+    assert "Not done. The batch has not finished yet. This page shows the batch as it is now." in text_of(late.text)
+    assert "<h1>feed.csv</h1>" in late.text
+    assert "<code>batch_open</code>" in late.text.split("Technical details")[1]
+    clerk.gate.shop.work()
+    assert clerk.fill(f"{path}/accept-suggestions", path, **group).status_code == 409
+
+
+def test_figures_of_each_round_stay_true_after_a_fix(clerk: Person) -> None:
+    """A correction has its own records and time, and says what it changed."""
+    path = clerk.submit(DIRTY)
+    assert "What it changed in the results" not in clerk.get(path).text
+    clerk.fill(f"{path}/accept-suggestions", path, code="gtin_check_digit", field="/gtin")
+    clerk.gate.shop.work()
+    text = text_of(clerk.get(path).text)
+    assert re.search(r"1 · submission 5 \+1 created, \+4 rejected 4 ", text), text
+    assert re.search(r"2 · correction 2 \+2 created, −2 rejected 2 ", text), text
 
 
 def test_the_field_with_an_issue_is_marked_in_the_submitted_record(clerk: Person) -> None:

@@ -114,7 +114,7 @@ def test_columns_are_mapped_and_saved_as_a_profile(clerk: Person) -> None:
     path = clerk.submit(FEED, filename="b.csv", mapped_with="erp")
     assert "2 created" in text_of(clerk.get(path).text)
     path = clerk.submit(FEED, filename="b.csv", mapped_with="erp", **{"map:Kennung": "", "map:Name": "id"})
-    assert "title is missing" in text_of(clerk.get(path).text)
+    assert '2 records lack "title"' in text_of(clerk.get(path).text)
 
 
 def test_a_validation_preview_changes_nothing(clerk: Person) -> None:

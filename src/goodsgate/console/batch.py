@@ -1,11 +1,13 @@
 """The page of one batch: its progress, its issues by frequency, and the actions on it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
 from goodsgate import formats
+from goodsgate.console.issue_groups import SuggestionPreviews, best_retry, group_views
 from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
 from goodsgate.console.upload import UploadWithFields, detect_format
@@ -13,11 +15,16 @@ from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents
 from goodsgate.engine.diff import diff_groups
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.revert import check_revertible
 from goodsgate.http.context import HEAD_BYTES, ServerContext
+from goodsgate.http.problems import STATUSES
 from goodsgate.http.threads import WORK, Work
-from goodsgate.model.batch import FINAL_STATES, Batch, State, now
+from goodsgate.model.batch import FINAL_STATES, Batch, BatchRound, Counts, State, now
+from goodsgate.store.contract import Store
 
 GROUPS_MAX = 100
+CONFLICT = 409
+"""Status of refusals that are about the state of a batch."""
 ESTIMATE_SHARE_MIN = 0.02
 """Share of the bytes that must be done before the remaining time is estimated."""
 
@@ -30,28 +37,48 @@ class BatchPage:
         self._engine = context.engine
         self._renderer = renderer
         self._protocols = protocols
+        self._previews = SuggestionPreviews(context.engine)
 
     async def get(self, request: ConsoleRequest) -> Response:
         """Return the page or its live fragment."""
         merchant, id = await request.merchant(), request.path_param("batch")
         return await self._context.run_in_thread(self._render, request, merchant, id)
 
-    def _render(self, request: ConsoleRequest, merchant: str, id: str) -> Response:
+    def _render(self, request: ConsoleRequest, merchant: str, id: str, refusal: Refusal | None = None) -> Response:
+        """Return the page; with a refusal, that of an action which the batch does not allow any more."""
         batch = self._engine.batch(merchant, id)
+        can_correct = _is_correctable(batch) and request.caller.may("submit")
+        groups = self._engine.groups(merchant, id, limit=GROUPS_MAX)
+        views = group_views(self._engine, self._previews, batch, groups, can_correct=can_correct)
         # Record 0 is the file itself. Its warnings are among the groups; its errors are shown separately.
         file_findings = [each for each in self._context.store.findings(merchant, id, limit=1) if each.number == 0]
         values: dict[str, Any] = {
             "batch": batch, "contents": batch_contents(batch),
-            "groups": self._engine.groups(merchant, id, limit=GROUPS_MAX),
+            "errors": [view for view in views if view.group.severity == "error" and not view.is_of_file],
+            "warnings": [view for view in views if view.group.severity != "error"],
+            "can_correct": can_correct, "retry_hint": best_retry(views), "refusal": refusal,
+            "rounds": _rounds(self._context.store.batch_rounds(merchant, id)) if batch.rounds > 1 else [],
             "waiting_for": self._engine.waiting_for(merchant, id, limit=GROUPS_MAX) if batch.counts.waiting else [],
-            "has_ended": batch.state in FINAL_STATES, "is_revertible": _is_revertible(batch),
+            "has_ended": batch.state in FINAL_STATES, "is_revertible": _is_revertible(self._context.store, batch),
             "merchant": merchant, "path": batch_path(batch),
             "diff_groups": diff_groups(self._context.store.diff_summary(merchant, id)) if batch.policy.dry_run else [],
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
             "formats": formats.WRITTEN_FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),
         }
         template = "batch_fragment.html" if request.is_fragment else "batch.html"
-        return self._renderer.response(request, template, values)
+        status = 200 if refusal is None else STATUSES[refusal.code]
+        return self._renderer.response(request, template, values, status=status)
+
+    async def _act(self, request: ConsoleRequest, action: Callable[[str, str], Batch]) -> Response:
+        """Carry out an action and go to the page of the batch, which says so if it is not possible any more."""
+        merchant, id = await request.merchant(), request.path_param("batch")
+        try:
+            batch = await self._context.run_in_thread(action, merchant, id)
+        except Refusal as refusal:
+            if STATUSES[refusal.code] != CONFLICT:
+                raise
+            return await self._context.run_in_thread(self._render, request, merchant, id, refusal)
+        return RedirectResponse(batch_path(batch), 303, headers=HEADERS)
 
     async def report(self, request: ConsoleRequest) -> Response:
         """Return the records as a file; a file of rejected records can be corrected and sent back."""
@@ -68,21 +95,21 @@ class BatchPage:
 
     async def retry(self, request: ConsoleRequest) -> Response:
         """Process the rejected records again."""
-        _, merchant, batch = await self._action(request)
-        return _redirect_to(await self._context.run_in_thread(self._engine.retry, merchant, batch))
+        await self._form(request)
+        return await self._act(request, self._engine.retry)
 
     async def cancel(self, request: ConsoleRequest) -> Response:
         """Cancel the batch."""
-        _, merchant, batch = await self._action(request)
-        return _redirect_to(await self._context.run_in_thread(self._engine.cancel, merchant, batch))
+        await self._form(request)
+        return await self._act(request, self._engine.cancel)
 
     async def confirm(self, request: ConsoleRequest) -> Response:
         """Confirm the withheld deletions of a full feed, as many as the page showed."""
-        form, merchant, batch = await self._action(request)
+        form = await self._form(request)
         deletions = form.get("deletions")
         if not deletions.isdecimal() or len(deletions) > NUMBER_DIGITS_MAX:
             raise Refusal("parameter_invalid", "deletions must be a number.", parameter="deletions")
-        return _redirect_to(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(deletions)))
+        return await self._act(request, partial(self._engine.confirm, deletions=int(deletions)))
 
     async def preview_revert(self, request: ConsoleRequest) -> Response:
         """Return the page that tells what a revert would do now, with the button that does it."""
@@ -99,15 +126,18 @@ class BatchPage:
 
     async def revert(self, request: ConsoleRequest) -> Response:
         """Queue the batch that takes this one back, and go to its page."""
-        _, merchant, batch = await self._action(request)
-        return _redirect_to(await self._context.run_in_thread(self._engine.revert, merchant, batch))
+        await self._form(request)
+        return await self._act(request, self._engine.revert)
 
     async def accept_suggestions(self, request: ConsoleRequest) -> Response:
         """Apply the suggestion to all records of a group and process them again."""
-        form, merchant, batch = await self._action(request)
-        apply = partial(self._engine.apply_suggestions, code=form.get("code"), field=form.get("field"))
-        fixed, _ = await self._context.run_in_thread(apply, merchant, batch)
-        return _redirect_to(fixed)
+        form = await self._form(request)
+        code, field = form.get("code"), form.get("field")
+
+        def apply(merchant: str, id: str) -> Batch:
+            return self._engine.apply_suggestions(merchant, id, code=code, field=field)[0]
+
+        return await self._act(request, apply)
 
     async def preview_fix(self, request: ConsoleRequest) -> Response:
         """Return how many rejected records a corrected report would replace, and the button that sends it."""
@@ -145,10 +175,10 @@ class BatchPage:
         upload = await UploadWithFields.start(body, bytes_max=limits.document_bytes_max)
         return merchant, request.path_param("batch"), upload
 
-    async def _action(self, request: ConsoleRequest) -> tuple[FormFields, str, str]:
-        """Return form, merchant and batch of an action; raises forbidden."""
+    async def _form(self, request: ConsoleRequest) -> FormFields:
+        """Return the form of an action; raises forbidden."""
         request.require_permission("submit")
-        return await request.form(), await request.merchant(), request.path_param("batch")
+        return await request.form()
 
 
 def batch_path(batch: Batch) -> str:
@@ -156,16 +186,36 @@ def batch_path(batch: Batch) -> str:
     return f"/console/merchants/{path_segment(batch.merchant)}/batches/{batch.id}"
 
 
-def _redirect_to(batch: Batch) -> Response:
-    return RedirectResponse(batch_path(batch), 303, headers=HEADERS)
+def _is_correctable(batch: Batch) -> bool:
+    """Return whether the rejected records can be sent again."""
+    return batch.state in FINAL_STATES and bool(batch.counts.rejected) and not batch.policy.dry_run
 
 
-def _is_revertible(batch: Batch) -> bool:
-    """Return whether there may be something to revert; the journal is asked when it is tried."""
-    counts = batch.counts
-    return batch.state in FINAL_STATES and not batch.policy.schema and not batch.policy.dry_run and bool(
-        counts.created or counts.updated or counts.deleted
-    )
+def _rounds(ended: list[BatchRound]) -> list[dict[str, Any]]:
+    """Return the rounds that have ended, each with what it changed in the counts of the batch."""
+    rounds, before = [], Counts()
+    for each in ended:
+        changes = {name: getattr(each.counts, name) - getattr(before, name) for name in Counts.__struct_fields__}
+        seconds = (each.ended_at - each.started_at).total_seconds() if each.started_at is not None else 0.0
+        rounds.append({
+            "round": each, "changes": {name: count for name, count in changes.items() if count},
+            "rate": each.records / seconds if seconds > 0 else None,
+        })
+        before = each.counts
+    return rounds
+
+
+def _is_revertible(store: Store, batch: Batch) -> bool:
+    """Return whether what the batch has changed can be taken back."""
+    if batch.state not in FINAL_STATES or batch.policy.schema or batch.policy.dry_run:
+        return False
+    if not batch.counts.created + batch.counts.updated + batch.counts.deleted:
+        return False
+    try:
+        check_revertible(store, batch)
+    except Refusal:
+        return False
+    return True
 
 
 def _progress(batch: Batch) -> dict[str, float | None]:
@@ -173,8 +223,10 @@ def _progress(batch: Batch) -> dict[str, float | None]:
     share = batch.bytes_done / batch.bytes_total if batch.bytes_total else 0.0
     if batch.started_at is None:
         return {"share": 0.0, "rate": None, "seconds_left": None}
+    if batch.rounds > 1:  # the time between two rounds is not that of the work
+        return {"share": 1.0 if batch.finished_at else share, "rate": None, "seconds_left": None}
     elapsed = ((batch.finished_at or now()) - batch.started_at).total_seconds()
     rate = batch.counts.accounted / elapsed if elapsed > 0 else None
-    if batch.state is not State.WORKING or batch.rounds > 1 or share < ESTIMATE_SHARE_MIN:
+    if batch.state is not State.WORKING or share < ESTIMATE_SHARE_MIN:
         return {"share": 1.0 if batch.finished_at else share, "rate": rate, "seconds_left": None}
     return {"share": share, "rate": rate, "seconds_left": elapsed / share * (1 - share)}

@@ -1,7 +1,7 @@
 """One path of the console: checks the session, calls a handler, and renders refusals as pages."""
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -59,7 +59,7 @@ class ConsoleEndpoint:
         is_fragment = request is not None and (request.is_fragment or CSRF_HEADER in request.http.headers)
         values = {
             "refusal": refusal, "title": title(refusal.code), "status": status, "request_id": scope[REQUEST_ID],
-            "is_fragment": is_fragment,
+            "is_fragment": is_fragment, "back": _previous_page(request) if request is not None else "",
         }
         template = "error_fragment.html" if is_fragment else "error.html"
         response = self._renderer.response(request, template, values, status=status)
@@ -85,6 +85,14 @@ async def authenticate(http: Request, context: ServerContext) -> ConsoleRequest 
     request = ConsoleRequest(http, context, caller=caller, token=token)
     request.require_permission("read")
     return request
+
+
+def _previous_page(request: ConsoleRequest) -> str:
+    """Return the path of the page of the console that the user comes from; empty if there is none."""
+    referer = urlsplit(request.http.headers.get("referer", ""))
+    own = f"{request.http.url.path}?{request.http.url.query}".rstrip("?")
+    path = f"{referer.path}?{referer.query}".rstrip("?")
+    return path if referer.netloc == request.http.url.netloc and path.startswith("/console/") and path != own else ""
 
 
 def _redirect_to_sign_in(http: Request) -> Response:

@@ -137,8 +137,11 @@ class SuggestedFix:
 
 
 def preview_suggestions(store: Store, batch: Batch, *, code: str | None = None, field: str | None = None,
-                        ) -> SuggestionPreview:
-    """Return what applying suggestions would change, with `code` and `field` only those."""
+                        records_max: int = COUNTED_RECORDS_MAX) -> SuggestionPreview:
+    """Return what applying suggestions would change, with `code` and `field` only those.
+
+    About `records_max` rejected records are read.
+    """
     counters: dict[tuple[str, str], _GroupCounter] = {}
     after = read = changed = 0
     while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
@@ -150,11 +153,11 @@ def preview_suggestions(store: Store, batch: Batch, *, code: str | None = None, 
                     is_changed = True
             changed += is_changed
         after, read = page[-1].number, read + len(page)
-        if read >= COUNTED_RECORDS_MAX:
+        if read >= records_max:
             break
     groups = [counter.group(*name) for name, counter in counters.items()]
     groups.sort(key=lambda group: (-group.records, group.code, group.field))
-    return SuggestionPreview(records=changed, complete=read < COUNTED_RECORDS_MAX, groups=groups)
+    return SuggestionPreview(records=changed, complete=read < records_max, groups=groups)
 
 
 class _GroupCounter:

@@ -342,6 +342,21 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return outcome_of(self.counts, self.file_errors, is_withheld=self.withheld is not None)
 
 
+class BatchRound(msgspec.Struct, frozen=True, kw_only=True):
+    """A round of a batch that has ended."""
+
+    number: int
+    """From 0, the submission."""
+    kind: RoundKind
+    started_at: datetime | None
+    """When a worker first claimed it."""
+    ended_at: datetime
+    records: int
+    """Records that it worked."""
+    counts: Counts
+    """Those of the batch when the round ended."""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """All issues of one record or of the file, and the record as received if it was rejected or waits."""
 

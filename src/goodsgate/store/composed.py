@@ -172,6 +172,7 @@ class ComposedStore:
         self.batches = batches.batches
         self.all_batches = batches.all_batches
 
+        self.batch_rounds = reports.batch_rounds
         self.issue_groups = reports.issue_groups
         self.findings = reports.findings
         self.findings_by_key = reports.findings_by_key

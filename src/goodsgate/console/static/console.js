@@ -2,14 +2,22 @@
 // Everything the pages do beyond reading. Pages are rendered on the server; this script never builds markup from data.
 (() => {
   const csrf = () => document.body.dataset.csrf || "";
-  let toastTimer = 0;
-  const showToast = (text) => {
-    document.getElementById("toast").textContent = text;
-    clearTimeout(toastTimer);
-    if (text) toastTimer = setTimeout(() => showToast(""), 5000);
+  // What eyes see for themselves is told to screen readers; nothing is laid over the page.
+  const announce = (text) => { document.getElementById("announcement").textContent = text; };
+  const showError = (element, text) => {
+    const notice = document.createElement("div"), line = document.createElement("p");
+    notice.className = "notice bad"; notice.setAttribute("role", "alert"); line.textContent = text;
+    notice.append(line); element.replaceChildren(notice);
   };
 
-  // Live fragments pause while the page is hidden, while somebody types in them, and while details are open.
+  // Live fragments keep open what was opened; details without an id pause them, as do hidden pages and typing in them.
+  let openIds = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    openIds = [...event.detail.target.querySelectorAll("details[open][id]")].map((each) => each.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    openIds.forEach((id) => { const details = document.getElementById(id); if (details) details.open = true; });
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     const isLive = event.detail.requestConfig.triggeringEvent?.type?.startsWith("sse:");
     const isEdited = event.detail.target?.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
@@ -73,7 +81,7 @@
   if (submitArea) {
     const preview = document.getElementById("preview");
     const HEAD_BYTES = 512 * 1024;
-    let file = null;
+    let file = null, previews = 0;
     const searchColumns = () => {
       const text = preview.querySelector("[data-search]")?.value.trim().toLowerCase() || "";
       preview.querySelectorAll("#columns > tr").forEach((row) => {
@@ -86,15 +94,17 @@
       const isZip = /\.(xlsx|zip)$/i.test(file.name) || new Uint8Array(await file.slice(0, 2).arrayBuffer()).join() === "80,75";
       const part = isZip ? file : file.slice(0, HEAD_BYTES);
       const fields = { ...fieldsOf(document.getElementById("policy")), filename: file.name, bytes: String(file.size), whole: String(part.size === file.size) };
+      const number = ++previews;
       preview.setAttribute("aria-busy", "true");
       try {
         const response = await upload(url, part, fields);
+        if (number !== previews) return;  // the answer to a later choice is on its way
         // A refusal, such as that of a wrong option, stands below the form, which stays.
         const form = document.getElementById("policy");
         replaceContent(response.ok || !form ? preview : document.getElementById("validation"), response.html);
         searchColumns();
-        showToast(response.ok ? "Preview updated." : "The file could not be read.");
-      } catch (error) { showToast(error.message); }
+        announce(response.ok ? "Preview updated." : "The file could not be read.");
+      } catch (error) { showError(document.getElementById("validation") || preview, error.message); }
       preview.removeAttribute("aria-busy");
     };
     acceptFiles(submitArea.querySelector(".drop"), (given) => {
@@ -131,7 +141,7 @@
         const response = await upload(button.dataset.action, file, fields, (share) => { if (share < 1) bar.value = share; else bar.removeAttribute("value"); });
         if (response.location) { window.location.assign(response.location); return; }
         replaceContent(result, response.html); result.focus();
-      } catch (error) { showToast(error.message); }
+      } catch (error) { showError(result, error.message); }
       bar.hidden = true;
       preview.querySelectorAll("button").forEach((each) => { each.disabled = false; });
     });
@@ -146,7 +156,7 @@
         const response = await upload(url, file, { ...fieldsOf(form), filename: file.name });
         if (response.location) { window.location.assign(response.location); return; }
         replaceContent(result, response.html);
-      } catch (error) { result.textContent = error.message; }
+      } catch (error) { showError(result, error.message); }
     };
     acceptFiles(area, async (file) => {
       await send(area.dataset.preview || area.dataset.upload, file, area.closest("form"));

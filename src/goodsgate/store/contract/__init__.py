@@ -1,10 +1,10 @@
 """The contract of a store: what it does, the values that it takes and returns, and its errors.
 
 `concerns.py` has one small protocol per concern, except for merchants (`merchants.py`), the lookups and commits of a
-worker (`processing.py`), messages to other systems (`outbox.py`) and the audit log (`audit.py`);
-`values.py` has the values, `health.py` the results of checks, and `errors.py` the errors. Import all of them from here.
-Every implementation keeps the contract, `strict` checks it on every call in the tests, and one conformance suite over
-all implementations (`tests/store/`) is the definition of done.
+worker (`processing.py`), messages to other systems (`outbox.py`), the audit log (`audit.py`) and reports
+(`reports.py`); `values.py` has the values, `health.py` the results of checks, and `errors.py` the errors. Import all of
+them from here. Every implementation keeps the contract, `strict` checks it on every call in the tests, and one
+conformance suite over all implementations (`tests/store/`) is the definition of done.
 Nothing here knows SQL, HTTP or a protocol.
 
 Each method is one transaction. A store may be used from several threads at once, and from any number of processes that
@@ -21,7 +21,6 @@ from goodsgate.store.contract.concerns import JournalStore as JournalStore
 from goodsgate.store.contract.concerns import MaintenanceStore as MaintenanceStore
 from goodsgate.store.contract.concerns import QueueStore as QueueStore
 from goodsgate.store.contract.concerns import ReferenceStore as ReferenceStore
-from goodsgate.store.contract.concerns import ReportStore as ReportStore
 from goodsgate.store.contract.concerns import ResourceStore as ResourceStore
 from goodsgate.store.contract.concerns import SnapshotStore as SnapshotStore
 from goodsgate.store.contract.concerns import StockStore as StockStore
@@ -52,6 +51,7 @@ from goodsgate.store.contract.processing import CommitStore as CommitStore
 from goodsgate.store.contract.processing import LookupStore as LookupStore
 from goodsgate.store.contract.processing import SupportsPrefetch as SupportsPrefetch
 from goodsgate.store.contract.processing import WaitingStore as WaitingStore
+from goodsgate.store.contract.reports import ReportStore as ReportStore
 from goodsgate.store.contract.search import SEARCH_MATCHES_MAX as SEARCH_MATCHES_MAX
 from goodsgate.store.contract.search import ItemSearch as ItemSearch
 from goodsgate.store.contract.search import ItemTerms as ItemTerms

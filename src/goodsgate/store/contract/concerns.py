@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from goodsgate.model.batch import Batch, Finding, IssueGroup, Kind, Result
+from goodsgate.model.batch import Batch, Kind
 from goodsgate.model.catalogue import (
     IndexEntry,
     Item,
@@ -22,6 +22,7 @@ from goodsgate.store.contract.merchants import MerchantStore
 from goodsgate.store.contract.outbox import OutboxStore
 from goodsgate.store.contract.processes import ProcessStore
 from goodsgate.store.contract.processing import CommitStore, LookupStore, WaitingStore
+from goodsgate.store.contract.reports import ReportStore
 from goodsgate.store.contract.search import SearchStore
 from goodsgate.store.contract.values import (
     BatchFilter,
@@ -35,7 +36,6 @@ from goodsgate.store.contract.values import (
     NewBatch,
     NewRound,
     Page,
-    RecordResult,
     Renewal,
     Retention,
     StockChange,
@@ -322,36 +322,6 @@ class BatchStore(Protocol):
 
     def all_batches(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """Return batches of all merchants, newest first; for operators only."""
-
-
-class ReportStore(Protocol):
-    """Results and issues of the records of a batch."""
-
-    def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
-        """Return issues of the batch that are alike, the most frequent group first."""
-
-    def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,
-                 severity: str | None = None) -> list[Finding]:
-        """Return records with issues by number, without their raw bytes; number 0, the file, comes first."""
-
-    def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
-        """Return records with this key that have issues, with their batch, the newest batch first.
-
-        Batches of every kind and collection are included; raw bytes are not.
-        """
-
-    def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
-                result: Result | None = None) -> list[RecordResult]:
-        """Return results of records by number."""
-
-    def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
-        """Return rejected records with their raw bytes, by number.
-
-        Returns fewer than `limit`, but at least one, if the records are long.
-        """
-
-    def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
-        """Return those of the numbered records that are rejected or wait, with their raw bytes."""
 
 
 class MaintenanceStore(Protocol):

@@ -361,9 +361,11 @@ class _CommitWriter:
         rows = [progress_row(one) for one in progress.values()]
         db.change("put_progress", {"merchant": number, "rows": orjson.dumps(rows).decode()})
         if self.ended:
+            ended = [chunk.progress for chunk in self.ended]
             rounds = {
-                "merchant": number, "batches": [chunk.progress.seq for chunk in self.ended],
-                "numbers": [chunk.commit.round.number for chunk in self.ended],
+                "merchant": number, "batches": [each.seq for each in ended], "numbers": [each.round for each in ended],
+                "ended_ats": [each.ended_at for each in ended], "records": [each.records for each in ended],
+                "counts": [each.encode_counts().decode() for each in ended],
             }
             db.change("end_round", rounds)
             db.change("end_batch", rounds)

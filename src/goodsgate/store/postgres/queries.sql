@@ -754,8 +754,9 @@ WHERE open AND merchant = :merchant
 
 -- name: end_round
 -- Differs because the rounds of one commit end in one statement.
-UPDATE round r SET open = false
-FROM unnest(:batches::bigint[], :numbers::integer[]) AS e (batch, number)
+UPDATE round r SET open = false, ended_at = e.ended_at, records = e.records, counts = e.counts::json
+FROM unnest(:batches::bigint[], :numbers::integer[], :ended_ats::bigint[], :records::bigint[], :counts::text[])
+    AS e (batch, number, ended_at, records, counts)
 WHERE r.merchant = :merchant AND r.batch = e.batch AND r.number = e.number AND r.open
 
 -- name: end_batch
@@ -1566,6 +1567,11 @@ SELECT b.id, f.number, f.source_row, f.key, f.result, f.issues
 FROM finding f JOIN batch b ON b.merchant = f.merchant AND b.seq = f.batch
 WHERE f.merchant = :merchant AND f.stem = left(:key, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
+
+-- name: batch_rounds
+SELECT r.number, r.round_kind, r.started_at, r.ended_at, r.records, r.counts
+FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq
+WHERE b.merchant = :merchant AND b.id = :batch::uuid AND NOT b.deleting AND r.ended_at IS NOT NULL ORDER BY r.number
 
 -- name: issue_group
 SELECT g.batch, g.code, g.severity, g.field, g.count, g.top

@@ -76,6 +76,10 @@ class Progress(msgspec.Struct, kw_only=True):
         """When the round ended, or the batch began if it has not."""
         return timestamp(self.ended_at or self.first_at)
 
+    def encode_counts(self) -> bytes:
+        """Return the counts as JSON, without zeros."""
+        return encode(self.results)
+
     def check_next(self, commit: ChunkCommit) -> None:
         """Step into the chunk's round. Raises StoreError if it is not the next chunk."""
         round = commit.round

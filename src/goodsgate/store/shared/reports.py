@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, IssueGroup, Result
+from goodsgate.model.batch import RESULT_BYTE, RESULTS, BatchRound, Counts, Finding, IssueGroup, Result, RoundKind
 from goodsgate.store.contract import RecordResult
 from goodsgate.store.shared.database import Database, Statements
 from goodsgate.store.shared.issue_counts import decode_issues, padded, ranked
 from goodsgate.store.shared.results import find_results
-from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.shared.timestamps import id_bytes, timestamp, timestamp_or_none
 
 TOP_VALUES = 10
 """Values of an issue group that are returned."""
@@ -17,6 +18,7 @@ RAW_BYTES_MAX = 8 * 1024**2
 """A page of rejected records ends after this many bytes, so that long lines do not cost memory."""
 CHUNKS_PER_QUERY = 20
 
+decode_counts = msgspec.json.Decoder(Counts).decode
 REJECTED, WAITING = RESULT_BYTE[Result.REJECTED], RESULT_BYTE[Result.WAITING]
 
 
@@ -26,6 +28,20 @@ class SqlReports:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._catalogue = database.catalogue
+
+    def batch_rounds(self, merchant: str, batch: str) -> list[BatchRound]:
+        """Return the rounds of the batch that have ended, in their order."""
+        number = self._database.number(merchant)
+        if id_bytes(batch) is None:
+            return []
+        rows = self._database.intake.query("batch_rounds", {"merchant": number, "batch": batch}, number)
+        return [
+            BatchRound(
+                number=position, kind=RoundKind(kind), started_at=timestamp_or_none(started_at),
+                ended_at=timestamp(ended_at), records=records, counts=decode_counts(counts),
+            )
+            for position, kind, started_at, ended_at, records, counts in rows
+        ]
 
     def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Return issues that are alike, the most frequent group first."""

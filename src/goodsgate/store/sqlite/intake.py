@@ -208,7 +208,10 @@ class SqliteIntake:
 def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, round: int, progress: Progress, *,
                collection: str, policy: Policy, now: int, traceparent: str = "") -> bool:
     """Record the end of a round in the intake file, once; return whether it caused messages, which are stored."""
-    named = {"merchant": merchant, "kind": kind, "id": batch, "round": round}
+    named = {
+        "merchant": merchant, "kind": kind, "id": batch, "round": round, "records": progress.records,
+        "ended_at": progress.ended_at or progress.first_at, "counts": progress.encode_counts(),
+    }
     if not db.change("end_round", named):
         return False
     counts = {name: getattr(progress, name) for name in COUNT_NAMES}

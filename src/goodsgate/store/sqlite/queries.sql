@@ -656,7 +656,7 @@ UPDATE round SET cancelling = 1
 WHERE open = 1 AND merchant = :merchant AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
 
 -- name: end_round
-UPDATE round SET open = 0
+UPDATE round SET open = 0, ended_at = :ended_at, records = :records, counts = :counts
 WHERE open = 1 AND number = :round AND merchant = :merchant
   AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
 
@@ -1352,6 +1352,12 @@ SELECT p.batch, f.number, f.source_row, f.key, f.result, f.issues
 FROM finding f INDEXED BY finding_key CROSS JOIN progress p ON p.seq = f.batch AND p.merchant = f.merchant
 WHERE f.merchant = :merchant AND substr(f.key, 1, 64) = substr(:key, 1, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
+
+-- name: batch_rounds
+-- Differs because rounds are in the other file.
+SELECT r.number, r.round_kind, r.started_at, r.ended_at, r.records, r.counts
+FROM batch b CROSS JOIN round r ON r.batch = b.seq
+WHERE b.merchant = :merchant AND b.id = unhex(:batch) AND b.deleting = 0 AND r.ended_at IS NOT NULL ORDER BY r.number
 
 -- name: issue_group
 SELECT count, top FROM issue_group

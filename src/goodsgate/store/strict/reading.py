@@ -272,6 +272,14 @@ def issue_groups(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def batch_rounds(observed: Observed, call: Any) -> Check:
+    rounds = yield None
+    numbers = [each.number for each in rounds]
+    require(numbers == sorted(set(numbers)), "each round appears once, in order", numbers)
+    require(all(each.records >= 0 for each in rounds), "records are counted", rounds)
+
+
+@checks
 def findings(observed: Observed, call: Any) -> Check:
     found = yield None
     require(len(found) <= call.limit, "the limit is kept", len(found))

@@ -127,6 +127,9 @@ CREATE TABLE round (
     open boolean NOT NULL DEFAULT true,
     cancelling boolean NOT NULL DEFAULT false,
     started_at bigint,
+    ended_at bigint,
+    records bigint NOT NULL DEFAULT 0,              -- that it worked
+    counts json,                                    -- those of the batch when it ended
     starts_at bigint NOT NULL DEFAULT 0,            -- not claimed before; later rounds go on
     waits_for bigint NOT NULL DEFAULT 0,            -- the last product round before it whose items its records need
     waits_until bigint NOT NULL DEFAULT 0,          -- it waits for that one, and those before it, until then

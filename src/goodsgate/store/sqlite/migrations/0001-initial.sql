@@ -120,6 +120,9 @@ CREATE TABLE round (
     open INTEGER NOT NULL DEFAULT 1,
     cancelling INTEGER NOT NULL DEFAULT 0,
     started_at INTEGER,
+    ended_at INTEGER,
+    records INTEGER NOT NULL DEFAULT 0,       -- that it worked
+    counts BLOB,                              -- JSON: those of the batch when it ended
     starts_at INTEGER NOT NULL DEFAULT 0,     -- not claimed before; later rounds go on
     waits_for INTEGER NOT NULL DEFAULT 0,     -- the last product round before it whose items its records need
     waits_until INTEGER NOT NULL DEFAULT 0,   -- it waits for that one, and those before it, until then
