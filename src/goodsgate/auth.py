@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from goodsgate.model.audit import note
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Key, Scope, Token
 from goodsgate.model.permissions import permits
@@ -135,6 +136,12 @@ def access_key(key: Key, secrets_of: "Secrets") -> AccessKey | None:
 def key_kind(key: Key) -> str:
     """Return ``secret``, ``signing`` (a key that signs requests) or ``person`` (who signs in with OpenID Connect)."""
     return "signing" if ACCESS_KEY in key.settings else "person" if PERSON in key.settings else "secret"
+
+
+def note_key(key: Key) -> None:
+    """Add what a key may do to the entry of the audit log."""
+    end = key.expires_at.isoformat() if key.expires_at is not None else "never"
+    note(subject=key.id, scopes=" ".join(sorted(key.scopes)), label=key.label, expires_at=end)
 
 
 def public_settings(key: Key) -> dict[str, str]:

@@ -64,7 +64,7 @@ def test_a_wrong_key_is_rejected(gate: HttpGate) -> None:
         wrong = person.post("/console/sign-in", data={"key": "gg_x_y", "csrf": csrf(form.text)})
         assert (wrong.status_code, "not valid" in wrong.text) == (401, True)
         blind = person.post("/console/sign-in", data={"key": person.key, "csrf": csrf(form.text)})
-        assert (blind.status_code, "lacks the scope read" in blind.text) == (403, True)
+        assert (blind.status_code, "lacks the permission read" in blind.text) == (403, True)
         assert person.get("/console/batches", follow_redirects=False).status_code == 303
 
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from goodsgate.console.access import HOME_PATH, SignInPage, SignOut
 from goodsgate.console.assets import StaticAssets
+from goodsgate.console.audit import AuditPage
 from goodsgate.console.batch import BatchPage
 from goodsgate.console.batches import BatchListPage
 from goodsgate.console.catalogue import CataloguePages
@@ -22,6 +23,7 @@ from goodsgate.console.grid import GridPage
 from goodsgate.console.health import HealthPage
 from goodsgate.console.merchants import MerchantPages
 from goodsgate.console.metrics_history import MetricsHistory
+from goodsgate.console.permissions import BATCH, MERCHANT
 from goodsgate.console.records import RecordsPage
 from goodsgate.console.reference import ReferencePages
 from goodsgate.console.rendering import PageRenderer
@@ -31,9 +33,6 @@ from goodsgate.console.traffic import TrafficPage
 from goodsgate.console.webhooks import WebhookPages
 from goodsgate.engine.dry_run import DryRunner
 from goodsgate.http.context import ServerContext
-
-MERCHANT = "/console/merchants/{merchant}"
-BATCH = f"{MERCHANT}/batches/{{batch}}"
 
 
 class Console:
@@ -54,13 +53,13 @@ class Console:
             Route("/console", RedirectResponse(HOME_PATH)), Route("/console/", RedirectResponse(HOME_PATH)),
             Route(SIGN_IN_PATH, SignInPage(self._context, self._renderer)),
             Route(StaticAssets.template, self._assets),
-            *(Route(path, self._endpoint(path, *handlers)) for path, handlers in self._handlers().items()),
+            *(Route(path, self._endpoint(path, *handlers)) for path, handlers in self.handlers().items()),
         ]
 
     def _endpoint(self, path: str, get: Handler | None = None, post: Handler | None = None) -> ConsoleEndpoint:
         return ConsoleEndpoint(path, self._context, self._renderer, get=get, post=post)
 
-    def _handlers(self) -> dict[str, tuple[Handler | None, ...]]:
+    def handlers(self) -> dict[str, tuple[Handler | None, ...]]:
         """Return path → handler of GET, and handler of POST."""
         context, renderer = self._context, self._renderer
         batch, records = BatchPage(context, renderer, self._protocols), RecordsPage(context, renderer)
@@ -69,7 +68,7 @@ class Console:
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
         rules = RulePages(context, renderer, self._dry_runner)
         webhooks = WebhookPages(context, renderer)
-        edits = ItemEdits(context)
+        edits, audit = ItemEdits(context), AuditPage(context, renderer)
         merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {
             "/console/sign-out": (None, SignOut(context).post),
@@ -106,9 +105,13 @@ class Console:
             f"{MERCHANT}/rules": (rules.rules, rules.act),
             f"{MERCHANT}/rules/{{name}}": (rules.rule,),
             "/console/merchants": (merchants.merchants, merchants.add_merchant),
-            MERCHANT: (merchants.keys,),
+            MERCHANT: (merchants.keys, merchants.rename),
             f"{MERCHANT}/keys": (None, merchants.add_key),
+            f"{MERCHANT}/keys/{{key}}": (None, merchants.change_key),
+            f"{MERCHANT}/keys/{{key}}/rotate": (None, merchants.rotate),
             f"{MERCHANT}/keys/{{key}}/revoke": (None, merchants.revoke),
+            f"{MERCHANT}/audit": (audit.merchant,),
+            "/console/audit": (audit.installation,),
             "/console/traffic": (TrafficPage(context, renderer).get,),
             "/console/health": (health.get,),
             "/console/health/figures": (health.figures,),

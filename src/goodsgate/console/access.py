@@ -18,6 +18,7 @@ from goodsgate.console.request import (
     is_same_site,
     read_form,
 )
+from goodsgate.console.sign_ins import SignIns
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.admission import held_request
 from goodsgate.http.context import ServerContext
@@ -37,6 +38,7 @@ class SignInPage:
     def __init__(self, context: ServerContext, renderer: PageRenderer) -> None:
         self._context = context
         self._renderer = renderer
+        self._sign_ins = SignIns(context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and POST; raises method_not_allowed."""
@@ -53,9 +55,9 @@ class SignInPage:
     def _form(self, http: Request, error: str = "", *, status: int = 200, next_path: str | None = None) -> Response:
         secret = http.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
         next_path = http.query_params.get("next", "") if next_path is None else next_path
-        values = {"error": error, "csrf": csrf_token(secret), "next": _console_path(next_path)}
+        values = {"error": error, "csrf": csrf_token(secret), "next": console_path(next_path)}
         response = self._renderer.response(None, "sign_in.html", values, status=status)
-        _set_cookie(response, http, FORM_COOKIE, secret)
+        set_cookie(response, http, FORM_COOKIE, secret)
         return response
 
     async def _sign_in(self, http: Request) -> Response:
@@ -70,20 +72,20 @@ class SignInPage:
         )
         if not is_own_form or not is_same_site(http):
             return self._form(http, "The form has expired. Please try again.", status=403, next_path=next_path)
-        authenticator, run_in_thread = self._context.authenticator, self._context.run_in_thread
         try:
-            caller = await run_in_thread(authenticator.caller, form.get("key").encode())
+            caller = await self._context.run_in_thread(self._context.authenticator.caller, form.get("key").encode())
             if caller is None:
+                await self._sign_ins.refuse(http, "nobody", reason="the key is not valid")
                 return self._form(http, "This key is not valid.", status=401, next_path=next_path)
             if not caller.may("read"):
-                return self._form(http, "This key lacks the scope read.", status=403, next_path=next_path)
-            seconds = self._context.limits.session_seconds
-            token = await run_in_thread(authenticator.create_token, caller, seconds=seconds)
+                await self._sign_ins.refuse(http, caller.actor, reason="the key lacks the permission read")
+                return self._form(http, "This key lacks the permission read.", status=403, next_path=next_path)
+            token = await self._sign_ins.accept(http, caller)
         except StoreError:
             error = "Storage is currently unavailable. Please try again."
             return self._form(http, error, status=503, next_path=next_path)
-        response = RedirectResponse(_console_path(next_path), 303, headers=HEADERS)
-        _set_cookie(response, http, SESSION_COOKIE, token, seconds=int(seconds))
+        response = RedirectResponse(console_path(next_path), 303, headers=HEADERS)
+        set_cookie(response, http, SESSION_COOKIE, token, seconds=int(self._context.limits.session_seconds))
         response.delete_cookie(FORM_COOKIE, path="/console")
         return response
 
@@ -103,12 +105,13 @@ class SignOut:
         return response
 
 
-def _set_cookie(response: Response, http: Request, name: str, value: str, *, seconds: int | None = None) -> None:
+def set_cookie(response: Response, http: Request, name: str, value: str, *, seconds: int | None = None) -> None:
+    """Set a cookie of the console, which scripts cannot read and other sites cannot send."""
     response.set_cookie(
         name, value, max_age=seconds, path="/console", httponly=True, samesite="strict", secure=is_https(http)
     )
 
 
-def _console_path(path: str) -> str:
+def console_path(path: str) -> str:
     """Return the path if it is a page of the console, else the home page; never another site."""
     return path if path.startswith("/console/") and "\\" not in path and path.isprintable() else HOME_PATH

@@ -47,7 +47,7 @@ class BatchPage:
     def _render(self, request: ConsoleRequest, merchant: str, id: str, refusal: Refusal | None = None) -> Response:
         """Return the page; with a refusal, that of an action which the batch does not allow any more."""
         batch = self._engine.batch(merchant, id)
-        can_correct = _is_correctable(batch) and request.caller.may("submit")
+        can_correct = _is_correctable(batch) and request.caller.may("correct")
         groups = self._engine.groups(merchant, id, limit=GROUPS_MAX)
         views = group_views(self._engine, self._previews, batch, groups, can_correct=can_correct)
         # Record 0 is the file itself. Its warnings are among the groups; its errors are shown separately.
@@ -95,17 +95,17 @@ class BatchPage:
 
     async def retry(self, request: ConsoleRequest) -> Response:
         """Process the rejected records again."""
-        await self._form(request)
+        await request.form()
         return await self._act(request, self._engine.retry)
 
     async def cancel(self, request: ConsoleRequest) -> Response:
         """Cancel the batch."""
-        await self._form(request)
+        await request.form()
         return await self._act(request, self._engine.cancel)
 
     async def confirm(self, request: ConsoleRequest) -> Response:
         """Confirm the withheld deletions of a full feed, as many as the page showed."""
-        form = await self._form(request)
+        form = await request.form()
         deletions = form.get("deletions")
         if not deletions.isdecimal() or len(deletions) > NUMBER_DIGITS_MAX:
             raise Refusal("parameter_invalid", "deletions must be a number.", parameter="deletions")
@@ -126,12 +126,12 @@ class BatchPage:
 
     async def revert(self, request: ConsoleRequest) -> Response:
         """Queue the batch that takes this one back, and go to its page."""
-        await self._form(request)
+        await request.form()
         return await self._act(request, self._engine.revert)
 
     async def accept_suggestions(self, request: ConsoleRequest) -> Response:
         """Apply the suggestion to all records of a group and process them again."""
-        form = await self._form(request)
+        form = await request.form()
         code, field = form.get("code"), form.get("field")
 
         def apply(merchant: str, id: str) -> Batch:
@@ -168,17 +168,12 @@ class BatchPage:
 
     async def _corrected_file(self, request: ConsoleRequest) -> tuple[str, str, UploadWithFields]:
         """Return merchant, batch and the uploaded file; raises forbidden."""
-        request.require_permission("submit")
         request.check_csrf()
         merchant, limits = await request.merchant(), self._context.limits
         body = request.body(limits.body_bytes_max)
         upload = await UploadWithFields.start(body, bytes_max=limits.document_bytes_max)
         return merchant, request.path_param("batch"), upload
 
-    async def _form(self, request: ConsoleRequest) -> FormFields:
-        """Return the form of an action; raises forbidden."""
-        request.require_permission("submit")
-        return await request.form()
 
 
 def batch_path(batch: Batch) -> str:

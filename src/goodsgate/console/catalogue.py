@@ -128,7 +128,7 @@ class CataloguePages:
             "document": msgspec.json.format(item.document, indent=2).decode("utf-8", "replace") if item else "",
             "history": self._history(merchant, collection, [item, *prices, *stock], key, kind),
             "findings": self._issue_history(merchant, kind, collection, key),
-            "can_edit": item is not None and request.caller.may("submit") and is_editable(self._store, merchant, item),
+            "can_edit": item is not None and request.caller.may("correct") and is_editable(self._store, merchant, item),
         }
         return self._renderer.response(request, "item.html", values)
 

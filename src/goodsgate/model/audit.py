@@ -141,6 +141,13 @@ def note(*, subject: str | None = None, **detail: object) -> None:
     act.detail = {**act.detail, **{name: str(fact)[:TEXT_CHARACTERS_MAX] for name, fact in detail.items()}}
 
 
+def rename_act(action: str) -> None:
+    """Say what the act of this context is, if there is one: a form with several buttons knows it late."""
+    act = ACT.get()
+    if act is not None:
+        act.action = action
+
+
 def mark_recorded() -> None:
     """Say that an earlier request has stored the entry of this context's act."""
     act = ACT.get()

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
-from goodsgate.auth import bearer_secret, digest_of_secret, key_kind, new_key, new_seed, public_settings
+from goodsgate.auth import bearer_secret, digest_of_secret, key_kind, new_key, new_seed, note_key, public_settings
 from goodsgate.engine.idempotency import RequestKey
 from goodsgate.engine.secrets import UnknownMasterError
 from goodsgate.http.context import ServerContext
@@ -150,7 +150,7 @@ class KeyHandlers:
             merchant, wanted.scopes, label=wanted.label, settings=wanted.settings, seed=seed,
             expires_at=wanted.expires_at,
         )
-        _note(key)
+        note_key(key)
         self._store.add_key(key, idempotency=idempotency)
         return key
 
@@ -160,7 +160,7 @@ class KeyHandlers:
         scopes = before.scopes if isinstance(changes.scopes, UnsetType) else frozenset(_check_scopes(changes.scopes))
         label = before.label if isinstance(changes.label, UnsetType) else changes.label
         end = before.expires_at if isinstance(changes.expires_at, UnsetType) else _check_end(changes.expires_at)
-        _note(msgspec.structs.replace(before, scopes=scopes, label=label, expires_at=end))
+        note_key(msgspec.structs.replace(before, scopes=scopes, label=label, expires_at=end))
         changed = self._store.change_key(merchant, key_id, scopes=scopes, label=label, expires_at=end)
         if changed is None:
             raise refuse("credential_unknown")
@@ -207,12 +207,6 @@ def _check_end(expires_at: datetime | None) -> datetime | None:
     if expires_at is not None and expires_at <= now():
         raise refuse("body_invalid", "The key would have expired already: expires_at must be in the future.")
     return expires_at
-
-
-def _note(key: Key) -> None:
-    """Add what a key may do to the entry of the audit log."""
-    end = key.expires_at.isoformat() if key.expires_at is not None else "never"
-    note(subject=key.id, scopes=" ".join(sorted(key.scopes)), label=key.label, expires_at=end)
 
 
 def _serialize_key(key: Key) -> dict[str, Any]:
