@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from goodsgate import formats
 from goodsgate.console.issue_groups import SuggestionPreviews, best_retry, group_views
 from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
-from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
+from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents
