@@ -163,10 +163,12 @@ def read_limits(config: Config) -> "Limits":
 
 def engine_settings(config: Config) -> "EngineSettings":
     """Return the settings of the engine's API."""
+    from goodsgate.engine.merchant_limits import UsageLimits
     from goodsgate.engine.settings import EngineSettings
 
     return EngineSettings(
-        body_bytes_max=config.body_bytes_max, open_rounds_max=config.open_rounds_max,
+        body_bytes_max=config.body_bytes_max,
+        usage_limits=UsageLimits(**{name: getattr(config, name) for name in UsageLimits.__struct_fields__}),
         reference_entries_max=config.reference_entries_max, read_limits=read_limits(config),
         waiting_hours=config.waiting_hours, journal=config.journal_days > 0,
     )

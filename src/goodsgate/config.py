@@ -126,6 +126,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Maximum body of a small administrative request."""
     open_rounds_max: Count = 10_000
     """Rounds of one merchant that are queued or working at once."""
+    requests_per_minute_max: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    """Requests of one merchant in a minute; 0 for no limit. Merchants and keys can have limits of their own."""
+    bytes_per_day_max: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    """Bytes of request bodies of one merchant in a day; 0 for no limit."""
     cors_origins: Annotated[str, Meta(pattern=_ORIGINS, description=_ORIGINS_EXPECTED)] = ""
     """Origins whose web pages may call the gate, comma-separated; ``*`` for all."""
     public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+/?)?$", description=_PUBLIC_URL)] = ""

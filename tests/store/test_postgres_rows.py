@@ -48,7 +48,7 @@ def _fill(scene: Scene, merchant: str) -> None:
     scopes = frozenset({KeyScope.READ})
     store.add_key(Key(id="k", digest=merchant.encode() * 8, merchant=merchant, scopes=scopes, label="", created_at=NOW))
     store.note_worker("w1")
-    store.lease_quota(merchant, "requests", window_seconds=60, amount=1, limit=10)
+    store.lease_quota(merchant, "requests", window_seconds=60, least=1, amount=1, limit=10)
     ahead = NOW + timedelta(days=1)
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", created_at=NOW, expires_at=ahead))
     with acting(Act(action="key.add", actor="key:k")):

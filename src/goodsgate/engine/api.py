@@ -12,6 +12,7 @@ from goodsgate.engine.export import export
 from goodsgate.engine.fix_match import FixSubmission, match_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
 from goodsgate.engine.mapping_resolution import check_group, check_names
+from goodsgate.engine.merchant_limits import MerchantLimits
 from goodsgate.engine.profile_recognition import ProfileRecognizer, profile_recognizer
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
@@ -58,6 +59,7 @@ class Engine:
         self.settings = settings
         self.secrets = secrets
         self.stock = stock
+        self.limits = MerchantLimits(store, settings.usage_limits)
 
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy | Callable[[], Policy], format: str,
                content_encoding: str = "identity", label: str = "", protocol: str = "",
@@ -89,8 +91,8 @@ class Engine:
             )
 
         return Submission(
-            self.store, self.settings, merchant, begin, key=idempotency_key, fingerprint_of=fingerprint_of,
-            answer=answer, watcher=watcher, resolver_of=resolver_of,
+            self.store, self.settings, merchant, begin, limits=self.limits, key=idempotency_key,
+            fingerprint_of=fingerprint_of, answer=answer, watcher=watcher, resolver_of=resolver_of,
         )
 
     def fix(self, merchant: str, batch: str, *, format: str, content_encoding: str = "identity",
@@ -103,7 +105,8 @@ class Engine:
         batch_unknown, batch_open.
         """
         return FixSubmission(
-            self.store, self.settings, lambda: self._ended(merchant, batch), merchant=merchant, format=format,
+            self.store, self.settings, lambda: self._ended(merchant, batch), merchant=merchant, limits=self.limits,
+            format=format,
             content_encoding=content_encoding, encoding=encoding, new_records=new_records, key=idempotency_key,
             fingerprint_of=fingerprint_of, answer=answer,
         )
@@ -126,7 +129,7 @@ class Engine:
             self._ended(merchant, batch)
             return NewRound(merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format)
 
-        submission = Submission(self.store, self.settings, merchant, begin)
+        submission = Submission(self.store, self.settings, merchant, begin, limits=self.limits)
         try:
             for piece in pieces:
                 submission.write(piece)
@@ -163,7 +166,7 @@ class Engine:
 
     def answer_once(self, key: RequestKey | None, act: Callable[[], bytes]) -> bytes:
         """Carry out a request once; see `engine.idempotency`. Raises Refusal: key_in_use, key_reused, and others."""
-        with store_refusals(self.settings.open_rounds_max):
+        with store_refusals(self.settings.usage_limits.open_rounds_max):
             return answer_once(self.store, key, act)
 
     def retry(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
@@ -204,7 +207,7 @@ class Engine:
                 label=f"Revert of {reverted.label or batch}"[:LABEL_CHARACTERS_MAX], protocol=PROTOCOL,
             )
 
-        submission = Submission(self.store, self.settings, merchant, begin)
+        submission = Submission(self.store, self.settings, merchant, begin, limits=self.limits)
         try:
             submission.write(msgspec.json.encode({"reverts": batch}))
             receipt = submission.finish(idempotency=idempotency)
@@ -221,10 +224,11 @@ class Engine:
         """
         current = self.store.batch(merchant, batch)
         if current is not None and current.state in FINAL_STATES and current.counts.waiting:
-            with suppress(RoundOpenError), store_refusals(self.settings.open_rounds_max):
+            limit = self.limits.open_rounds_max(merchant)
+            with suppress(RoundOpenError), store_refusals(limit):
                 self.store.add_round(
                     NewRound(merchant=merchant, batch=batch, kind=RoundKind.REFERENCES), upload=None,
-                    open_rounds_max=self.settings.open_rounds_max,
+                    open_rounds_max=limit,
                 )
         found = self.store.cancel(merchant, batch, idempotency=idempotency)
         if found is None:
@@ -324,7 +328,7 @@ class Engine:
         return found
 
     def _add_round(self, merchant: str, batch: str, kind: RoundKind, idempotency: Idempotency[Batch] | None) -> Batch:
-        limit = self.settings.open_rounds_max
+        limit = self.limits.open_rounds_max(merchant)
         with store_refusals(limit):
             found = self.store.add_round(
                 NewRound(merchant=merchant, batch=batch, kind=kind), upload=None, idempotency=idempotency,

@@ -11,6 +11,7 @@ import msgspec
 
 from goodsgate import formats
 from goodsgate.engine.fix_records import row_texts
+from goodsgate.engine.merchant_limits import MerchantLimits
 from goodsgate.engine.reader import open_fix
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
@@ -72,8 +73,8 @@ class FixSubmission(Submission):
     """A fix while it is received: it is matched with the rejected records before it becomes durable."""
 
     def __init__(self, store: Store, settings: EngineSettings, find_batch: Callable[[], Batch], *, merchant: str,
-                 format: str, content_encoding: str, new_records: bool, encoding: str | None = None,
-                 key: str | None = None,
+                 limits: MerchantLimits, format: str, content_encoding: str, new_records: bool,
+                 encoding: str | None = None, key: str | None = None,
                  fingerprint_of: str = "", answer: Callable[[Batch, FixMatch], bytes] | None = None) -> None:
         """Begin a fix of the batch that `find_batch` returns, which is not called if the key was answered before.
 
@@ -96,7 +97,7 @@ class FixSubmission(Submission):
             )
 
         super().__init__(
-            store, settings, merchant, begin, key=key, fingerprint_of=fingerprint_of,
+            store, settings, merchant, begin, limits=limits, key=key, fingerprint_of=fingerprint_of,
             answer=None if answer is None else lambda batch: answer(batch, self._match),
         )
 

@@ -10,6 +10,7 @@ import msgspec
 
 from goodsgate import formats
 from goodsgate.engine.idempotency import RESERVE_SECONDS, check_same_request, reserve
+from goodsgate.engine.merchant_limits import MerchantLimits
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model import crash, tracing
@@ -64,8 +65,8 @@ class Submission:
     """One body while it is received: `write` it, then `finish` or `abort` it. Not for two threads at once."""
 
     def __init__(self, store: Store, settings: EngineSettings, merchant: str, begin: Callable[[], NewBatch | NewRound],
-                 *, key: str | None = None, fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None,
-                 watcher: BodyWatcher | None = None,
+                 *, limits: MerchantLimits, key: str | None = None, fingerprint_of: str = "",
+                 answer: Callable[[Batch], bytes] | None = None, watcher: BodyWatcher | None = None,
                  resolver_of: Callable[[NewBatch], PolicyResolver | None] | None = None) -> None:
         """Reserve the key; `begin` returns what is submitted, and is not called if the key was answered before.
 
@@ -75,6 +76,7 @@ class Submission:
         self._watcher = watcher
         self._store = store
         self._settings = settings
+        self._merchant_limits = limits
         self._key = key
         self._answer = answer
         self._upload = new_id()
@@ -84,7 +86,7 @@ class Submission:
         self._reserved_at = time.monotonic()
         self._replay: IdempotentAnswer | None = None
         if key is not None:
-            with store_refusals(settings.open_rounds_max):
+            with store_refusals(settings.usage_limits.open_rounds_max):
                 self._replay = reserve(store, merchant, key)
         self._new: NewBatch | NewRound | None = None
         self._resolver: PolicyResolver | None = None
@@ -111,7 +113,7 @@ class Submission:
             self._hash.update(chunk)
             if self._replay is not None:
                 return
-        with store_refusals(self._settings.open_rounds_max):
+        with store_refusals(self._settings.usage_limits.open_rounds_max):
             if self._key is not None and time.monotonic() - self._reserved_at > RESERVE_SECONDS / 3:
                 self._store.renew_idempotency_key(self._merchant, self._key, lease_seconds=RESERVE_SECONDS)
                 self._reserved_at = time.monotonic()
@@ -132,7 +134,7 @@ class Submission:
             idempotency = Idempotency(
                 merchant=self._merchant, key=self._key, fingerprint=self._hash.digest(), answer=self._answer
             )
-        limit = self._settings.open_rounds_max
+        limit = self._merchant_limits.open_rounds_max(self._merchant)
         if isinstance(self._new, NewBatch) and self._new.policy.start == "held":
             limit = max(1, limit // HELD_ROUNDS_SHARE)
         batch: Batch | None

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from goodsgate.engine.merchant_limits import UsageLimits
 from goodsgate.formats import Limits
 from goodsgate.store.contract import Retention
 
@@ -44,8 +45,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the engine's API."""
 
     body_bytes_max: int
-    open_rounds_max: int
-    """Rounds of one merchant that are queued or worked at once."""
+    usage_limits: UsageLimits
+    """What a merchant may use up that has no limits of its own."""
     reference_entries_max: int
     """Entries of one kind of one merchant."""
     waiting_hours: float = 72.0

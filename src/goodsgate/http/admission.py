@@ -116,7 +116,8 @@ class Receiver:
         self.ended = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
         """Whether the whole body has been read."""
         self._holder: str | None = None
-        self._bytes_read = 0
+        self.bytes_read = 0
+        """Bytes of the body so far."""
         self._waited_seconds = 0.0
 
     async def __call__(self) -> Message:
@@ -137,9 +138,9 @@ class Receiver:
             raise refuse("stopping")
         while True:
             short_seconds = SHORT_SECONDS - self._waited_seconds
-            if self._bytes_read >= SHORT_BYTES or short_seconds <= 0:
+            if self.bytes_read >= SHORT_BYTES or short_seconds <= 0:
                 self._acquire()
-            left = idle_seconds + self._bytes_read / uploads.bytes_per_second_min - self._waited_seconds
+            left = idle_seconds + self.bytes_read / uploads.bytes_per_second_min - self._waited_seconds
             seconds = min(idle_seconds, max(0.0, left))
             becomes_long = self._holder is None and short_seconds < seconds
             began = loop.time()
@@ -158,7 +159,7 @@ class Receiver:
                 self._waited_seconds = max(SHORT_SECONDS, self._waited_seconds + loop.time() - began)
                 continue
             self._waited_seconds += loop.time() - began
-            self._bytes_read += len(message.get("body", b""))
+            self.bytes_read += len(message.get("body", b""))
             return message
 
     def _acquire(self) -> None:

@@ -18,6 +18,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.docs import DocumentationPages
 from goodsgate.http.endpoints import REQUEST_ID, CachedResponse, WireProtocol, problem_response
 from goodsgate.http.problems import refuse
+from goodsgate.http.quotas import APPLIED, rate_limit_headers
 from goodsgate.http.threads import SWITCH_SECONDS, WORK, Work
 from goodsgate.model.tracing import ORIGIN, Origin, parse_traceparent
 from goodsgate.observe import REFUSED, RequestIds, logger
@@ -34,7 +35,7 @@ CREDENTIALS = b"Authorization, X-API-Key, Goodsgate-Merchant"
 
 
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-CORS_HEADERS = ("ETag", "Location", "Retry-After", "X-Request-Id", "X-Srv-Time")
+CORS_HEADERS = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id", "X-Srv-Time")
 """Headers of responses that a web page may read, beside those that browsers always show."""
 CORS_SECONDS = 600
 """How long a browser may remember what it is allowed."""
@@ -181,6 +182,8 @@ def complete_headers(start: Message, scope: Scope, request_id: str) -> list[tupl
     complete = [*start["headers"], NO_SNIFFING, NO_REFERRER, (b"x-request-id", request_id.encode())]
     if LOAD_NOTHING[0] not in given:
         complete.append(LOAD_NOTHING)
+    if APPLIED in scope:
+        complete += rate_limit_headers(scope[APPLIED])
     caching = given.get(b"cache-control")
     if caching is None:
         complete.append(REVALIDATE)

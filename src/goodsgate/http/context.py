@@ -22,9 +22,10 @@ from goodsgate.engine.dry_run import DryRunner
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.formats import FormatOverflowError
-from goodsgate.http.admission import WAITING, AdmissionLimit, ArrivingBodies, Receiver
+from goodsgate.http.admission import HELD, WAITING, AdmissionLimit, ArrivingBodies, Receiver
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
+from goodsgate.http.quotas import APPLIED, QuotaExceededError, Quotas
 from goodsgate.http.services import HttpLimits, ProtocolServices
 from goodsgate.http.threads import WORK, RequestThreads, Work
 from goodsgate.model.audit import ACT
@@ -97,6 +98,7 @@ class ServerContext:
             gauge=self.metrics.reports,
         )
         self.threads = RequestThreads(limits)
+        self.quotas = Quotas(engine.store, engine.limits, self.metrics, run=self.run_in_thread)
 
     async def run_in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in a thread for requests of this kind, and return its result; waits for a free thread."""
@@ -153,6 +155,27 @@ class ServerContext:
         if not await self.run_in_thread(self.authenticator.merchant_exists, wanted):
             raise refuse("merchant_unknown")
         return wanted
+
+    async def apply_quotas(self, request: Request, merchant: str, key: str, settings: Mapping[str, str], *,
+                           has_headers: bool = False) -> None:
+        """Count a request against the quotas of its merchant and its key, whose `settings` are given.
+
+        Raises too_many_requests. With `has_headers`, the response says what is left.
+        """
+        length = request.headers.get("content-length", "")
+        size = int(length) if _LENGTH.fullmatch(length) else 0
+        try:
+            applied = await self.quotas.admit(merchant, key, settings, size=size)
+        except QuotaExceededError as fault:
+            if has_headers:
+                request.scope[APPLIED] = fault.applied
+            raise fault.refusal from None
+        if applied:
+            if has_headers:
+                request.scope[APPLIED] = applied
+            if "transfer-encoding" in request.headers:
+                receiver = cast(Receiver, request.receive)
+                request.scope[HELD].callback(lambda: self.quotas.charge(applied, receiver.bytes_read))
 
     # -- submissions ------------------------------------------------------------------------------------------------
     async def stream_body(self, body: "RequestBody", begin: Callable[[bytes], Submission]) -> Receipt:

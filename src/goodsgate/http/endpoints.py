@@ -89,6 +89,8 @@ class WireProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """Returns the secret in a request's headers."""
     prefixes: tuple[str, ...] = ()
     """Path prefixes of this protocol alone; refusals below them have its format."""
+    has_rate_limit_headers: bool = False
+    """Whether responses say what is left of quotas; the published protocols have no such headers."""
     cached_response: Callable[[Scope], "CachedResponse | None"] | None = None
     """Returns the response to a GET request from memory, before routing; None if there is none."""
 
@@ -125,6 +127,7 @@ class Endpoint:
         self.protocol = protocol.name
         self._serialize_refusal = protocol.serialize_refusal
         self._secret_of = protocol.find_secret
+        self._has_rate_limit_headers = protocol.has_rate_limit_headers
         self.methods = frozenset(path.operations)
         self.handlers = {operation.id: protocol.handlers[operation.id] for operation in path.operations.values()}
 
@@ -153,10 +156,14 @@ class Endpoint:
         secret = self._secret_of(dict(request.scope["headers"])) if permission else None
         caller = await self._context.caller(secret, permission=permission) if permission else None
         request.scope[CALLER] = caller
-        query = operation.query(request.scope["query_string"])
-        path = self._path.values(request.path_params)
         merchant = await self._context.merchant(request, caller) if caller is not None else ""
         request.scope[MERCHANT] = merchant
+        if caller is not None and self._context.quotas.may_apply(merchant, caller.settings):
+            await self._context.apply_quotas(
+                request, merchant, caller.key_id, caller.settings, has_headers=self._has_rate_limit_headers
+            )
+        query = operation.query(request.scope["query_string"])
+        path = self._path.values(request.path_params)
         api_request = ApiRequest(
             http=request, operation=operation, path=path, query=query, caller=caller, merchant=merchant
         )

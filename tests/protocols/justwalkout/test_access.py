@@ -220,3 +220,13 @@ def test_keys_and_links_outlive_a_new_master_secret(tmp_path):
                 assert read.status_code == (200 if status == 201 else 403)
                 other.close()
         gate.close()
+
+
+@ONE_STORE
+def test_a_quota_is_answered_like_the_rate_limit(gate):
+    """Signed requests count against the quotas of their merchant, too."""
+    with closing(JustWalkOut(gate, gate.merchant(), "STORE-1", requests_per_minute_max="1")) as client:
+        answers = [client.post(UPLOAD, content=BODY, headers=client.sign(UPLOAD, BODY)) for _ in range(4)]
+    refused = [each for each in answers if each.status_code == 429]
+    assert refused
+    assert refused[0].content == b'{"errorMsg":"Too Many Requests"}'

@@ -106,7 +106,7 @@ def test_every_problem_code_is_listed_under_its_status():
                 documented[code] = int(status)
     beside = {"method_not_allowed", "headers_too_large"}
     elsewhere = {
-        "stock_unknown", "stock_conflict", "stock_short", "too_many_requests", "state_conflict",
+        "stock_unknown", "stock_conflict", "stock_short", "state_conflict",
     }
     assert documented == {code: status for code, status in STATUSES.items() if code not in beside | elsewhere}
     assert set(STATUSES) == set(REFUSALS) | set(HTTP_REFUSALS)

@@ -43,6 +43,9 @@ class RetailerAccount(msgspec.Struct, frozen=True, kw_only=True):
     stores: frozenset[str]
     key: AccessKey
     scopes: frozenset[Scope]
+    key_id: str
+    settings: dict[str, str]
+    """Those of the key."""
 
     def may(self, scope: Scope) -> bool:
         """Return whether the access key has the scope."""
@@ -97,6 +100,7 @@ class RequestAuthenticator:
                 sigv4.check_timestamp(signature, now())
             account, key = await self._context.run_in_thread(self._find_signer, signature)
             request.http.scope[MERCHANT], request.http.scope[KEY] = account.merchant, key.id
+            await self._context.apply_quotas(request.http, account.merchant, account.key_id, account.settings)
             if self._verifies:
                 sigv4.check_session_token(signature, key.token)
             idle_seconds = self._context.limits.body_idle_seconds
@@ -157,6 +161,7 @@ def _read_account(context: ServerContext, access_key_id: str) -> RetailerAccount
     return RetailerAccount(
         merchant=key.merchant, number=settings.get(ACCOUNT, ""), queue=settings.get(QUEUE, ""),
         stores=frozenset(list_stores(store, key.merchant)), key=signing_key, scopes=key.scopes,
+        key_id=key.id, settings=key.settings,
     )
 
 

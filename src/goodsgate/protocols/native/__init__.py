@@ -2,6 +2,7 @@
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
+from goodsgate.http.quotas import SETTINGS as SETTINGS
 from goodsgate.protocols.native.audit import AuditHandlers
 from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
@@ -36,4 +37,5 @@ def protocol(context: ServerContext) -> WireProtocol:
             **WebhookHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
+        has_rate_limit_headers=True,
     )

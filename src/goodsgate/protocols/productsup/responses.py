@@ -70,7 +70,7 @@ def problem_response(refusal: Refusal, scope: Scope, *, rates: PublishedRates) -
         headers["content-type"] = "application/json"
         return status, headers, _platform_error(refusal, status)
     if status == 429:
-        if refusal.code != "too_many_requests":
+        if refusal.code != "too_many_requests" or "quota" in refusal.details:
             headers.update(_full_window(headers, int(str(after or 0))))
         return status, headers, TOO_MANY_REQUESTS
     title = TITLES.get(refusal.code) or PHRASES.get(status) or HTTPStatus(status).phrase

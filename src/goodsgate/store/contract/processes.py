@@ -10,7 +10,7 @@ class QuotaLease(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a quota, granted to one process until its window ends."""
 
     granted: int
-    """At most what was asked for; 0 if nothing is left."""
+    """At most what was asked for; 0 if too little is left."""
     used: int
     """What all processes have been granted in this window, with this lease."""
     ends_at: datetime
@@ -28,8 +28,11 @@ class ProcessStore(Protocol):
     def forget_worker(self, name: str) -> None:
         """Record that a worker has ended."""
 
-    def lease_quota(self, merchant: str, quota: str, *, window_seconds: int, amount: int, limit: int) -> QuotaLease:
-        """Take up to `amount` of what is left of a merchant's quota, which is `limit` in each window.
+    def lease_quota(self, merchant: str, quota: str, *, window_seconds: int, least: int, amount: int,
+                    limit: int) -> QuotaLease:
+        """Take `least` to `amount` of what is left of a merchant's quota, which is `limit` in each window.
+
+        Nothing is granted if less than `least` is left.
 
         Windows begin at multiples of `window_seconds` since 1970. All leases of a window together are never more than
         the largest `limit` that was named; what a process does not use of a lease is lost with the window.

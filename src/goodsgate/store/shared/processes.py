@@ -29,7 +29,8 @@ class SqlProcesses:
         with self._intake.writing(ALL_MERCHANTS, lazy=True) as db:
             db.change("forget_worker", {"name": name})
 
-    def lease_quota(self, merchant: str, quota: str, *, window_seconds: int, amount: int, limit: int) -> QuotaLease:
+    def lease_quota(self, merchant: str, quota: str, *, window_seconds: int, least: int, amount: int,
+                    limit: int) -> QuotaLease:
         """Take a part of what is left of a quota."""
         number = self._database.require_number(merchant)
         window = window_seconds * 1_000_000
@@ -40,7 +41,7 @@ class SqlProcesses:
             window_of_row, used = db.rows("quota", named)[0]
             # A host whose clock is behind belongs to the window that has begun.
             starts_at, used = max(starts_at, window_of_row), used if window_of_row >= starts_at else 0
-            granted = max(0, min(amount, limit - used))
+            granted = min(amount, limit - used) if limit - used >= least else 0
             if granted or window_of_row < starts_at:
                 db.change("set_quota", {**named, "starts_at": starts_at, "used": used + granted})
             left = max(0.0, (starts_at + window - self._database.now()) / 1e6)

@@ -82,7 +82,8 @@ def payload(observed: Observed, call: Any) -> Check:
 @checks
 def lease_quota(observed: Observed, call: Any) -> Check:
     check_merchant(call.merchant)
-    require(call.window_seconds > 0 and call.amount > 0 and call.limit > 0, "a window, an amount and a limit", call)
+    require(0 < call.least <= call.amount, "an amount", call)
+    require(call.window_seconds > 0 and call.limit > 0, "a window and a limit", call)
     lease = yield None
     require(0 <= lease.granted <= min(call.amount, call.limit), "no more is granted than was asked for", lease)
     require(lease.used >= lease.granted, "a lease is used", lease)
