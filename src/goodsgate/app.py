@@ -181,8 +181,8 @@ def worker_settings(config: Config) -> "WorkerSettings":
     return WorkerSettings(
         lease_seconds=config.lease_seconds, poll_seconds=config.poll_seconds,
         claim_rounds_max=config.claim_rounds_max, claim_bytes_max=config.claim_bytes_max,
-        worker_deaths_max=config.worker_deaths_max, sweep_seconds=config.sweep_seconds, retention=retention(config),
-        read_limits=read_limits(config),
+        worker_deaths_max=config.worker_deaths_max, hold_hours=config.hold_hours,
+        sweep_seconds=config.sweep_seconds, retention=retention(config), read_limits=read_limits(config),
         check_limits=CheckLimits(**{name: getattr(config, name) for name in CheckLimits.__struct_fields__}),
     )
 

@@ -175,6 +175,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Maximum entries of one kind of reference data of one merchant."""
     waiting_hours: Annotated[float, Meta(gt=0, le=8760)] = 72.0
     """How long records wait for what they refer to, if a submission says `references=wait` and no time of its own."""
+    hold_hours: Annotated[float, Meta(gt=0, le=8760)] = 72.0
+    """How long guards hold a batch until it is discarded, if neither they nor the submission say so."""
 
     # Workers
     lease_seconds: Seconds = 15.0

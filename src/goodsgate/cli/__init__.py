@@ -7,7 +7,18 @@ import click
 
 from goodsgate import __version__
 from goodsgate.cli.audit import audit
-from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, revert, suggestions, watch
+from goodsgate.cli.batches import (
+    approve,
+    cancel,
+    confirm,
+    discard,
+    list_batches,
+    report,
+    retry,
+    revert,
+    suggestions,
+    watch,
+)
 from goodsgate.cli.changes import changes
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
@@ -15,6 +26,7 @@ from goodsgate.cli.conformance import conformance
 from goodsgate.cli.diff import diff
 from goodsgate.cli.doctor import doctor
 from goodsgate.cli.export import export
+from goodsgate.cli.guard import guard
 from goodsgate.cli.inspect import inspect_command
 from goodsgate.cli.item import item
 from goodsgate.cli.maintenance import backup, migrate
@@ -59,8 +71,8 @@ def main() -> None:
 
 
 for _command in (
-    submit, watch, diff, report, fix, suggestions, retry, confirm, cancel, revert, list_batches, inspect_command, check,
-    export, changes, item, reference, profile, rule, webhook,
+    submit, watch, diff, report, fix, suggestions, retry, confirm, approve, discard, cancel, revert, list_batches,
+    inspect_command, check, export, changes, item, reference, profile, rule, guard, webhook,
     serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor, backup,
     completion,
 ):

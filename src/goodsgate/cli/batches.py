@@ -1,4 +1,4 @@
-"""Commands for submitted batches: watch, report, retry, cancel, confirm, list."""
+"""Commands for submitted batches: watch, report, retry, confirm, approve, discard, revert, cancel, list."""
 
 import json
 import re
@@ -48,7 +48,7 @@ WAIT = click.option("--wait/--no-wait", default=True, help="Wait until the batch
 
 
 def follow_batch(client: "Client", batch_id: str, *, progress: ProgressDisplay) -> Document:
-    """Show the progress of a batch until it has ended and return its last document."""
+    """Show the progress of a batch until it has ended, or is held, and return its last document."""
     batch = client.wait(
         batch_id, on_progress=lambda batch: progress.show_batch(batch.raw),
         on_retry=lambda reason: progress.note(f"{reason}; trying again"),
@@ -71,7 +71,7 @@ def print_result(client: "Client", batch: Document, *, as_json: bool) -> None:
 @JSON
 @with_client
 def watch(*, client: "Client", batch_id: str, as_json: bool) -> None:
-    """Follow a batch until it has ended.
+    """Follow a batch until it has ended, or is held.
 
     \b
     Example:
@@ -227,6 +227,40 @@ def confirm(*, client: "Client", batch_id: str, deletions: int, wait: bool, as_j
       goodsgate confirm 019b2f0c64aa5e1f9c3b7d20448a91ce --deletions 120
     """
     client.confirm(batch_id, deletions=deletions)
+    finish_batch(client, batch_id, wait=wait, as_json=as_json)
+
+
+@click.command()
+@BATCH
+@WAIT
+@JSON
+@with_client
+def approve(*, client: "Client", batch_id: str, wait: bool, as_json: bool) -> None:
+    """Apply a batch that guards hold. `goodsgate diff` shows what it would change.
+
+    \b
+    Example:
+      goodsgate approve 019b2f0c64aa5e1f9c3b7d20448a91ce
+    """
+    client.approve(batch_id)
+    finish_batch(client, batch_id, wait=wait, as_json=as_json)
+
+
+@click.command()
+@BATCH
+@WAIT
+@JSON
+@with_client
+def discard(*, client: "Client", batch_id: str, wait: bool, as_json: bool) -> None:
+    """End a batch that guards hold. Nothing of it is applied; its report stays.
+
+    Exits with 5, as for a cancelled batch.
+
+    \b
+    Example:
+      goodsgate discard 019b2f0c64aa5e1f9c3b7d20448a91ce
+    """
+    client.discard(batch_id)
     finish_batch(client, batch_id, wait=wait, as_json=as_json)
 
 

@@ -32,6 +32,8 @@ class ExitCode(IntEnum):
     """`doctor` found a problem, or `backup` a payload that is missing from the store."""
     WAITING = 8
     """No record was rejected, and some wait for what they refer to."""
+    HELD = 9
+    """Guards hold the batch until somebody approves or discards it."""
     INTERRUPTED = 130
     """Ctrl-C; the gate continues with what it has accepted."""
 

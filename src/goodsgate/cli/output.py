@@ -147,7 +147,9 @@ class ProgressDisplay:
 
 
 def exit_code(batch: Document) -> ExitCode:
-    """Return the exit code for a batch that has ended."""
+    """Return the exit code for a batch that has ended or is held."""
+    if batch["state"] == "held":
+        return ExitCode.HELD
     if batch["state"] in ("cancelled", "broken"):
         return ExitCode.INCOMPLETE
     if batch["withheld"]:
@@ -195,6 +197,13 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         print_groups(out, batch["issues"], examples())
     for name, rule_counts in batch.get("rules", {}).items():
         out.print(mask_control(f"rule {name}: {describe_counts(rule_counts)}"), soft_wrap=True)
+    for reason in (batch.get("hold") or {"reasons": []})["reasons"]:
+        out.print(mask_control(f"hold     {reason['text']}"), soft_wrap=True)
+    if batch["state"] == "held":
+        out.print(f"Nothing of it has been applied. It is discarded at {batch['hold']['expires_at']}.", soft_wrap=True)
+        out.print(f"To see what it would change: goodsgate diff {batch['id']}", soft_wrap=True)
+        out.print(f"To apply it: goodsgate approve {batch['id']}", soft_wrap=True)
+        out.print(f"To give it up: goodsgate discard {batch['id']}", soft_wrap=True)
     if batch["withheld"]:
         deletions, items = batch["withheld"]["deletions"], batch["withheld"]["items"]
         out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")

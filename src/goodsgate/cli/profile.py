@@ -8,6 +8,7 @@ import click
 
 from goodsgate.cli.check import parse_policy
 from goodsgate.cli.client import Document, with_client
+from goodsgate.cli.guard import parse_hold_if
 from goodsgate.cli.inspect import inspect_source
 from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.source import open_feed
@@ -42,6 +43,10 @@ def profile() -> None:
 @click.option("--references", type=STRICTNESS, help="Unknown brands, SKUs of stock etc.")
 @click.option("--waiting-hours", type=click.FloatRange(0.01, 8760), metavar="HOURS",
               help="How long records wait with --references wait.")
+@click.option("--hold-if", "hold_if", multiple=True, metavar="CONDITION:LIMIT",
+              help="Hold the batch if e.g. prices_halved:1% or rejected:10. Repeatable.")
+@click.option("--hold", type=click.Choice(["wait", "pass"]), help="Batches behind a held one wait, or are let past it.")
+@click.option("--hold-hours", type=click.FloatRange(0.01, 8760), metavar="HOURS", help="How long the batch is held.")
 @json_option
 @with_client
 def save(*, client: "Client", name: str, maps: tuple[str, ...], source: str | None, as_json: bool, **options: Any,
@@ -53,6 +58,7 @@ def save(*, client: "Client", name: str, maps: tuple[str, ...], source: str | No
       goodsgate profile save warehouse --from katalog.csv --map Artikelnummer:sku --currency EUR
       goodsgate profile save warehouse --map Artikelnummer:sku --decimal comma
     """
+    options["hold_if"] = parse_hold_if(options["hold_if"]) or None
     saved = _given_profile(maps, options) if source is None else _profile_of(source, maps, options)
     client.request("PUT", f"/v1/profiles/{name}", json=saved)
     text = f"Saved. To use it: goodsgate submit --profile {name} FILE"

@@ -23,8 +23,8 @@ FORMAT_HELP = "File format. Default: detected from the file name, else from the 
 STRICTNESS = click.Choice(["refuse", "wait", "warn", "off"])
 WAIT_HELP = "Wait until the batch has ended, or only until it is accepted."
 WORST_FIRST = (
-    ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.INCOMPLETE, ExitCode.WITHHELD, ExitCode.REJECTED,
-    ExitCode.WAITING, ExitCode.CLEAN,
+    ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.INCOMPLETE, ExitCode.HELD, ExitCode.WITHHELD,
+    ExitCode.REJECTED, ExitCode.WAITING, ExitCode.CLEAN,
 )
 
 
@@ -81,13 +81,19 @@ def policy_options(command: Any) -> Any:
               help="Share of items that --mode full may delete without confirmation. Default: 0.1.")
 @click.option("--dry-run", is_flag=True, default=None,
               help="Apply nothing, and show what the file would change. See also `goodsgate diff`.")
+@click.option("--hold-if", "hold_if", multiple=True, metavar="CONDITION:LIMIT",
+              help="Hold the batch if e.g. prices_halved:1% or rejected:10. Repeatable.")
+@click.option("--hold", type=click.Choice(["wait", "pass"]),
+              help="Batches behind a held one wait, or are let past it. Default: wait.")
+@click.option("--hold-hours", type=click.FloatRange(0.01, 8760), metavar="HOURS",
+              help="How long the batch is held until it is discarded. Default: the setting hold_hours.")
 @click.option("--idempotency-key", metavar="TEXT", help="Your own key, to repeat a run safely. One file only.")
 @click.option("--wait/--no-wait", default=True, help=WAIT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, one line per file, without progress.")
 @with_client
 def submit(
-    *, client: "Client", files: tuple[str, ...], maps: tuple[str, ...], idempotency_key: str | None, wait: bool,
-    as_json: bool, format: str | None, derive_keys: bool, **policy: Any,
+    *, client: "Client", files: tuple[str, ...], maps: tuple[str, ...], hold_if: tuple[str, ...],
+    idempotency_key: str | None, wait: bool, as_json: bool, format: str | None, derive_keys: bool, **policy: Any,
 ) -> None:
     """Submit files and report what happened to every record.
 
@@ -100,13 +106,14 @@ def submit(
       goodsgate submit --kind stock --collection eu stock.ndjson.gz
       goodsgate submit --map Artikelnummer:sku --map Bezeichnung:title katalog.xlsx
       goodsgate submit --dry-run --kind price prices.csv
+      goodsgate submit --hold-if prices_halved:1% --kind price prices.csv
       mysql --batch -e 'SELECT …' | goodsgate submit --format tsv --json -
     """
     from goodsgate_client import RefusedError
 
     if idempotency_key and len(files) > 1:
         raise click.UsageError("--idempotency-key accepts only one file.")
-    policy |= {"key": "derived" if derive_keys else None}
+    policy |= {"key": "derived" if derive_keys else None, "hold_if": ",".join(hold_if) or None}
     options: dict[str, Any] = {**policy, "map": _mapping(maps), "format": format}
     codes: list[ExitCode] = []
     accepted: list[Document] = []

@@ -24,7 +24,7 @@ from goodsgate.engine.stock import Stock
 from goodsgate.engine.suggestions import COUNTED_RECORDS_MAX, SuggestedFix, SuggestionPreview, preview_suggestions
 from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.engine.waiting_references import with_waiting_hours
-from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, new_id
+from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, State, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.model.issue import rule_name
 from goodsgate.model.journal import JournalPage, JournalPosition, parse_cursor
@@ -235,6 +235,22 @@ class Engine:
             raise Refusal("batch_unknown")
         return found
 
+    def approve(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
+        """Let a held batch be applied to what is then held. Raises Refusal: batch_unknown, batch_not_held."""
+        self._check_hold(merchant, batch)
+        approved = self.store.approve(merchant, batch, idempotency=idempotency)
+        if approved is None:
+            raise Refusal("batch_unknown")
+        return approved
+
+    def discard(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
+        """End a held batch without applying anything of it. Raises Refusal: batch_unknown, batch_not_held."""
+        self._check_hold(merchant, batch)
+        discarded = self.store.cancel(merchant, batch, idempotency=idempotency)
+        if discarded is None:
+            raise Refusal("batch_unknown")
+        return discarded
+
     def batch(self, merchant: str, batch: str) -> Batch:
         """Return a batch. Raises Refusal: batch_unknown."""
         found = self.store.batch(merchant, batch)
@@ -325,7 +341,14 @@ class Engine:
             raise Refusal("batch_dry_run")
         if found.state not in FINAL_STATES:
             raise Refusal("batch_open")
+        if found.is_trial:
+            raise Refusal("batch_discarded")
         return found
+
+    def _check_hold(self, merchant: str, batch: str) -> None:
+        found = self.batch(merchant, batch)
+        if found.state is not State.HELD or found.cancelling:
+            raise Refusal("batch_not_held")
 
     def _add_round(self, merchant: str, batch: str, kind: RoundKind, idempotency: Idempotency[Batch] | None) -> Batch:
         limit = self.limits.open_rounds_max(merchant)

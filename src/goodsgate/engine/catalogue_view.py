@@ -76,7 +76,7 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
     new = [key for key in distinct if key not in items] if items else distinct
     changed = [] if with_documents else [key for key in _find_changed(chunks, items) if key not in would_be.items]
     variants = store.case_variants(round.merchant, round.kind, round.collection, new) if new else {}
-    if round.policy.dry_run:
+    if round.is_dry_run:
         variants = with_would_be_variants(store, round, new, variants=variants, would_be=would_be)
     if len(keys.folded) < len(distinct):  # some of them differ only by case
         variants = with_variants_among(distinct, variants)
@@ -115,8 +115,12 @@ def _find_changed(chunks: Sequence[CheckedChunk], items: dict[str, CurrentItem])
 
 
 def find_newer_keys(store: Store, round: ClaimedRound, keys: Iterable[str]) -> Set[str]:
-    """Return the keys of items that a batch wrote last which was accepted after the batch of this later round."""
-    if round.round_kind not in (RoundKind.FIX, RoundKind.RETRY, RoundKind.REFERENCES):
+    """Return the keys of items that a batch wrote last which was accepted after the batch of this later round.
+
+    The submission of a batch that others have passed while it was held counts as a later round.
+    """
+    was_passed = round.is_tried and round.hold is not None and bool(round.hold.reasons) and round.hold.mode == "pass"
+    if round.round_kind not in (RoundKind.FIX, RoundKind.RETRY, RoundKind.REFERENCES) and not was_passed:
         return frozenset()
     is_newer = {round.batch: False}
     newer = set()

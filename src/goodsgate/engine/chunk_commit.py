@@ -21,6 +21,7 @@ from goodsgate.formats import Chunk
 from goodsgate.model import crash, tracing
 from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State, Strictness
 from goodsgate.model.catalogue import Delete, Writes
+from goodsgate.model.guard import Hold
 from goodsgate.model.issue import Issue, rule_name
 from goodsgate.model.roles import count_roles
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, EndedRound, StockChangedError, Store
@@ -59,7 +60,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
             ))
     origins = _origins(changes, numbers, chunk.source_rows) if changes.writes or changes.deletes else {}
     waiting = []
-    if round.policy.references is Strictness.WAIT and WAITING in results:
+    if round.policy.references is Strictness.WAIT and WAITING in results and not round.is_dry_run:
         waiting = waiting_records(round, results, keys, numbers, changes.issues, version=changes.reference_version)
     if chunk.replaces is not None:
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
@@ -80,8 +81,15 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         columns=mapping.columns if mapping is not None and has_mapping else None,
         mapping=mapping.mapping if mapping is not None and has_mapping else None, reading=chunk.reading,
         roles=count_roles(roles, chunk.roles_before) if roles else {}, rule_counts=changes.rule_counts,
-        end_state=end_state,
+        end_state=end_state, hold=_decided_hold(round, end_state),
+        cancels_results=round.is_trial and end_state in (State.CANCELLED, State.BROKEN),
     )
+
+
+def _decided_hold(round: ClaimedRound, end_state: State | None) -> Hold | None:
+    """Return what was decided about a held batch, with the first commit that follows from it."""
+    follows = not round.chunks if round.is_tried else round.is_trial and end_state is State.CANCELLED
+    return round.hold if follows else None
 
 
 def _origins(changes: ChunkChanges, numbers: Sequence[int], rows: Sequence[int]) -> dict[str, tuple[int, int]]:
@@ -176,7 +184,7 @@ class Committer:
 
     def _without_dry_runs(self, commits: list[ChunkCommit]) -> list[ChunkCommit]:
         """Return commits of which those of dry runs have a diff and no changes."""
-        return [as_dry_run(self._store, commit) if commit.round.policy.dry_run else commit for commit in commits]
+        return [as_dry_run(self._store, commit) if commit.round.is_dry_run else commit for commit in commits]
 
     def close(self) -> None:
         """End the thread."""

@@ -97,9 +97,14 @@ def _frequency(group: DiffGroup) -> tuple[int, str]:
     return -group.count, group.field
 
 
-def require_dry_run(batch: Batch) -> None:
-    """Raise Refusal (diff_missing) if a batch is no dry run."""
-    if not batch.policy.dry_run:
+def has_diff(batch: Batch) -> bool:
+    """Return whether a batch has a diff: it is a dry run, or guards have looked at it."""
+    return batch.policy.dry_run or batch.is_trial or batch.hold is not None
+
+
+def require_diff(batch: Batch) -> None:
+    """Raise Refusal (diff_missing) if a batch has no diff."""
+    if not has_diff(batch):
         raise Refusal("diff_missing")
 
 
@@ -109,7 +114,7 @@ def diff_page(store: Store, batch: Batch, *, after: int, limit: int, operation: 
 
     A page of filtered changes may be short, or empty, though there are more. Raises Refusal: diff_missing.
     """
-    require_dry_run(batch)
+    require_diff(batch)
     found: list[DiffChange] = []
     for _ in range(PAGES_SCANNED_MAX):
         changes = store.diff(batch.merchant, batch.id, after=after, limit=PAGE_CHANGES)
@@ -135,7 +140,7 @@ def diff_report(store: Store, batch: Batch, *, operation: str | None = None, fie
 
     Cells that a spreadsheet would run are marked.
     """
-    require_dry_run(batch)
+    require_diff(batch)
     return Report(
         media_type=MEDIA_TYPES["csv"], filename=f"{batch.id}-diff.csv", pieces=_pieces(store, batch, operation, field)
     )

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from goodsgate.engine.api import Engine
+from goodsgate.engine.saved_guards import RESOURCE_TYPE as GUARDS
 from goodsgate.engine.saved_rules import RESOURCE_TYPE, rule_resources
 from goodsgate.engine.worker import Worker
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Kind, Policy, now
@@ -69,6 +70,8 @@ class Overlay:
 
     def resources(self, merchant: str, type: str, **filters: Any) -> list[Resource]:
         """Return the real resources, among which are the profiles and the rules that the merchant has saved."""
+        if type == GUARDS:  # nobody can approve what they would hold here
+            return []
         if type == RESOURCE_TYPE and self._rules is not None:
             return rule_resources(merchant, self._rules)
         return self._real.resources(merchant, type, **filters)
@@ -110,7 +113,8 @@ class DryRunner:
                 overlay = cast(Store, Overlay(scratch, self.store, rules))
                 engine = self._create_engine(overlay)
                 submission = engine.submit(
-                    merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,
+                    merchant=merchant, kind=kind, collection=collection,
+                    policy=msgspec.structs.replace(policy, hold_if={}), format=format,
                     content_encoding=content_encoding,
                 )
                 for piece in pieces:

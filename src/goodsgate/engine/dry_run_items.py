@@ -21,7 +21,7 @@ NOTHING = DryRunItems({}, {})
 
 def would_be_items(store: Store, round: ClaimedRound, keys: Sequence[str]) -> DryRunItems:
     """Return what earlier chunks of the batch would have left of these items; nothing if it is no dry run."""
-    return store.dry_run_items(round, keys) if round.policy.dry_run and round.chunks else NOTHING
+    return store.dry_run_items(round, keys) if round.is_dry_run and round.chunks else NOTHING
 
 
 def with_would_be_variants(store: Store, round: ClaimedRound, keys: Sequence[str], *, variants: dict[str, str],

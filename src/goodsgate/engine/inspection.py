@@ -121,7 +121,8 @@ def profile_from(inspection: Inspection) -> SavedProfile:
         ) if sample.format in formats.TABLES else (),
         profile=profile if profile in profile_names() else policy.profile, map=policy.mapping,
         currency=policy.currency, decimal=policy.decimal, empty_words=policy.empty_words, group=policy.group,
-        key=policy.key, references=policy.references, waiting_hours=policy.waiting_hours, **options,
+        key=policy.key, references=policy.references, waiting_hours=policy.waiting_hours, hold_if=policy.hold_if,
+        hold=policy.hold, hold_hours=policy.hold_hours, **options,
     )
 
 

@@ -1,9 +1,12 @@
 """What merchants have stored that rules depend on: reference data and rules of their own, cached by version."""
 
+from collections.abc import Mapping
 from functools import partial
 
+from goodsgate.engine.saved_guards import saved_guards
 from goodsgate.engine.saved_rules import saved_rules
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
+from goodsgate.model.guard import Guard
 from goodsgate.rules import PassedDocuments, RecordRules, ReferenceData
 from goodsgate.store.contract import Store
 
@@ -11,6 +14,7 @@ REFERENCE_PAGE = 5_000
 MERCHANTS_MAX = 32
 NO_MERCHANT = ""
 """Stands for every merchant without reference data and rules: all of them share the compiled ones."""
+NO_GUARDS: Mapping[str, Guard] = {}
 NO_RULES = RecordRules({}, PassedDocuments())
 
 
@@ -21,6 +25,7 @@ class MerchantData:
         self._store = store
         self._references: dict[str, tuple[int, ReferenceData]] = {}
         self._rules: dict[str, tuple[int, RecordRules]] = {}
+        self._guards: dict[str, tuple[int, Mapping[str, Guard]]] = {}
         self._passed_documents = PassedDocuments()
         self._versions: dict[str, int] = {}
         """Merchant → version, since the last `refresh`."""
@@ -62,6 +67,19 @@ class MerchantData:
         self._rules[merchant] = known
         if len(self._rules) > MERCHANTS_MAX:
             del self._rules[next(iter(self._rules))]
+        return known[1]
+
+    def guards(self, merchant: str) -> Mapping[str, Guard]:
+        """Return the guards of a merchant by name."""
+        version = self.version(merchant)
+        if not version:
+            return NO_GUARDS
+        known = self._guards.pop(merchant, None)
+        if known is None or known[0] != version:
+            known = (version, saved_guards(self._store, merchant))
+        self._guards[merchant] = known
+        if len(self._guards) > MERCHANTS_MAX:
+            del self._guards[next(iter(self._guards))]
         return known[1]
 
     def _entries(self, merchant: str, kind: str) -> list[ReferenceEntry]:

@@ -8,7 +8,9 @@ from goodsgate.engine.mapping_resolution import check_names
 from goodsgate.engine.merchant_documents import read_merchant_document, update_merchant_document
 from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.saved_guards import check_conditions
 from goodsgate.model.batch import WAITING_HOURS_MAX, Kind, Policy, Strictness
+from goodsgate.model.guard import HOLD_HOURS_MAX, HoldMode
 from goodsgate.profiles import profile_names
 from goodsgate.store.contract import Store
 
@@ -41,6 +43,9 @@ class SavedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     key: Literal["derived"] | None = None
     references: Strictness | None = None
     waiting_hours: Annotated[float, msgspec.Meta(gt=0, le=WAITING_HOURS_MAX)] | None = None
+    hold_if: dict[str, str] = {}
+    hold: HoldMode | None = None
+    hold_hours: Annotated[float, msgspec.Meta(gt=0, le=HOLD_HOURS_MAX)] | None = None
 
 
 Profiles = dict[str, SavedProfile]
@@ -57,6 +62,7 @@ def save_profile(store: Store, merchant: str, name: str, profile: SavedProfile) 
     if name in profile_names():
         raise Refusal("parameter_invalid", f"{name} is a profile that comes with Goodsgate.", parameter="name")
     check_names(Kind.PRODUCT, Policy(profile=profile.profile))
+    check_conditions(profile.hold_if)
     _options_of(profile)
 
     def change(body: bytes | None) -> bytes:
@@ -114,5 +120,6 @@ def _options_of(saved: SavedProfile) -> dict[str, Any]:
         "sheet": saved.sheet, "header_row": saved.header_row, "currency": saved.currency, "decimal": saved.decimal,
         "empty_words": saved.empty_words, "group": saved.group, "key": saved.key,
         "references": saved.references, "waiting_hours": saved.waiting_hours,
+        "hold_if": saved.hold_if, "hold": saved.hold, "hold_hours": saved.hold_hours,
     }
     return {name: value for name, value in named.items() if value}

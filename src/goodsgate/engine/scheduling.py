@@ -6,29 +6,28 @@ no longer contains. Small batches are worked together by `SmallBatches`.
 """
 
 import logging
-import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from contextlib import suppress
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from goodsgate.engine.apply import CANCELLED, ChunkChanges, apply
-from goodsgate.engine.apply_schema import apply_schema
-from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_view
+from goodsgate.engine.apply import CANCELLED, ChunkChanges
+from goodsgate.engine.catalogue_view import find_seen_keys
+from goodsgate.engine.chunk_application import apply_chunk, load
 from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
-from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
+from goodsgate.engine.guards import Guards
 from goodsgate.engine.reader import ChunkQueue, RoundReader
 from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk, Limits
-from goodsgate.model import tracing
+from goodsgate.model import crash, tracing
 from goodsgate.model.batch import Counts, Kind, Result, RoundKind, State, Strictness, Verb, Withheld, new_id
 from goodsgate.model.extras import ExtraMissingError
-from goodsgate.model.issue import has_error, is_unsound, issue
+from goodsgate.model.issue import Issue, has_error, is_unsound, issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
 
 log = logging.getLogger(__name__)
@@ -59,6 +58,7 @@ class WorkerParts(msgspec.Struct, frozen=True, kw_only=True):
     committer: Committer
     read_limits: Limits
     lease_seconds: float
+    guards: Guards
     stop: threading.Event
     """Set when the worker is to finish the chunk in hand and end."""
 
@@ -76,6 +76,8 @@ class Schedule(ABC):
         """Go on with a round that is claimed again; False if another worker has worked it meanwhile."""
         if (self.round.records, self.round.chunks) != (round.records, round.chunks):
             return False
+        if self.round.is_trial is not round.is_trial:
+            return False
         self.round = msgspec.structs.replace(self.round, cancelling=round.cancelling, overtakes=round.overtakes)
         return True
 
@@ -91,7 +93,7 @@ class Schedule(ABC):
 
     def _cancel_waiting(self, claim: Claim) -> None:
         """Cancel the records of the batch that wait."""
-        if self.round.policy.references is not Strictness.WAIT:
+        if self.round.policy.references is not Strictness.WAIT or self.round.is_trial:
             return
         merchant, batch = self.round.merchant, self.round.batch
         while waiting := self._store.waiting_records(merchant, batch, limit=CANCELLED_RECORDS):
@@ -124,16 +126,13 @@ class Schedule(ABC):
             items, absent, keys = self._store.absent_items(round, after=last, limit=REMOVED_KEYS)
             if not keys:
                 self._overtake_absent(claim)
-                self._commit(claim, empty_commit(self.round, State.FINISHED))
+                self._finish(claim)
                 return True
             if not confirmed:
                 is_sound = self._is_sound()
                 if not is_sound or absent > items * round.policy.delete_share_max:
                     reason: Literal["share", "evidence"] = "share" if is_sound else "evidence"
-                    withheld = Withheld(items=items, deletions=absent, reason=reason)
-                    self._commit(
-                        claim, msgspec.structs.replace(empty_commit(round, State.FINISHED), withheld=withheld)
-                    )
+                    self._finish(claim, Withheld(items=items, deletions=absent, reason=reason))
                     return True
             confirmed = True  # decided by the first page
             self._commit(claim, empty_commit(round, None, deleted_keys=keys))
@@ -142,9 +141,15 @@ class Schedule(ABC):
             if not goes_on:
                 return self.cancel(claim) if goes_on is None else False
 
+    def _finish(self, claim: Claim, withheld: Withheld | None = None) -> None:
+        """End the round after its last record."""
+        self._commit(claim, msgspec.structs.replace(empty_commit(self.round, State.FINISHED), withheld=withheld))
+
     def _overtake_absent(self, claim: Claim) -> None:
         """Let no record of an earlier batch that waits bring back an item that the feed lacks."""
         after = None
+        if self.round.is_dry_run:
+            return
         while keys := self._store.waiting_keys(self.round, after=after, limit=REMOVED_KEYS):
             absent = [*set(keys).difference(self._store.seen_keys(self.round, keys))]
             if absent:
@@ -180,6 +185,9 @@ class Sequential(Schedule):
         self._reader = self._open_reader()
         self._chunks = ChunkQueue(tracing.each_step("read", round, self._reader.chunks()))
         self._is_full_feed = round.policy.mode == "full" and round.round_kind is RoundKind.SUBMISSION
+        self._is_guarded = parts.guards.watches(round)
+        self._stopped: Issue | None = None
+        """Why a guarded submission was not read to its end."""
 
     def run(self, claim: Claim) -> bool:
         """See Schedule.run."""
@@ -193,7 +201,19 @@ class Sequential(Schedule):
                 if not goes_on:
                     return self.cancel(claim) if goes_on is None else False
                 self._parts.validator.refresh()
-        return not self._is_full_feed or self._remove_absent_items(claim, confirmed=False)
+        if self._is_full_feed and self._stopped is None:
+            return self._remove_absent_items(claim, confirmed=False)
+        if self._is_guarded:
+            self._finish(claim)
+        return True
+
+    def _finish(self, claim: Claim, withheld: Withheld | None = None) -> None:
+        if not self._is_guarded:
+            super()._finish(claim, withheld)
+            return
+        commit = self._parts.guards.end_trial(self.round, withheld=withheld, stopped=self._stopped)
+        crash.point("trial-judged")
+        self._commit(claim, commit)
 
     def cancel(self, claim: Claim) -> bool:
         """Count the records that are left as cancelled and end the round; those of a fix or a retry stay rejected.
@@ -201,7 +221,8 @@ class Sequential(Schedule):
         A payload that takes long is not read to its end: nobody shall wait for records that nobody wants.
         """
         end = time.monotonic() + CANCEL_SECONDS_MAX
-        if self.round.round_kind is RoundKind.SUBMISSION:
+        is_read = self.round.is_trial and self.round.hold is not None
+        if self.round.round_kind is RoundKind.SUBMISSION and not is_read:
             for chunk in takewhile(lambda _: time.monotonic() < end, self._chunks):
                 changes = ChunkChanges(results=bytes([CANCELLED]) * len(chunk), keys=[None] * len(chunk), issues={})
                 self._commit(
@@ -215,6 +236,9 @@ class Sequential(Schedule):
     def _end_state(self, chunk: Chunk) -> State | None:
         """Return the state in which the round ends with this chunk; None if it goes on."""
         if not chunk.is_last:
+            return None
+        if self._is_guarded:
+            self._stopped = chunk.stopped
             return None
         if chunk.stopped is not None and self.round.round_kind is RoundKind.SUBMISSION:
             return State.BROKEN
@@ -416,19 +440,3 @@ def _is_independent(round: ClaimedRound, committing: CheckedChunk, checked: Chec
     if round.kind is Kind.STOCK or policy.schema or policy.verb is not Verb.UPSERT or checked.verbs is not None:
         return False
     return committing.distinct_keys.folded.isdisjoint(checked.distinct_keys.folded)
-
-
-def load(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk], *, seen_keys: Set[str] | None = None,
-         ) -> CatalogueView:
-    """Look up what the records of some chunks may touch."""
-    if round.policy.schema:
-        return load_indexed_view(store, round, chunks, seen_keys=seen_keys)
-    return load_view(store, round, chunks, seen_keys=seen_keys)
-
-
-def apply_chunk(round: ClaimedRound, checked: CheckedChunk, view: CatalogueView, *,
-                ends_at: float = math.inf) -> ChunkChanges:
-    """Apply a chunk, or as much of it as is possible until `ends_at`, to a view that was loaded for it."""
-    if isinstance(view, IndexedView):
-        return apply_schema(checked, view, round, ends_at=ends_at)
-    return apply(checked, view, round.policy, ends_at=ends_at)

@@ -34,6 +34,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Their size, and at the same time the size of what is read of a lane at once."""
     worker_deaths_max: int
     """Workers that may die at a round, without a committed chunk between, before it ends broken."""
+    hold_hours: float = 72.0
+    """How long guards hold a batch until it is discarded, unless they or the submission say otherwise."""
     sweep_seconds: float
     """Pause between two removals of expired data."""
     retention: Retention

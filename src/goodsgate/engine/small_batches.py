@@ -9,10 +9,11 @@ from functools import partial
 
 import msgspec
 
+from goodsgate.engine.chunk_application import apply_chunk, load
 from goodsgate.engine.chunk_commit import build_commit
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.reader import RoundReader
-from goodsgate.engine.scheduling import WorkerParts, apply_chunk, load
+from goodsgate.engine.scheduling import WorkerParts
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model import tracing
 from goodsgate.model.batch import RoundKind, State
@@ -153,7 +154,7 @@ class SmallBatches:
 def _goes_with(round: ClaimedRound, first: ClaimedRound) -> bool:
     """Return whether a round can be committed with the first: other views are loaded for records of a schema."""
     stands_alone = (
-        round.policy.mode == "full" or round.policy.dry_run or round.policy.pace_seconds
+        round.policy.mode == "full" or round.is_dry_run or round.policy.pace_seconds
         or round.policy.trouble == "broken" or round.policy.reverts or round.round_kind is not RoundKind.SUBMISSION
     )
     return not stands_alone and not round.cancelling and bool(round.policy.schema) == bool(first.policy.schema)

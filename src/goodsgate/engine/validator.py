@@ -187,12 +187,12 @@ class Validator:
         self._limits = limits
         self._schemas = schemas
         self._valid_cache = ValidCache(limits.valid_cache_records)
-        self._merchant_data = MerchantData(store)
+        self.merchant_data = MerchantData(store)
         self._checkers: dict[tuple[str, Kind, str, bytes], tuple[int, Checker | SchemaChecker]] = {}
 
     def refresh(self) -> None:
         """Look up the version of reference data and rules again before they are used next."""
-        self._merchant_data.refresh()
+        self.merchant_data.refresh()
 
     def check(self, chunk: Chunk, round: ClaimedRound, mapping: FieldMapping) -> CheckedChunk:
         """Check the records of a chunk, or as many of them as the time allows: those are the chunk of the result.
@@ -222,7 +222,7 @@ class Validator:
             merged_policy = msgspec.structs.replace(policy, verb=Verb.UPSERT, schema=merged_schema or policy.schema)
             merged_rules = self._rules_of(round, merged_policy)
         has_updates = policy.verb is Verb.UPDATE or (records.verbs is not None and Verb.UPDATE in records.verbs)
-        own_rules = self._merchant_data.rules(round.merchant)
+        own_rules = self.merchant_data.rules(round.merchant)
         rule_set = own_rules.rule_set(round.kind, round.collection) if not policy.schema else None
         documents = records.documents
         if records.pending and isinstance(rules, Checker):
@@ -236,7 +236,7 @@ class Validator:
             duplicates=duplicates_of(policy, round.kind), sku_severity=_sku_severity(round.kind, policy),
             needs_documents=has_updates or (rule_set is not None and rule_set.reads_current),
             rule_set=rule_set, references=policy.references or Strictness.WARN,
-            reference_version=self._merchant_data.version(round.merchant),
+            reference_version=self.merchant_data.version(round.merchant),
             merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
 
@@ -251,7 +251,7 @@ class Validator:
 
     def rules(self, merchant: str, kind: Kind, policy: Policy, *, collection: str) -> Checker | SchemaChecker:
         """Return the compiled rules with the merchant's reference data as of the last `refresh`."""
-        data = self._merchant_data
+        data = self.merchant_data
         version = data.version(merchant)
         severities = data.rules(merchant).severities(kind, collection)
         name = (

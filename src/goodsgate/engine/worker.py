@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from goodsgate.engine.chunk_commit import Committer, empty_commit
+from goodsgate.engine.guards import Guards
 from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.outage import StoreOutage
 from goodsgate.engine.revert import Revert, is_revert
@@ -94,9 +95,10 @@ class Worker:
         self._heartbeat = Heartbeat(store, lease_seconds=settings.lease_seconds)
         self._validator = Validator(store, settings.check_limits, {} if schemas is None else schemas)
         self._committer = Committer(store)
+        self._guards = Guards(store, self._validator.merchant_data, hold_hours=settings.hold_hours)
         self._parts = WorkerParts(
             store=store, validator=self._validator, committer=self._committer, read_limits=settings.read_limits,
-            lease_seconds=settings.lease_seconds, stop=self._stop,
+            lease_seconds=settings.lease_seconds, guards=self._guards, stop=self._stop,
         )
         self._watch = ReferenceWatch(store)
         self._watched_at = time.monotonic()
@@ -154,6 +156,7 @@ class Worker:
             return False
         crash.point("claimed")
         self._validator.refresh()
+        claim.rounds[:] = map(self._guards.watch, claim.rounds)
         try:
             with self._heartbeat.keeping(claim):
                 if len(claim.rounds) < 2 or not self._small_batches.run(claim):
@@ -166,9 +169,13 @@ class Worker:
         return True
 
     def watch_references(self) -> bool:
-        """Queue the waiting records whose references have arrived; return whether there are any."""
+        """Queue the waiting records whose references have arrived, and give up held batches whose time is over.
+
+        Return whether there are any.
+        """
         self._watched_at = time.monotonic()
-        return self._watch.add_rounds()
+        has_expired = self._guards.discard_expired()
+        return self._watch.add_rounds() or has_expired
 
     def _work(self, claim: Claim, round: ClaimedRound) -> None:
         """Work one round; its schedule is kept if it has not ended."""
@@ -202,7 +209,7 @@ class Worker:
         if round.round_kind is RoundKind.SUBMISSION:
             if is_revert(round):
                 return Revert(self._parts, round)
-            if round.policy.pace_seconds:
+            if round.policy.pace_seconds and not round.is_trial:
                 return Paced(self._parts, round)
             if isinstance(self._store, SupportsPrefetch):
                 return PreparedAhead(self._parts, round)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from goodsgate.model.group_titles import GROUP_TITLES
+from goodsgate.model.guard import HOLD_HOURS_MAX, Hold, HoldMode
 from goodsgate.model.issue import CODES, Issue, base_code, rule_name
 from goodsgate.model.remedies import REMEDIES
 from goodsgate.model.rule_counts import RuleCounts
@@ -38,11 +39,12 @@ class Verb(StrEnum):
 
 
 class State(StrEnum):
-    """Where a batch is."""
+    """Where a batch is; ``held`` until somebody decides whether it is applied (see `model.guard`)."""
 
     RECEIVING = "receiving"
     QUEUED = "queued"
     WORKING = "working"
+    HELD = "held"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     BROKEN = "broken"
@@ -188,6 +190,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     dry_run: bool = False
     """Whether nothing is applied: the batch only gets its report, and the diff that applying it would make."""
+    hold_if: dict[str, str] = {}
+    """Conditions under which the batch is held, besides those of the merchant: name → limit (see `model.guard`)."""
+    hold: HoldMode | None = None
+    """Whether the lane waits behind the batch while it is held; None: the guards say so."""
+    hold_hours: Annotated[float, msgspec.Meta(gt=0, le=HOLD_HOURS_MAX)] | None = None
+    """How long it is held until it is discarded; None: the guards say so, or the setting."""
     edit: Literal["lock", "unlock"] | None = None
     """Whether the records are edits of a person: their fields are locked, or given back the values of the supplier."""
     update_creates: bool = False
@@ -328,6 +336,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Products and rows by role (see `model.roles`); empty if each row stands alone."""
     rule_counts: dict[str, RuleCounts] = {}
     """What the merchant's rules that only count, or that failed, did to it, by name."""
+    is_trial: bool = False
+    """Whether counts and report are those of the trial of a guarded batch: nothing of it is applied so far."""
+    hold: Hold | None = None
+    """What the trial of a guarded batch has found; None before its end."""
     received_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -355,6 +367,16 @@ class BatchRound(msgspec.Struct, frozen=True, kw_only=True):
     """Records that it worked."""
     counts: Counts
     """Those of the batch when the round ended."""
+
+
+def without_trial(batch: Batch) -> Batch:
+    """Return a batch as clients see it that know no trials: until it is applied, it is worked and has no results."""
+    if not batch.is_trial or batch.state in FINAL_STATES:
+        return batch
+    state = State.WORKING if batch.state is State.HELD else batch.state
+    return msgspec.structs.replace(
+        batch, state=state, counts=Counts(), warned=0, file_errors=0, total=None, bytes_done=0, roles={}
+    )
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

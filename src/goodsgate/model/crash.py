@@ -16,6 +16,9 @@ POINTS: tuple[str, ...] = (
     # committing: everything is written, but not committed / the catalogue is committed, but not the intake file / the
     # intake file is up to date / the worker knows
     "commit-written", "commit-synced", "commit-mirrored", "committed",
+    # the trial of a guarded batch is over, and what follows from it is known / a held batch whose time is over is to be
+    # cancelled
+    "trial-judged", "hold-expired",
     # what records waited for is marked as arrived / a round for them is queued
     "references-marked", "references-queued",
     # sweeping: one half of related data is deleted

@@ -1,6 +1,7 @@
 """The diff of a dry run: the changes that the batch would make, one by one and in numbers."""
 
 import math
+import re
 from collections.abc import Iterable
 from itertools import chain
 
@@ -23,6 +24,14 @@ MEASURED = {
     for kind, fields in FIELDS.items()
 }
 """Fields whose values rise and fall, by kind."""
+
+PRICES = frozenset({"price", "sale_price", "price_effective", "price_marked", "mrp"})
+QUANTITIES = frozenset({"quantity"})
+TITLES = frozenset({"title", "name"})
+NOTABLE = PRICES | QUANTITIES | TITLES | {"availability"}
+"""Fields in which single values are looked at; those of records with a schema are among them."""
+ZERO_PRICE = re.compile(rb'"price":"?0(?:\.0*)?["} ,]')
+"""A price of zero in a document, which is not decoded to find it."""
 
 Members = dict[str, msgspec.Raw]
 decode_members = msgspec.json.Decoder(Members).decode
@@ -124,6 +133,11 @@ class DiffSummary(msgspec.Struct):
     created: int = 0
     updated: int = 0
     deleted: int = 0
+    zero_prices: int = 0
+    """Prices that become zero, those of new items as well."""
+    stock_to_zero: int = 0
+    """Items whose quantity falls to zero, or whose availability becomes out of stock."""
+    titles_emptied: int = 0
     fields: dict[str, FieldDiff] = {}
     """What updates do to each field."""
 
@@ -138,16 +152,24 @@ class DiffSummary(msgspec.Struct):
         for change in changes:
             if change.operation is ChangeOperation.CREATED:
                 self.created += 1
+                if change.after is not None and ZERO_PRICE.search(change.after.document) is not None:
+                    self.zero_prices += 1
             elif change.operation is ChangeOperation.DELETED:
                 self.deleted += 1
             elif change.operation is ChangeOperation.UPDATED:
                 self.updated += 1
+                is_out_of_stock = False
                 for name, before, after in field_changes(change):
                     self._count(name, before, after, is_measured=name in measured)
+                    if name in NOTABLE:
+                        self.zero_prices += name in PRICES and _is_zero(after) and not _is_zero(before)
+                        self.titles_emptied += name in TITLES and _is_empty(after) and not _is_empty(before)
+                        is_out_of_stock = is_out_of_stock or _ends_stock(name, before, after)
+                self.stock_to_zero += is_out_of_stock
 
     def merge(self, other: "DiffSummary") -> None:
         """Add the counts of another one."""
-        for name in ("created", "updated", "deleted"):
+        for name in ("created", "updated", "deleted", "zero_prices", "stock_to_zero", "titles_emptied"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for field, counts in other.fields.items():
             self._field(field).merge(counts)
@@ -180,6 +202,20 @@ def field_changes(change: DiffChange) -> list[tuple[str, msgspec.Raw | None, msg
         (name, before.get(name), after.get(name)) for name in dict.fromkeys(chain(before, after))
         if before.get(name) != after.get(name)
     ]
+
+
+def _is_zero(value: msgspec.Raw | None) -> bool:
+    return value is not None and _amount(value)[0] == 0
+
+
+def _is_empty(value: msgspec.Raw | None) -> bool:
+    return value is None or bytes(value) in (b"null", b'""')
+
+
+def _ends_stock(name: str, before: msgspec.Raw | None, after: msgspec.Raw | None) -> bool:
+    if name in QUANTITIES:
+        return _is_zero(after) and not _is_zero(before)
+    return name == "availability" and after is not None and bytes(after) == b'"out_of_stock"'
 
 
 def _amount(value: msgspec.Raw) -> tuple[float | None, str]:

@@ -113,6 +113,9 @@ class ComposedStore:
         self.defer = queue.defer
         self.release_rounds = queue.release_rounds
         self.cancel = queue.cancel
+        self.approve = queue.approve
+        self.blocking_batch = queue.blocking_batch
+        self.expired_holds = queue.expired_holds
         self.lanes = queue.lanes
 
         self.current_items = lookups.current_items

@@ -38,7 +38,11 @@ from goodsgate_client.models import (
     Change,
     ChangePage,
     Counts,
+    DiffChange,
+    FieldChange,
     FixMatch,
+    Hold,
+    HoldReason,
     Issue,
     IssueGroup,
     Item,
@@ -58,10 +62,11 @@ from goodsgate_client.webhooks import WebhookError, WebhookEvent, verify_webhook
 __version__ = "0.1.0"
 
 __all__ = [
-    "AsyncClient", "AsyncPages", "Batch", "CertificateError", "Change", "ChangePage", "Client", "ConfigurationError",
-    "ConflictError", "Counts", "FixMatch", "ForbiddenError", "GoneError", "GoodsgateError", "InvalidRequestError",
-    "Issue", "IssueCode", "IssueGroup", "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError",
-    "ReadingDecision", "RecordResult", "RefusalCode", "RefusedError", "ResponseError", "SavedExport", "SubmitOptions",
-    "SuggestionGroup", "Suggestions", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError",
-    "WaitTimeoutError", "WaitingReference", "WebhookError", "WebhookEvent", "Withheld", "verify_webhook",
+    "AsyncClient", "AsyncPages", "Batch", "CertificateError", "Change", "ChangePage", "Client",
+    "ConfigurationError", "ConflictError", "Counts", "DiffChange", "FieldChange", "FixMatch", "ForbiddenError",
+    "GoneError", "GoodsgateError", "Hold", "HoldReason", "InvalidRequestError", "Issue", "IssueCode", "IssueGroup",
+    "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError", "ReadingDecision", "RecordResult",
+    "RefusalCode", "RefusedError", "ResponseError", "SavedExport", "SubmitOptions", "SuggestionGroup",
+    "Suggestions", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError", "WaitTimeoutError",
+    "WaitingReference", "WebhookError", "WebhookEvent", "Withheld", "verify_webhook",
 ]

@@ -104,6 +104,53 @@ class IssueGroup(Model, frozen=True, kw_only=True):
     docs: str = ""
 
 
+class HoldReason(Model, frozen=True, kw_only=True):
+    """A condition of a guard that a batch meets."""
+
+    condition: str
+    limit: str
+    guard: str | None = None
+    """The merchant's guard; None if the submission has the condition."""
+    count: float
+    share: float
+    text: str
+
+
+class Hold(Model, frozen=True, kw_only=True):
+    """What guards have found of a batch; without reasons it was not held."""
+
+    reasons: list[HoldReason] = []
+    mode: str = "wait"
+    """Whether the batches behind it `wait`, or `pass` it."""
+    held_at: datetime | None = None
+    expires_at: datetime | None = None
+    """When it is discarded if nobody decides."""
+    decision: str | None = None
+    """`approved`, `discarded` or `expired`."""
+    changes_since: int | None = None
+    """How often others had changed the collection when it was approved."""
+
+
+class FieldChange(Model, frozen=True, kw_only=True):
+    """What a change of a diff does to one field."""
+
+    field: str
+    before: Any = None
+    after: Any = None
+
+
+class DiffChange(Model, frozen=True, kw_only=True):
+    """A change that a dry run or a held batch would make."""
+
+    number: int
+    operation: str
+    """`created`, `updated` or `deleted`."""
+    key: str
+    record: int | None = None
+    source_row: int | None = None
+    fields: list[FieldChange] = []
+
+
 class Batch(Model, frozen=True, kw_only=True):
     """A submission: its state, its counts, and the groups of its issues."""
 
@@ -113,6 +160,7 @@ class Batch(Model, frozen=True, kw_only=True):
     label: str
     state: str
     """`receiving`, `queued`, `working`, `held`, `finished`, `cancelled` or `broken`."""
+    cancelling: bool = False
     outcome: str | None
     """`clean`, `partial` or `rejected`; None until the batch has ended."""
     counts: Counts
@@ -122,6 +170,11 @@ class Batch(Model, frozen=True, kw_only=True):
     rounds: int = 1
     format: str | None = None
     withheld: Withheld | None = None
+    trial: bool = False
+    """Whether the counts are those of the trial of a guarded batch: nothing of it has been applied."""
+    hold: Hold | None = None
+    waits_behind: str | None = None
+    """The held batch that it waits behind; always None in a list of batches."""
     reading: list[ReadingDecision] = []
     received_at: datetime | None = None
     started_at: datetime | None = None
@@ -143,6 +196,11 @@ class Batch(Model, frozen=True, kw_only=True):
     def has_ended(self) -> bool:
         """Whether nothing more happens to it, unless it is fixed, retried or confirmed."""
         return self.state in ENDED_STATES
+
+    @property
+    def is_held(self) -> bool:
+        """Whether guards hold it until somebody approves or discards it."""
+        return self.state == "held" and not self.cancelling
 
     @property
     def is_clean(self) -> bool:

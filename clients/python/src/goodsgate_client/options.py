@@ -24,6 +24,10 @@ class SubmitOptions(TypedDict, total=False):
     empty: Literal["keep", "clear"] | None
     references: Literal["refuse", "wait", "warn", "off"] | None
     waiting_hours: float | None
+    hold_if: Mapping[str, str] | str | None
+    """Conditions under which the batch is held before anything of it is applied, such as ``{"rejected": "10%"}``."""
+    hold: Literal["wait", "pass"] | None
+    hold_hours: float | None
     mode: Literal["delta", "full"] | None
     """`full`: delete items that the submission does not contain."""
     delete_share_max: float | None

@@ -41,7 +41,7 @@ RETRY_ADVISED, RETRY_NOT_ADVISED = "Internal Server Error. Please retry", "Inter
 
 STATUS_OF_STATE = {
     State.RECEIVING: "INQUEUE", State.QUEUED: "INQUEUE", State.WORKING: "INPROGRESS", State.FINISHED: "DONE",
-    State.CANCELLED: "CANCELLED", State.BROKEN: "FATAL",
+    State.CANCELLED: "CANCELLED", State.BROKEN: "FATAL", State.HELD: "INPROGRESS",
 }
 
 SKU = re.compile(r"[A-Za-z0-9._-]+")

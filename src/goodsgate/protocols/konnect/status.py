@@ -12,7 +12,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import DocumentCache
-from goodsgate.model.batch import FINAL_STATES, Batch, Kind, State
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, State, without_trial
 from goodsgate.protocols.konnect.failed_records import FailedRecord, read_failed_records, serialize_failed_record
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.tokens import access_token
@@ -79,6 +79,7 @@ class ProductStatusHandlers:
         batch = self._store.batch(merchant, batch_id)
         if batch is None or batch.protocol != "konnect" or batch.kind is not Kind.PRODUCT:
             raise Refusal("batch_unknown", "There is no such trace_id.")
+        batch = without_trial(batch)
         failed = list(read_failed_records(self._store, batch)) if batch.counts.rejected else []
         status = serialize_status(batch, failed, reference=profile == "reference", company=int(company))
         return msgspec.json.encode(status), batch.state in FINAL_STATES

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
-from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Kind, Result, State
+from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Kind, Result, State, without_trial
 from goodsgate.model.json_text import cell_text, read_members
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.records import failed_product
@@ -56,7 +56,9 @@ class BatchStatusMethods:
 
     def serialize_status(self, batch: Batch, first: int, units: int) -> dict[str, Any]:
         """Return the seven members of the status of some units after the first ones."""
-        results = self._store.results(batch.merchant, batch.id, after=first, limit=units)
+        batch = without_trial(batch)
+        is_applied = batch.state in FINAL_STATES or batch.counts.accounted
+        results = self._store.results(batch.merchant, batch.id, after=first, limit=units) if is_applied else []
         failed = sum(1 for row in results if row.result is Result.REJECTED)
         cancelled = sum(1 for row in results if row.result is Result.CANCELLED)
         processed = len(results) - cancelled

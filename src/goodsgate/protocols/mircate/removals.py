@@ -125,7 +125,7 @@ class RemovalMethods:
 
     def _paced_batches(self, merchant: str, kind: Kind) -> Iterator[Batch]:
         """Yield batches that were accepted and are pushed with pauses."""
-        for state in (State.QUEUED, State.WORKING):
+        for state in (State.QUEUED, State.WORKING, State.HELD):
             after = None
             while True:
                 filters = BatchFilter(kind=kind, state=state, collection=COLLECTION)

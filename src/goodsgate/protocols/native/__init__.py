@@ -9,6 +9,7 @@ from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
 from goodsgate.protocols.native.changes import ChangeHandlers
 from goodsgate.protocols.native.edits import EditHandlers
+from goodsgate.protocols.native.guards import GuardHandlers
 from goodsgate.protocols.native.keys import KeyHandlers
 from goodsgate.protocols.native.merchants import MerchantHandlers
 from goodsgate.protocols.native.rules import RuleHandlers
@@ -32,8 +33,8 @@ def protocol(context: ServerContext) -> WireProtocol:
             **ChangeHandlers(context).handlers(), **EditHandlers(context).handlers(),
             **MerchantHandlers(context).handlers(), **KeyHandlers(context).handlers(),
             **AuditHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
-            **RuleHandlers(context).handlers(), **TroubleHandlers(context).handlers(),
-            **TrafficHandlers(context).handlers(),
+            **RuleHandlers(context).handlers(), **GuardHandlers(context).handlers(),
+            **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
             **WebhookHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,

@@ -50,7 +50,9 @@ class BatchQueryHandlers:
             has_issues = current.state is not State.QUEUED or current.rounds > 1
             groups = self._engine.groups(merchant, batch) if has_issues else []
             waiting_for = self._engine.waiting_for(merchant, batch) if current.counts.waiting else []
-            return encode_batch(current, groups, waiting_for=waiting_for), current.state in FINAL_STATES
+            behind = self._store.blocking_batch(merchant, batch) if current.position else None
+            document = encode_batch(current, groups, waiting_for=waiting_for, waits_behind=behind)
+            return document, current.state in FINAL_STATES
 
         return await self._context.run_in_thread(render)
 

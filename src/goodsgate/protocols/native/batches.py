@@ -11,9 +11,11 @@ from starlette.responses import Response
 from goodsgate import formats
 from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents, contents_document
+from goodsgate.engine.diff import has_diff
 from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, inspection_document
 from goodsgate.engine.receive import parse_delimiter, parse_empty_words, parse_encoding
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.saved_guards import parse_conditions
 from goodsgate.engine.saved_profiles import with_saved_profile
 from goodsgate.engine.saved_rules import batch_rules_document
 from goodsgate.http.context import HEAD_BYTES, PIECE_BYTES, ServerContext
@@ -34,6 +36,7 @@ from goodsgate.model.batch import (
 )
 from goodsgate.model.issue import base_code
 from goodsgate.model.references import WaitingReference
+from goodsgate.protocols.native.guards import serialize_hold
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
 from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import Idempotency
@@ -70,6 +73,7 @@ class BatchHandlers:
             "submit": self.submit, "inspect": self.inspect, "fix": self.fix, "preview_fix": self.preview_fix,
             "suggestions": self.suggestions, "apply_suggestions": self.apply_suggestions,
             "retry": self.retry, "cancel": self.cancel, "confirm": self.confirm, "revert": self.revert,
+            "approve": self.approve, "discard": self.discard,
         }
 
     async def submit(self, request: ApiRequest) -> Response:
@@ -198,6 +202,8 @@ class BatchHandlers:
             delimiter=parse_delimiter(query["delimiter"]) if query["delimiter"] else None,
             records_at=query["records_at"], profile=query["profile"], group=query["group"], key=query["key"],
             empty_words=parse_empty_words(query["empty_words"] or ""), mapping=mapping,
+            hold_if=parse_conditions(query.get("hold_if") or ""), hold=query.get("hold"),
+            hold_hours=query.get("hold_hours"),
         )
         return with_saved_profile(self._store, request.merchant, policy)
 
@@ -208,6 +214,14 @@ class BatchHandlers:
     async def cancel(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches/{batch}/cancel."""
         return await self._change(request, self._engine.cancel, await request.read_body(self._context))
+
+    async def approve(self, request: ApiRequest) -> Response:
+        """Handle POST /v1/batches/{batch}/approve."""
+        return await self._change(request, self._engine.approve, await request.read_body(self._context))
+
+    async def discard(self, request: ApiRequest) -> Response:
+        """Handle POST /v1/batches/{batch}/discard."""
+        return await self._change(request, self._engine.discard, await request.read_body(self._context))
 
     async def confirm(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches/{batch}/confirm."""
@@ -304,10 +318,10 @@ def parse_mapping(text: str) -> dict[str, list[str]]:
     return mapping
 
 
-def encode_batch(batch: Batch, groups: Sequence[IssueGroup] = (), *,
-                 waiting_for: Sequence[WaitingReference] = ()) -> bytes:
+def encode_batch(batch: Batch, groups: Sequence[IssueGroup] = (), *, waiting_for: Sequence[WaitingReference] = (),
+                 waits_behind: str | None = None) -> bytes:
     """Return the document of a batch as JSON."""
-    return msgspec.json.encode(serialize_batch(batch, groups, waiting_for=waiting_for))
+    return msgspec.json.encode(serialize_batch(batch, groups, waiting_for=waiting_for, waits_behind=waits_behind))
 
 
 def encode_fixed_batch(batch: Batch, match: FixMatch) -> bytes:
@@ -316,7 +330,7 @@ def encode_fixed_batch(batch: Batch, match: FixMatch) -> bytes:
 
 
 def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
-                    waiting_for: Sequence[WaitingReference] = ()) -> dict[str, Any]:
+                    waiting_for: Sequence[WaitingReference] = (), waits_behind: str | None = None) -> dict[str, Any]:
     """Return the document of a batch; without `groups`, its summary in listings."""
     path, withheld, accounted = f"/v1/batches/{batch.id}", batch.withheld, batch.counts.accounted
     share = min(1.0, batch.bytes_done / batch.bytes_total) if batch.bytes_total else 0.0
@@ -349,6 +363,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
             "items": withheld.items, "deletions": withheld.deletions, "share": withheld.share,
             "reason": withheld.reason,
         },
+        "trial": batch.is_trial, "hold": None if batch.hold is None else serialize_hold(batch.hold),
         "reading": [*map(_serialize_decision, batch.reading)],
         "contents": contents_document(batch_contents(batch)),
         "rules": batch_rules_document(batch),
@@ -358,10 +373,11 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
         "records_per_second": rate,
         "links": {
             "self": path, "events": f"{path}/events", "issues": f"{path}/issues", "results": f"{path}/results",
-            "report": f"{path}/report", **({"diff": f"{path}/diff"} if batch.policy.dry_run else {}),
+            "report": f"{path}/report", **({"diff": f"{path}/diff"} if has_diff(batch) else {}),
         },
     }
     if groups is not None:
+        document["waits_behind"] = waits_behind
         document["waiting_for"] = [*waiting_for]
         document["issues"] = [*map(_serialize_group, groups)]
     return document
@@ -381,6 +397,7 @@ def _serialize_policy(batch: Batch) -> dict[str, Any]:
         "profile": policy.saved_profile or policy.profile, "group": policy.group, "key": policy.key,
         "empty_words": policy.empty_words,
         "map": policy.mapping, "edit": policy.edit, "reverts": policy.reverts, "dry_run": policy.dry_run,
+        "hold_if": policy.hold_if, "hold": policy.hold, "hold_hours": policy.hold_hours,
     }
 
 

@@ -143,12 +143,12 @@ class SiteImports:
         run, merchant = process.run, process.resource.merchant
         if run.products is None:
             # In the order in which batches move on: one that is not seen queued is seen working, or has ended.
-            is_queued, is_working = (
+            is_queued, is_working, is_held = (
                 any(self._has_batch(merchant, stream, run, state=state) for stream in run.streams)
-                for state in (State.QUEUED, State.WORKING)
+                for state in (State.QUEUED, State.WORKING, State.HELD)
             )
-            if is_working or is_queued:
-                return "running" if is_working else "queued"
+            if is_working or is_held or is_queued:
+                return "running" if is_working or is_held else "queued"
             run = self._store_result(process)
         return "failed" if run.failed else "success"
 
@@ -213,7 +213,7 @@ class SiteImports:
         The vendor refuses an empty source, so that no site loses all its products. The newest upload that waits and has
         an effect decides, or else the number of products.
         """
-        for state in (State.QUEUED, State.WORKING):
+        for state in (State.QUEUED, State.WORKING, State.HELD):
             for batch in self._batches(merchant, stream, moment, state=state):
                 upload = read_stage(batch.protocol_data)
                 if batch.policy.mode == "full":

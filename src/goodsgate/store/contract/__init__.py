@@ -19,7 +19,6 @@ from goodsgate.store.contract.concerns import IndexStore as IndexStore
 from goodsgate.store.contract.concerns import IntakeStore as IntakeStore
 from goodsgate.store.contract.concerns import JournalStore as JournalStore
 from goodsgate.store.contract.concerns import MaintenanceStore as MaintenanceStore
-from goodsgate.store.contract.concerns import QueueStore as QueueStore
 from goodsgate.store.contract.concerns import ReferenceStore as ReferenceStore
 from goodsgate.store.contract.concerns import ResourceStore as ResourceStore
 from goodsgate.store.contract.concerns import SnapshotStore as SnapshotStore
@@ -49,6 +48,7 @@ from goodsgate.store.contract.processes import ProcessStore as ProcessStore
 from goodsgate.store.contract.processes import QuotaLease as QuotaLease
 from goodsgate.store.contract.processing import CommitStore as CommitStore
 from goodsgate.store.contract.processing import LookupStore as LookupStore
+from goodsgate.store.contract.processing import QueueStore as QueueStore
 from goodsgate.store.contract.processing import SupportsPrefetch as SupportsPrefetch
 from goodsgate.store.contract.processing import WaitingStore as WaitingStore
 from goodsgate.store.contract.reports import ReportStore as ReportStore

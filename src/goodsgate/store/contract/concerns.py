@@ -21,22 +21,19 @@ from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.merchants import MerchantStore
 from goodsgate.store.contract.outbox import OutboxStore
 from goodsgate.store.contract.processes import ProcessStore
-from goodsgate.store.contract.processing import CommitStore, LookupStore, WaitingStore
+from goodsgate.store.contract.processing import CommitStore, LookupStore, QueueStore, WaitingStore
 from goodsgate.store.contract.reports import ReportStore
 from goodsgate.store.contract.search import SearchStore
 from goodsgate.store.contract.values import (
     BatchFilter,
-    Claim,
     ClaimedRound,
     Idempotency,
     IdempotentAnswer,
     IndexFilter,
     ItemSnapshot,
-    LaneStatus,
     NewBatch,
     NewRound,
     Page,
-    Renewal,
     Retention,
     StockChange,
     StockLevels,
@@ -147,56 +144,6 @@ class IntakeStore(Protocol):
         """Return the bytes of a round as received, in pieces of at most 2 MiB; None if there are none any more."""
 
 
-class QueueStore(Protocol):
-    """Lanes, claims and leases."""
-
-    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
-        """Claim the head of the lane that was served longest ago; return None if there is nothing to do.
-
-        Several rounds (at most `rounds_max`) are claimed together only if each has at most `bytes_max / rounds_max`
-        bytes, no committed chunk and no dead worker. Rounds to be cancelled come first. No two live claims hold the
-        same lane.
-
-        A round whose policy has `products_first_seconds` is not claimed, nor are those behind it, while a product round
-        is open that its collection received before it (and that is not held), until so many seconds have passed since
-        the round was queued.
-
-        A claim whose lease ended before it was released counts as the death of its worker at each of its rounds. It is
-        the first one if a chunk of the round was committed since the last death. After the second death in a row, and
-        longer after each further one, the lane rests: only rounds to be cancelled are claimed.
-        """
-
-    def wait_for_work(self, seconds: float) -> None:
-        """Wait until there may be something to claim.
-
-        That is about `seconds`, or longer if the store is notified of new work.
-        """
-
-    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
-        """Extend the lease of a claim. Raises LeaseLostError."""
-
-    def release_claim(self, claim: Claim) -> None:
-        """Release the lane of a claim; never raises LeaseLostError."""
-
-    def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
-        """Keep a round from being claimed for some seconds after the claim is released; later rounds go on."""
-
-    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
-        """Let held rounds of a collection be claimed and return their number.
-
-        With `before`, only rounds of batches received before that time.
-        """
-
-    def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
-        """Request the cancellation of a batch; no effect if it has ended. Returns None if it is unknown.
-
-        Raises KeyInUseError as `add_batch` does.
-        """
-
-    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
-        """Return lanes with work, the next to be served first; of one merchant, or of all for operators."""
-
-
 class CatalogueStore(Protocol):
     """Items, as the shop sees them."""
 
@@ -265,7 +212,7 @@ class JournalStore(Protocol):
 
 
 class DryRunStore(Protocol):
-    """Diffs of batches whose policy has `dry_run`; they are kept as long as the report."""
+    """Diffs of dry runs, and of the trials of guarded batches; they are kept as long as the report."""
 
     def dry_run_items(self, round: ClaimedRound, keys: Sequence[str]) -> DryRunItems:
         """Return what the committed chunks of a dry run would have left of the items with these keys."""

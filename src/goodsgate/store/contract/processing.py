@@ -1,13 +1,88 @@
-"""The protocols of the contract that a worker uses to process a chunk: look up and commit."""
+"""The protocols of the contract that a worker uses to process batches: claim, look up and commit."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from goodsgate.model.batch import Finding, Kind
+from goodsgate.model.batch import Batch, Finding, Kind
 from goodsgate.model.catalogue import CurrentItem
 from goodsgate.model.references import Reference, WaitingReference
-from goodsgate.store.contract.values import ChunkCommit, Claim, ClaimedRound, EndedRound, WaitingMark
+from goodsgate.store.contract.values import (
+    ChunkCommit,
+    Claim,
+    ClaimedRound,
+    EndedRound,
+    Idempotency,
+    LaneStatus,
+    Renewal,
+    WaitingMark,
+)
+
+
+class QueueStore(Protocol):
+    """Lanes, claims and leases."""
+
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
+        """Claim the head of the lane that was served longest ago; return None if there is nothing to do.
+
+        Several rounds (at most `rounds_max`) are claimed together only if each has at most `bytes_max / rounds_max`
+        bytes, no committed chunk and no dead worker. Rounds to be cancelled come first. No two live claims hold the
+        same lane.
+
+        A round whose policy has `products_first_seconds` is not claimed, nor are those behind it, while a product round
+        is open that its collection received before it (and that is not held), until so many seconds have passed since
+        the round was queued.
+
+        A round whose trial ended with the state HELD is claimed again only if it is approved or to be cancelled. Until
+        then those behind it wait as well, unless its hold has the mode ``pass``. An approved round begins anew, as does
+        one whose trial has ended with nothing that holds it.
+
+        A claim whose lease ended before it was released counts as the death of its worker at each of its rounds. It is
+        the first one if a chunk of the round was committed since the last death. After the second death in a row, and
+        longer after each further one, the lane rests: only rounds to be cancelled are claimed.
+        """
+
+    def wait_for_work(self, seconds: float) -> None:
+        """Wait until there may be something to claim.
+
+        That is about `seconds`, or longer if the store is notified of new work.
+        """
+
+    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        """Extend the lease of a claim. Raises LeaseLostError."""
+
+    def release_claim(self, claim: Claim) -> None:
+        """Release the lane of a claim; never raises LeaseLostError."""
+
+    def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
+        """Keep a round from being claimed for some seconds after the claim is released; later rounds go on."""
+
+    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        """Let held rounds of a collection be claimed and return their number.
+
+        With `before`, only rounds of batches received before that time.
+        """
+
+    def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
+        """Request the cancellation of a batch; no effect if it has ended. Returns None if it is unknown.
+
+        Raises KeyInUseError as `add_batch` does.
+        """
+
+    def approve(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
+        """Let a held batch be applied, in its old place in the lane; no effect if it is not held, or is cancelled.
+
+        Returns None if it is unknown. Raises KeyInUseError as `add_batch` does.
+        """
+
+    def blocking_batch(self, merchant: str, batch: str) -> str | None:
+        """Return the held batch behind which the open round of this one waits, if any."""
+
+    def expired_holds(self, *, limit: int = 100) -> list[tuple[str, str]]:
+        """Return merchant and id of held batches whose time is over and whose cancellation was not requested."""
+
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
+        """Return lanes with work, the next to be served first; of one merchant, or of all for operators."""
 
 
 class LookupStore(Protocol):

@@ -9,6 +9,7 @@ import msgspec
 from goodsgate.model.batch import Counts, Finding, Kind, Policy, ReadingDecision, Result, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Delete, Item, Write
 from goodsgate.model.diff import DiffChange, DiffSummary
+from goodsgate.model.guard import Hold
 from goodsgate.model.issue import Issue
 from goodsgate.model.journal import JournalPosition
 from goodsgate.model.references import Reference
@@ -103,6 +104,17 @@ class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
     """How the submission was read so far."""
     origin: Origin = NO_ORIGIN
     """The request that has caused the round."""
+    is_trial: bool = False
+    """Whether the round is worked without effect, to see whether guards hold the batch."""
+    is_tried: bool = False
+    """Whether its trial is over, so that it is applied now; its progress begins anew with that."""
+    hold: Hold | None = None
+    """What its trial has found."""
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing of the round is applied."""
+        return self.policy.dry_run or self.is_trial
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +176,7 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     origins: Mapping[str, tuple[int, int]] = {}
     """Key → number and source row of the record that writes or deletes the item, for the journal; 0 if unknown."""
     diff: Sequence[DiffChange] = []
-    """What a dry run would write and delete, by key in order; it has no `writes` and `deletes`."""
+    """What a dry run or a trial would write and delete, by key in order; it has no `writes` and `deletes`."""
     diff_summary: DiffSummary | None = None
     """The same in numbers; added to those of the batch."""
     has_variants: bool = False
@@ -187,7 +199,13 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     rule_counts: dict[str, RuleCounts] = {}
     """Added to the counts of the merchant's rules, by name."""
     end_state: State | None = None
-    """FINISHED, CANCELLED or BROKEN if the round ends with this chunk."""
+    """FINISHED, CANCELLED or BROKEN if the round ends with this chunk; HELD if its trial does, and guards hold it."""
+    ends_trial: bool = False
+    """Whether the trial ends with this chunk and nothing holds the batch: its progress begins anew."""
+    hold: Hold | None = None
+    """Stored with the batch, if given."""
+    cancels_results: bool = False
+    """Whether every record of the batch that is not rejected gets the result ``cancelled``: its trial was given up."""
     withheld: Withheld | None = None
 
 

@@ -8,6 +8,7 @@ from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.shared.batch_rows import filter_values, make_batch, page_start
 from goodsgate.store.shared.database import ALL_MERCHANTS
+from goodsgate.store.shared.progress import AFTER_TRIAL, IN_TRIAL, Progress
 from goodsgate.store.shared.timestamps import id_bytes
 
 
@@ -49,16 +50,19 @@ class PostgresBatchRow(msgspec.Struct):
     reading: bytes | None
     roles: bytes | None
     rule_counts: bytes | None
+    trial: int
+    hold: bytes | None
     ended: str | None
     open: int
     cancelling: int
+    approved: int
     round_started_at: int | None
     position: int
 
     @property
     def state(self) -> State:
         """The state of the batch."""
-        if not self.open:
+        if not self.open or (self.ended == State.HELD and not self.approved):
             return State(self.ended or State.FINISHED)
         return State.QUEUED if self.round_started_at is None else State.WORKING
 
@@ -111,6 +115,9 @@ def batch_row(db: PostgresStatements, merchant: int, batch: str) -> PostgresBatc
 
 def batch_from_row(row: PostgresBatchRow, merchant: str) -> Batch:
     """Return the batch of a row."""
+    if row.trial == IN_TRIAL and row.open and row.approved:
+        anew = Progress(seq=row.seq, round=0, items_before=0, first_at=0, trial=AFTER_TRIAL, hold=row.hold)
+        return make_batch(row, anew, merchant, row.state, total=None, bytes_done=0, finished_at=None)
     return make_batch(
         row, row, merchant, row.state, total=row.total if row.fully_read else None, bytes_done=row.bytes_done,
         finished_at=row.finished_at,

@@ -11,7 +11,7 @@ import orjson
 import psycopg
 
 from goodsgate.model import crash
-from goodsgate.model.batch import Kind, Strictness
+from goodsgate.model.batch import Kind, State, Strictness
 from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.model.journal import StoredItem
 from goodsgate.model.webhook import WEBHOOK
@@ -45,8 +45,9 @@ from goodsgate.store.shared.dry_run import add_to_diff
 from goodsgate.store.shared.item_index import sorted_keys
 from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.progress import Progress
-from goodsgate.store.shared.results import amend_results
+from goodsgate.store.shared.results import amend_results, write_cancelled
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages
+from goodsgate.store.shared.rounds import GUARDED, hold_times
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.waiting import write_waiting
 
@@ -148,7 +149,7 @@ class PostgresCommitter:
             self._lookups.cache.invalidate(_written_keys(commit.writes) | {delete.key for delete in commit.deletes})
             nothing = not commit.deletes and not commit.writes and not chunk.keys_changed
             self._lookups.note_absent_items(chunk.collection, commit, 0 if nothing else deleted)
-            ended = chunk.keys_changed or chunk.progress.ended is not None
+            ended = chunk.keys_changed or chunk.progress.ended is not None or commit.ends_trial
             self._lookups.note_seen_keys(commit, forget=ended)
 
 
@@ -172,6 +173,8 @@ class _CommitWriter:
         """Of the last chunk: strictly growing, so that it tells which of two chunks came first."""
         self.committed: list[CommittedChunk] = []
         self.ended: list[CommittedChunk] = []
+        self.held: list[CommittedChunk] = []
+        """Batches whose trial has ended, and that guards hold."""
         self.has_webhooks = False
         """Whether the merchant has webhooks, so that ends of rounds may have to be reported to them."""
         self.has_messages = False
@@ -211,6 +214,8 @@ class _CommitWriter:
         round = commit.round
         collection = self._collections[round.kind, round.collection]
         progress = self._progress.get(round.batch)
+        if progress is not None and progress.needs_to_begin_anew(round):
+            self._begin_anew(round, progress)
         if progress is not None and (progress.round, progress.chunks) > (round.number, commit.number):
             return
         self.written_at = chunk_time(self.written_at + 1, self._now)
@@ -220,16 +225,18 @@ class _CommitWriter:
         collection.add(commit, self.written_at)
         if self._journal is not None:
             self._journal.add(commit, collection.number, self.written_at)
-        keys_changed = self._amend(progress.seq, commit)
+        keys_changed = self._amend(progress.rows, commit)
         if commit.first is not None:
-            self._results.append((progress.seq, commit.first, commit.results, orjson.dumps(commit.keys)))
+            self._results.append((progress.rows, commit.first, commit.results, orjson.dumps(commit.keys)))
         if commit.diff:
-            firsts, counts, bodies = zip(*add_to_diff(self._db, self._number, progress.seq, commit), strict=True)
+            firsts, counts, bodies = zip(*add_to_diff(self._db, self._number, progress.rows, commit), strict=True)
             self._db.change("add_diff_segments", {
-                "merchant": self._number, "batch": progress.seq, "firsts": [*firsts], "counts": [*counts],
+                "merchant": self._number, "batch": progress.rows, "firsts": [*firsts], "counts": [*counts],
                 "bodies": [psycopg.Binary(body) for body in bodies],
             })
-        self._findings.add(self._db, progress.seq, commit, total=progress.total)
+        self._findings.add(self._db, progress.rows, commit, total=progress.total)
+        if commit.cancels_results:
+            write_cancelled(self._db, self._number, progress.rows)
         if self._has_waiting or commit.waiting:
             write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)
             mark_existing_products(self._db, self._number, commit)
@@ -238,8 +245,16 @@ class _CommitWriter:
         for name, count in progress.totals(commit).items():
             self._totals[name] = self._totals.get(name, 0) + count
         self.committed.append(CommittedChunk(commit, collection.number, progress, keys_changed))
-        if commit.end_state is not None:
+        if commit.end_state is State.HELD:
+            self.held.append(self.committed[-1])
+        elif commit.end_state is not None:
             self.ended.append(self.committed[-1])
+        if commit.ends_trial:
+            self._begin_anew(round, progress)
+
+    def _begin_anew(self, round: ClaimedRound, progress: Progress) -> None:
+        collection = find_collection(self._db, self._number, round.kind, round.collection)
+        progress.begin_anew(items_before=collection.items if collection else 0, first_at=self.written_at + 1)
 
     def _begin(self, round: ClaimedRound) -> Progress:
         """Return the progress of a batch before its first chunk."""
@@ -369,7 +384,16 @@ class _CommitWriter:
             }
             db.change("end_round", rounds)
             db.change("end_batch", rounds)
-            ends = [_round_end(chunk) for chunk in self.ended]
+        for chunk in self.held:
+            round = chunk.commit.round
+            db.change("hold_round", {
+                "merchant": number, "id": round.batch, "round": round.number, **hold_times(chunk.progress)
+            })
+        for kind in {chunk.commit.round.kind for chunk in (*self.held, *self.ended) if chunk.progress.trial}:
+            db.change("block_lane", {"merchant": number, "kind": kind, "guarded": GUARDED})
+            db.change("requeue_rounds", {"merchant": number, "kind": kind})
+        if self.ended or self.held:
+            ends = [_round_end(chunk) for chunk in (*self.ended, *self.held)]
             self.has_messages = add_end_messages(db, number, ends, now=self._now, has_webhooks=self.has_webhooks)
         if self._totals:
             counts = orjson.dumps(sorted(self._totals.items())).decode()

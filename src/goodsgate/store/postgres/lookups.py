@@ -60,7 +60,7 @@ class AbsentCount(msgspec.Struct, frozen=True):
     """The number of items that a full feed lacks after so many chunks of a round."""
 
     position: tuple[int, str, int, int]
-    """Collection, batch, round, committed chunks."""
+    """Collection, batch, round (-1 for its trial), committed chunks."""
     count: int
 
 
@@ -144,7 +144,7 @@ class PostgresLookups:
                 progress = self._progress(number, round.batch)
                 if progress is None:
                     return set()
-                seen = self._read_seen_keys(number, round, progress.seq)
+                seen = self._read_seen_keys(number, round, progress.rows)
             found = seen.find(keys) if seen.filled else set()
         lookup = self._lookup_of(round.merchant, round.kind, round.collection, keys, batch=batch)
         return lookup.written_by(batch).intersection(keys) | found
@@ -166,10 +166,10 @@ class PostgresLookups:
             return 0, 0, []
         progress = self._progress(number, round.batch)
         with self._seen_lock:
-            seen = self._read_seen_keys(number, round, progress.seq if progress is not None else 0)
+            seen = self._read_seen_keys(number, round, progress.rows if progress is not None else 0)
         # Before its first chunk nothing was written since: a feed without a record lacks everything.
         first_at = progress.first_at if progress is not None else NEVER
-        position = (collection.number, round.batch, round.number, round.chunks)
+        position = (collection.number, round.batch, _pass_number(round), round.chunks)
         if self._absent is None or self._absent.position != position:
             pages = self._absent_keys(number, collection.number, seen, first_at, after="")
             self._absent = AbsentCount(position, sum(map(len, pages)))
@@ -236,7 +236,7 @@ class PostgresLookups:
 
     def note_absent_items(self, collection: int, commit: ChunkCommit, deleted: int | None) -> None:
         """Keep the count of absent items right: `deleted` by a chunk that did nothing else, None by any other."""
-        position = (collection, commit.round.batch, commit.round.number, commit.number)
+        position = (collection, commit.round.batch, _pass_number(commit.round), commit.number)
         if self._absent is not None and self._absent.position == position and deleted is not None:
             self._absent = AbsentCount((*position[:3], commit.number + 1), self._absent.count - deleted)
 
@@ -249,7 +249,7 @@ class PostgresLookups:
             elif commit.first is not None:
                 seen = self._seen.get(round) or (self._new_seen_keys(round) if commit.first == 1 else None)
                 if seen is not None and seen.records == commit.first - 1:
-                    written = written_results(commit.round.policy)
+                    written = written_results(commit.round)
                     seen.add(_unwritten(commit.keys, commit.results, written), seen.records + len(commit.results))
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -314,7 +314,7 @@ class PostgresLookups:
         seen = self._seen.get(name) or self._new_seen_keys(name)
         named = {"merchant": number, "batch": seq}
         rows = self._server.query("chunks_after", {**named, "after": seen.records}, number)
-        written = written_results(round.policy)
+        written = written_results(round)
         for first, results in rows:
             keys: list[str] = []
             if results.translate(None, written):
@@ -333,6 +333,10 @@ class PostgresLookups:
         seen = self._seen.pop(round, None)
         if seen is not None:
             seen.close()
+
+
+def _pass_number(round: ClaimedRound) -> int:
+    return -1 if round.is_trial else round.number
 
 
 def _unwritten(keys: Sequence[str | None], results: bytes, written: bytes) -> list[str]:

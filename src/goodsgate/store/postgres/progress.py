@@ -28,6 +28,6 @@ def lock_batches(db: PostgresStatements, merchant: int, batches: list[str],
 def progress_row(progress: Progress) -> dict[str, object]:
     """Return the progress as one row of `put_progress`."""
     row = msgspec.structs.asdict(progress)
-    for name in ("columns", "mapping", "withheld", "reading", "roles", "rule_counts"):
+    for name in ("columns", "mapping", "withheld", "reading", "roles", "rule_counts", "hold"):
         row[name] = row[name].decode() if row[name] is not None else None
     return row

@@ -501,7 +501,8 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
        b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.roles, b.rule_counts, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.roles, b.rule_counts, b.trial, b.hold, b.ended, r.open, r.cancelling, r.approved,
+       r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -516,7 +517,8 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
        b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.roles, b.rule_counts, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.roles, b.rule_counts, b.trial, b.hold, b.ended, r.open, r.cancelling, r.approved,
+       r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -530,7 +532,7 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
   AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
   AND (:protocol::text IS NULL OR b.protocol = :protocol)
   AND (:state::text IS NULL OR :state = CASE
-       WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
+       WHEN NOT r.open OR (b.ended = 'held' AND NOT r.approved) THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
   AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
        WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
        WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged
@@ -547,14 +549,15 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
        b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.roles, b.rule_counts, b.ended, b.open, b.cancelling, b.round_started_at,
+       b.withheld, b.reading, b.roles, b.rule_counts, b.trial, b.hold, b.ended, b.open, b.cancelling, b.approved,
+       b.round_started_at,
        CASE WHEN b.open AND b.round_started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < b.round_id
        ) ELSE 0 END,
        m.id
 FROM merchant m CROSS JOIN LATERAL (
-    SELECT b.*, r.open, r.cancelling, r.started_at AS round_started_at, r.id AS round_id
+    SELECT b.*, r.open, r.cancelling, r.approved, r.started_at AS round_started_at, r.id AS round_id
     FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
     WHERE b.merchant = m.number AND b.seq < :after AND NOT b.deleting
       AND (:kind::text IS NULL OR b.kind = :kind)
@@ -564,7 +567,7 @@ FROM merchant m CROSS JOIN LATERAL (
       AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
       AND (:protocol::text IS NULL OR b.protocol = :protocol)
       AND (:state::text IS NULL OR :state = CASE
-           WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
+           WHEN NOT r.open OR (b.ended = 'held' AND NOT r.approved) THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
       AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
            WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
            WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged
@@ -590,6 +593,10 @@ WITH cancelling AS MATERIALIZED (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.blocked_from = 9223372036854775807 OR EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.id < l.blocked_from AND r.starts_at <= :now
+      ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
@@ -608,9 +615,10 @@ WITH cancelling AS MATERIALIZED (
 ), taken AS (
     UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, attempt = attempt + 1
     FROM found f WHERE l.merchant = f.merchant AND l.kind = f.kind
-    RETURNING l.merchant, l.kind, f.cancelling, l.attempt, f.holder
+    RETURNING l.merchant, l.kind, f.cancelling, l.attempt, f.holder, l.blocked_from
 )
-SELECT t.merchant, m.id, t.kind, t.cancelling, t.attempt, t.holder FROM taken t JOIN merchant m ON m.number = t.merchant
+SELECT t.merchant, m.id, t.kind, t.cancelling, t.attempt, t.holder, t.blocked_from
+FROM taken t JOIN merchant m ON m.number = t.merchant
 
 -- name: claim_awaited_lane
 -- Every merchant: they take turns.
@@ -620,6 +628,10 @@ WITH ready AS MATERIALIZED (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.blocked_from = 9223372036854775807 OR EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.id < l.blocked_from AND r.starts_at <= :now
+      ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
@@ -634,9 +646,11 @@ WITH ready AS MATERIALIZED (
     ORDER BY served LIMIT 1 FOR UPDATE
 ), taken AS (
     UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, attempt = attempt + 1
-    FROM ready f WHERE l.merchant = f.merchant AND l.kind = f.kind RETURNING l.merchant, l.kind, l.attempt, f.holder
+    FROM ready f WHERE l.merchant = f.merchant AND l.kind = f.kind
+    RETURNING l.merchant, l.kind, l.attempt, f.holder, l.blocked_from
 )
-SELECT t.merchant, m.id, t.kind, false, t.attempt, t.holder FROM taken t JOIN merchant m ON m.number = t.merchant
+SELECT t.merchant, m.id, t.kind, false, t.attempt, t.holder, t.blocked_from
+FROM taken t JOIN merchant m ON m.number = t.merchant
 
 -- name: next_lease
 -- Every merchant: a turn comes when a lease ends, or a deferred round may start.
@@ -657,14 +671,14 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round p
            WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
              AND p.starts_at <= :now
-       ), r.request, r.traceparent,
+       ), r.request, r.traceparent, r.approved,
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned, b.file_errors, b.columns, b.mapping,
        b.withheld, b.reading, b.roles, b.rule_counts, b.items_before,
-       b.first_at, b.ended, b.ended_at
+       b.first_at, b.ended, b.ended_at, b.trial, b.hold
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
-  AND (r.starts_at <= :now OR r.cancelling)
+  AND ((r.starts_at <= :now AND r.id < :blocked_from) OR r.cancelling)
 ORDER BY r.id LIMIT :limit
 
 -- name: has_open_products
@@ -728,6 +742,10 @@ SELECT EXISTS (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.blocked_from = 9223372036854775807 OR EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.id < l.blocked_from AND r.starts_at <= :now
+      ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
@@ -752,6 +770,44 @@ UPDATE round SET cancelling = true
 WHERE open AND merchant = :merchant
   AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id::uuid)
 
+-- name: hold_round
+UPDATE round SET starts_at = :starts_at, hold_expires_at = :until
+WHERE open AND number = :round AND merchant = :merchant AND NOT approved AND hold_expires_at = 0
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id::uuid)
+
+-- name: approve_round
+UPDATE round SET approved = true, starts_at = 0, hold_expires_at = 0, started_at = NULL
+WHERE open AND NOT cancelling AND hold_expires_at > 0 AND merchant = :merchant
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id::uuid)
+
+-- name: block_lane
+-- After a round was held, or one that was held goes on or ends.
+UPDATE lane SET blocked_from = coalesce((
+    SELECT min(r.id) FROM round r
+    WHERE r.merchant = lane.merchant AND r.kind = lane.kind AND r.open AND r.starts_at > 0 AND r.starts_at = :guarded
+), 9223372036854775807)
+WHERE merchant = :merchant AND kind = :kind
+
+-- name: requeue_rounds
+-- They were claimed with one that is held, and have not been worked.
+UPDATE round SET started_at = NULL
+WHERE merchant = :merchant AND kind = :kind AND open AND starts_at = 0 AND started_at IS NOT NULL
+  AND id > (SELECT blocked_from FROM lane WHERE merchant = :merchant AND kind = :kind)
+
+-- name: blocking_batch
+SELECT hb.id FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.open
+JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+JOIN round h ON h.merchant = l.merchant AND h.id = l.blocked_from
+JOIN batch hb ON hb.merchant = h.merchant AND hb.seq = h.batch
+WHERE b.merchant = :merchant AND b.id = :id::uuid AND r.id > l.blocked_from
+
+-- name: expired_holds
+-- Every merchant: nobody has decided about them.
+SELECT m.id, b.id FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+JOIN merchant m ON m.number = r.merchant
+WHERE r.open AND r.hold_expires_at > 0 AND r.hold_expires_at <= :now AND NOT r.cancelling
+ORDER BY r.hold_expires_at LIMIT :limit
+
 -- name: end_round
 -- Differs because the rounds of one commit end in one statement.
 UPDATE round r SET open = false, ended_at = e.ended_at, records = e.records, counts = e.counts::json
@@ -766,7 +822,8 @@ UPDATE batch SET finished_at = ended_at WHERE merchant = :merchant AND seq = ANY
 -- name: queue_statistics
 -- Every merchant: for metrics.
 SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(r.started_at), count(r.started_at),
-       min(CASE WHEN r.started_at IS NULL AND r.starts_at < :held THEN b.received_at END)
+       min(CASE WHEN r.started_at IS NULL AND r.starts_at < :held THEN b.received_at END),
+       count(*) FILTER (WHERE r.hold_expires_at > 0)
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch WHERE r.open
 
 -- name: waiting_rounds
@@ -878,14 +935,14 @@ UPDATE upload SET touched_at = 0 WHERE merchant = :merchant AND id = :upload::uu
 
 -- name: reports_due
 -- Every merchant: the sweep.
-SELECT merchant, seq FROM batch WHERE finished_at < :before AND waiting = 0 AND report_kept ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq, trial FROM batch WHERE finished_at < :before AND waiting = 0 AND report_kept ORDER BY finished_at LIMIT :limit
 
 -- name: mark_report_deleted
 UPDATE batch SET report_kept = false WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
 
 -- name: batches_due
 -- Every merchant: the sweep.
-SELECT merchant, seq FROM batch WHERE finished_at < :before AND waiting = 0 ORDER BY finished_at LIMIT :limit
+SELECT merchant, seq, trial FROM batch WHERE finished_at < :before AND waiting = 0 ORDER BY finished_at LIMIT :limit
 
 -- name: mark_deleting
 UPDATE batch SET deleting = true WHERE merchant = :merchant AND seq = :seq AND finished_at < :before AND waiting = 0
@@ -1432,7 +1489,7 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- whether records of the merchant wait.
 SELECT id, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, merged, waiting, warned, file_errors, columns, mapping, withheld, reading,
-       roles, rule_counts, items_before, first_at, ended, ended_at,
+       roles, rule_counts, items_before, first_at, ended, ended_at, trial, hold,
        EXISTS (SELECT 1 FROM waiting_reference w WHERE w.merchant = :merchant)
 FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
 
@@ -1440,11 +1497,11 @@ FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY s
 -- Differs because it is part of the batch's row.
 SELECT seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, merged, waiting, warned, file_errors, columns, mapping, withheld, reading,
-       roles, rule_counts, items_before, first_at, ended, ended_at
+       roles, rule_counts, items_before, first_at, ended, ended_at, trial, hold
 FROM batch WHERE merchant = :merchant AND id = :id::uuid AND round IS NOT NULL
 
 -- name: batch_number
-SELECT seq FROM batch WHERE merchant = :merchant AND id = :id::uuid AND NOT deleting
+SELECT CASE trial WHEN 1 THEN -seq ELSE seq END, CASE trial WHEN 0 THEN seq ELSE -seq END FROM batch WHERE merchant = :merchant AND id = :id::uuid AND NOT deleting
 
 -- name: add_totals
 INSERT INTO total_count (merchant, name, count)
@@ -1466,13 +1523,14 @@ SET round = p.round, chunks = p.chunks, records = p.records, total = p.total, by
     columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json,
     reading = p.reading::json, roles = p.roles::json, rule_counts = p.rule_counts::json,
     items_before = p.items_before, first_at = p.first_at,
-    ended = p.ended, ended_at = p.ended_at
+    ended = p.ended, ended_at = p.ended_at, trial = p.trial, hold = p.hold::json
 FROM json_to_recordset(:rows::json) AS p (
     seq bigint, round integer, chunks integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
     created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
     cancelled bigint, merged bigint, waiting bigint, warned bigint, file_errors bigint, columns text, mapping text,
     withheld text, reading text, roles text, rule_counts text, items_before bigint, first_at bigint,
-    ended text, ended_at bigint
+    ended text, ended_at bigint, trial smallint,
+    hold text
 )
 WHERE b.merchant = :merchant AND b.seq = p.seq
 
@@ -1528,6 +1586,10 @@ DELETE FROM finding WHERE merchant = :merchant AND ctid = ANY (ARRAY (
         SELECT ctid FROM finding WHERE merchant = :merchant AND batch = :batch AND number = w.number OFFSET 0
     ) f
 )) RETURNING issues
+
+-- name: cancel_findings
+UPDATE finding SET result = :cancelled
+WHERE merchant = :merchant AND batch = :batch AND result IS NOT NULL AND result <> :rejected
 
 -- name: rejected_records
 -- Differs because the client receives all rows: the server stops after so many bytes.
@@ -1597,7 +1659,8 @@ WHERE g.merchant = :merchant AND g.batch = n.batch AND g.code = n.code AND g.sev
 
 -- name: issue_groups
 SELECT g.code, g.severity, g.field, g.count, g.top, g."column"
-FROM batch b JOIN issue_group g ON g.merchant = b.merchant AND g.batch = b.seq
+FROM batch b
+JOIN issue_group g ON g.merchant = b.merchant AND g.batch = CASE b.trial WHEN 1 THEN -b.seq ELSE b.seq END
 WHERE b.merchant = :merchant AND b.id = :batch::uuid AND NOT b.deleting
 ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit
 

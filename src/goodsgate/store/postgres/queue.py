@@ -31,6 +31,7 @@ from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.rounds import (
+    GUARDED,
     HELD,
     OpenRound,
     ReleaseFailures,
@@ -106,13 +107,16 @@ class PostgresQueue:
             values = {"worker": worker, "until": until, "now": now}
             rows = self._server.run(name, values, ALL_MERCHANTS, also=LOCK_TIMEOUT).rows
             if rows:
-                number, merchant, kind, cancelling, attempt, last_holder = rows[0]
+                number, merchant, kind, cancelling, attempt, last_holder, blocked_from = rows[0]
                 self._database.cache_number(merchant, number)
                 claim = Claim(
                     merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, expires_at=timestamp(until),
                     rounds=[],
                 )
-                read = {"merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD}
+                read = {
+                    "merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD,
+                    "blocked_from": blocked_from,
+                }
                 return claim, read, last_holder is not None
         end = self._server.query("next_lease", {"now": now}, ALL_MERCHANTS)[0][0]
         self._next_lease_end = time.monotonic() + (end - now) / 1e6 if end is not None else None
@@ -219,6 +223,36 @@ class PostgresQueue:
                 record_act(db, number, merchant, now=self._database.now())
         self._database.notifications.notify()
         return cancelled
+
+    def approve(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
+        """Let a held batch be applied in its old place in the lane."""
+        number = self._database.number(merchant)
+        if number is None or id_bytes(batch) is None:
+            return None
+        with self._server.transaction(number) as db:
+            row = batch_row(db, number, batch)
+            if row is None:
+                return None
+            if db.change("approve_round", {"merchant": number, "id": batch}):
+                db.change("block_lane", {"merchant": number, "kind": row.kind, "guarded": GUARDED})
+                row = batch_row(db, number, batch)
+                assert row is not None
+            approved = batch_from_row(row, merchant)
+            if idempotency is not None:
+                answer_key(db, number, idempotency, approved, now=self._database.now(), batch=batch)
+        self._database.notifications.notify()
+        return approved
+
+    def blocking_batch(self, merchant: str, batch: str) -> str | None:
+        """Return the held batch that this one waits behind."""
+        number = self._database.number(merchant)
+        rows = self._server.query("blocking_batch", {"merchant": number, "id": batch}, number)
+        return rows[0][0].hex() if rows else None
+
+    def expired_holds(self, *, limit: int = 100) -> list[tuple[str, str]]:
+        """Return merchant and id of held batches whose time is over."""
+        rows = self._server.query("expired_holds", {"now": self._database.now(), "limit": limit}, ALL_MERCHANTS)
+        return [(merchant, id.hex()) for merchant, id in rows]
 
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Return lanes with work, the next to be served first."""

@@ -114,8 +114,8 @@ class PostgresRetention:
 
     def _sweep_reports(self, before: int, limit: int) -> int:
         swept = steps = 0
-        for merchant, seq in self._due("reports_due", before, limit):
-            done, taken = self._delete_report(merchant, seq, limit - steps)
+        for merchant, seq, trial in self._due("reports_due", before, limit):
+            done, taken = self._delete_report(merchant, seq, limit - steps, has_trial=bool(trial))
             steps += taken
             swept += 1
             if not done:
@@ -126,14 +126,14 @@ class PostgresRetention:
 
     def _sweep_batches(self, before: int, limit: int) -> int:
         swept = steps = 0
-        for merchant, seq in self._due("batches_due", before, limit):
+        for merchant, seq, trial in self._due("batches_due", before, limit):
             batch = {"merchant": merchant, "seq": seq, "before": before}
             with self._server.transaction(merchant) as db:
                 if not db.change("mark_deleting", batch):
                     continue
             crash.point("sweep-halved")
             swept += 1
-            done, taken = self._delete_report(merchant, seq, limit - steps)
+            done, taken = self._delete_report(merchant, seq, limit - steps, has_trial=bool(trial))
             steps += taken
             if done:
                 done, taken = self._delete_payloads(merchant, seq, limit - steps)
@@ -145,11 +145,12 @@ class PostgresRetention:
                 db.change("delete_batch", batch)
         return swept
 
-    def _delete_report(self, merchant: int, seq: int, limit: int) -> tuple[bool, int]:
+    def _delete_report(self, merchant: int, seq: int, limit: int, *, has_trial: bool) -> tuple[bool, int]:
         """Delete the report of a batch; return whether nothing of it is left, and the number of slices it took."""
+        numbers = [seq, -seq] if has_trial else [seq]
         for step in range(1, limit + 1):
             with self._server.transaction(merchant) as db:
-                if not _delete_slice(db, merchant, seq):
+                if not any(_delete_slice(db, merchant, number) for number in numbers):
                     return True, step
         return False, limit
 

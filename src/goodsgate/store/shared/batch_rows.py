@@ -6,7 +6,7 @@ import msgspec
 
 from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, State, Withheld
 from goodsgate.store.contract import BatchFilter
-from goodsgate.store.shared.progress import COUNT_NAMES, decode_roles, decode_rule_counts
+from goodsgate.store.shared.progress import COUNT_NAMES, IN_TRIAL, decode_hold, decode_roles, decode_rule_counts
 from goodsgate.store.shared.rounds import decode_columns, decode_policy, decode_reading
 from goodsgate.store.shared.timestamps import microseconds, timestamp, timestamp_or_none
 
@@ -46,6 +46,8 @@ class CountedRow(Protocol):
     reading: bytes | None
     roles: bytes | None
     rule_counts: bytes | None
+    trial: int
+    hold: bytes | None
 
 
 def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, *, total: int | None, bytes_done: int,
@@ -65,6 +67,7 @@ def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, 
         reading=decode_reading(counted.reading) if counted.reading is not None else [],
         roles=decode_roles(counted.roles) if counted.roles is not None else {},
         rule_counts=decode_rule_counts(counted.rule_counts) if counted.rule_counts is not None else {},
+        is_trial=counted.trial == IN_TRIAL, hold=decode_hold(counted.hold) if counted.hold is not None else None,
         received_at=timestamp(row.received_at), started_at=timestamp_or_none(row.started_at),
         finished_at=timestamp_or_none(finished_at) if ended else None,
         protocol_data=decode_protocol_data(row.protocol_data),

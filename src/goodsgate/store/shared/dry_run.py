@@ -16,7 +16,7 @@ from goodsgate.store.contract import ChunkCommit, ClaimedRound
 from goodsgate.store.shared.database import Database, Statements
 from goodsgate.store.shared.journal import PackedChange, pack_segments, unpack_segment
 from goodsgate.store.shared.lookup_cache import FOLDING
-from goodsgate.store.shared.reports import number_of_batch
+from goodsgate.store.shared.reports import number_of_diff
 
 VERSION_ONLY = len(OPERATIONS)
 """Number of an operation that changes nothing but the version."""
@@ -115,7 +115,7 @@ class SqlDryRuns:
         """Return what the committed chunks of a dry run would have left of the items with these keys."""
         number = self._database.require_number(round.merchant)
         with self._lock, self._catalogue.reading(number) as db:
-            named = number_of_batch(db, number, round.batch)
+            named = number_of_diff(db, number, round.batch)
             file = self._file_of(round)
             _read_keys(db, named, file)
             found = file.find(keys)
@@ -155,7 +155,7 @@ class SqlDryRuns:
         changes: list[DiffChange] = []
         size = 0
         with self._catalogue.reading(number) as db:
-            named = number_of_batch(db, number, batch)
+            named = number_of_diff(db, number, batch)
             while rows := db.rows("diff_segments", {**named, "after": after, "limit": SEGMENTS_PER_QUERY}):
                 for first, count, body in rows:
                     for change in _changes_of(first, body):
@@ -172,7 +172,7 @@ class SqlDryRuns:
         """Return a diff in numbers."""
         number = self._database.number(merchant)
         with self._catalogue.reading(number) as db:
-            named = number_of_batch(db, number, batch)
+            named = number_of_diff(db, number, batch)
             return _head(db, number, named["batch"])[1]
 
 

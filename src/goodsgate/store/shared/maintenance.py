@@ -10,7 +10,7 @@ def read_statistics(database: Database) -> dict[str, float]:
     """Return the metrics that do not depend on the kind of store."""
     now = database.now()
     with database.intake.reading(ALL_MERCHANTS) as db:
-        lanes, queued, working, oldest_round = db.rows("queue_statistics", {"held": HELD})[0]
+        lanes, queued, working, oldest_round, held = db.rows("queue_statistics", {"held": HELD})[0]
         messages, oldest_message = db.rows("message_statistics", {"now": now})[0]
         given_up = db.value("given_up_messages")
         workers, heard_at = db.rows("worker_statistics", {"since": now - int(WORKER_SECONDS * 1e6)})[0]
@@ -19,7 +19,8 @@ def read_statistics(database: Database) -> dict[str, float]:
     return {
         "lanes": lanes,
         "rounds.queued": queued,
-        "rounds.working": working,
+        "rounds.working": working - held,
+        "rounds.held": held,
         "oldest_queued_seconds": max(now - oldest_round, 0) / 1e6 if oldest_round is not None else 0.0,
         "messages.waiting": messages,
         "messages.given_up": given_up,

@@ -5,15 +5,18 @@ from datetime import datetime
 import msgspec
 
 from goodsgate.model.batch import Counts, RoundKind, State, outcome_of
+from goodsgate.model.guard import Hold
 from goodsgate.model.roles import add_roles
 from goodsgate.model.rule_counts import RuleCounts, add_rule_counts
-from goodsgate.store.contract import ChunkCommit, StoreError
+from goodsgate.store.contract import ChunkCommit, ClaimedRound, StoreError
 from goodsgate.store.shared.timestamps import timestamp
 
+IN_TRIAL, AFTER_TRIAL = 1, 2
 COUNT_NAMES = Counts.__struct_fields__
 encode = msgspec.json.Encoder().encode
 decode_roles = msgspec.json.Decoder(dict[str, int]).decode
 decode_rule_counts = msgspec.json.Decoder(dict[str, RuleCounts]).decode
+decode_hold = msgspec.json.Decoder(Hold).decode
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -47,7 +50,21 @@ class Progress(msgspec.Struct, kw_only=True):
     items_before: int
     first_at: int
     ended: str | None = None
+    """State in which the round ended; or HELD at the end of its trial."""
     ended_at: int | None = None
+    trial: int = 0
+    """IN_TRIAL or AFTER_TRIAL of a guarded batch, else 0."""
+    hold: bytes | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number under which the rows of results and issues are stored; those of a trial stay apart."""
+        return -self.seq if self.trial == IN_TRIAL else self.seq
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the trial has ended and guards hold the batch."""
+        return self.ended == State.HELD
 
     @property
     def fully_read(self) -> bool:
@@ -56,7 +73,20 @@ class Progress(msgspec.Struct, kw_only=True):
 
     def has_ended(self, round: int) -> bool:
         """Return whether this round is over."""
-        return self.round > round or (self.round == round and self.ended is not None)
+        return self.round > round or (self.round == round and self.ended is not None and not self.is_held)
+
+    def begin_anew(self, *, items_before: int, first_at: int) -> None:
+        """Begin again after the trial: the batch is applied now."""
+        new = Progress(
+            seq=self.seq, round=self.round, items_before=items_before, first_at=first_at, trial=AFTER_TRIAL,
+            hold=self.hold,
+        )
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(new, name))
+
+    def needs_to_begin_anew(self, round: ClaimedRound) -> bool:
+        """Return whether a round is that of a held batch which was approved since."""
+        return self.trial == IN_TRIAL and round.number == 0 and not round.is_trial
 
     @property
     def outcome(self) -> str:
@@ -91,6 +121,10 @@ class Progress(msgspec.Struct, kw_only=True):
             self.ended = self.ended_at = None
             if round.round_kind is RoundKind.REMOVAL:
                 self.withheld = None
+        if self.is_held:  # it is cancelled
+            self.ended = self.ended_at = None
+        if round.is_trial:
+            self.trial = IN_TRIAL
         if self.ended is not None or commit.number != self.chunks:
             raise StoreError(f"chunk {commit.number} of {round.batch} is not the next one ({self.chunks} committed)")
         if commit.results and commit.first != self.total + 1:
@@ -121,6 +155,13 @@ class Progress(msgspec.Struct, kw_only=True):
             self.rule_counts = encode(add_rule_counts(known, commit.rule_counts))
         if commit.withheld is not None:
             self.withheld = encode(commit.withheld)
+        if commit.hold is not None:
+            self.hold = encode(commit.hold)
+        if commit.cancels_results:
+            cancelled = Counts(rejected=self.rejected, cancelled=self.total - self.rejected)
+            for name in COUNT_NAMES:
+                setattr(self, name, getattr(cancelled, name))
+            self.withheld = None
         if commit.end_state is not None:
             self.ended, self.ended_at = commit.end_state, written_at
 
@@ -128,11 +169,12 @@ class Progress(msgspec.Struct, kw_only=True):
         """Return what the chunk adds to the totals of the metrics.
 
         Records that a fix takes from the rejected ones were counted when they were rejected; those of a dry run are
-        not counted.
+        not counted, and those of a trial only if it is given up.
         """
-        totals = {} if commit.round.policy.dry_run else {
-            f"records.{name}": getattr(commit.counts, name) for name in COUNT_NAMES
-        }
-        if self.ended is not None:
+        totals: dict[str, int] = {}
+        if not commit.round.is_dry_run or commit.cancels_results:
+            counts = self if commit.cancels_results else commit.counts
+            totals = {f"records.{name}": getattr(counts, name) for name in COUNT_NAMES}
+        if self.ended is not None and not self.is_held:
             totals[f"rounds_ended.{self.outcome}"] = 1
         return {name: count for name, count in totals.items() if count > 0}

@@ -130,11 +130,20 @@ class SqlReports:
 
 
 def number_of_batch(db: Statements, merchant: int | None, batch: str) -> dict[str, object]:
-    """Return the values that name a batch in the catalogue; batch 0 has no rows."""
+    """Return the values that name the report of a batch in the catalogue; batch 0 has no rows."""
+    return _named(db, merchant, batch, 0)
+
+
+def number_of_diff(db: Statements, merchant: int | None, batch: str) -> dict[str, object]:
+    """Return the values that name the diff of a batch; that of a trial stays when the batch is applied."""
+    return _named(db, merchant, batch, 1)
+
+
+def _named(db: Statements, merchant: int | None, batch: str, column: int) -> dict[str, object]:
     if merchant is None or id_bytes(batch) is None:
         return {"merchant": merchant, "batch": 0}
     row = db.first("batch_number", {"merchant": merchant, "id": batch})
-    return {"merchant": merchant, "batch": row[0] if row is not None else 0}
+    return {"merchant": merchant, "batch": row[column] if row is not None else 0}
 
 
 def finding_of_row(number: int, source_row: int, key: str | None, result: int | None, issues: bytes,

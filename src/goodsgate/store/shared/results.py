@@ -2,14 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 
-from goodsgate.model.batch import RESULT_BYTE, Policy, Result
+from goodsgate.model.batch import RESULT_BYTE, Result
+from goodsgate.store.contract import ClaimedRound
+from goodsgate.store.shared.database import Statements
 
 WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
+REJECTED, CANCELLED = RESULT_BYTE[Result.REJECTED], RESULT_BYTE[Result.CANCELLED]
+CANCELLED_RESULTS = bytes(REJECTED if byte == REJECTED else CANCELLED for byte in range(256))
 
 
-def written_results(policy: Policy) -> bytes:
+def written_results(round: ClaimedRound) -> bytes:
     """Return the results of records whose batch is in the item itself; a dry run writes none."""
-    return b"" if policy.dry_run else WRITTEN
+    return b"" if round.is_dry_run else WRITTEN
+
+
+def cancel_results(results: bytes) -> bytes:
+    """Return results with ``cancelled`` for every record that is not rejected."""
+    return results.translate(CANCELLED_RESULTS)
+
+
+def write_cancelled(db: Statements, merchant: int, batch: int) -> None:
+    """Give every record of a batch that is not rejected the result ``cancelled``."""
+    named = {"merchant": merchant, "batch": batch}
+    for first, results in db.rows("chunks_after", {**named, "after": 0}):
+        db.change("set_chunk_results", {**named, "first": first, "results": cancel_results(results)})
+    db.change("cancel_findings", {**named, "cancelled": CANCELLED, "rejected": REJECTED})
 
 
 def find_results(results: bytes, start: int, wanted: int | None, limit: int) -> list[int]:

@@ -41,7 +41,7 @@ def add_end_messages(db: Statements, merchant: int, ends: Sequence[RoundEnd], *,
     """
     messages = [
         NewMessage(topic=end.policy.notify, subject=end.batch, body=encode({"round": end.round, "state": end.state}))
-        for end in ends if end.policy.notify is not None
+        for end in ends if end.policy.notify is not None and not end.progress.is_held
     ]
     if has_webhooks:
         messages += _webhook_messages(db, merchant, [end for end in ends if not end.policy.dry_run])

@@ -8,11 +8,17 @@ import msgspec
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.tracing import Origin
 from goodsgate.store.contract import Claim, ClaimedRound, LaneStatus, StoreBusyError, StoreFullError
-from goodsgate.store.shared.progress import Progress
-from goodsgate.store.shared.timestamps import timestamp, timestamp_or_none
+from goodsgate.store.shared.progress import AFTER_TRIAL, IN_TRIAL, Progress, decode_hold
+from goodsgate.store.shared.timestamps import microseconds, timestamp, timestamp_or_none
 
 HELD = 2**62
 """Start time, in microseconds, of a round that is held until somebody releases it."""
+GUARDED = HELD + 1
+"""Start time of a round whose batch is held by guards; the rounds behind it in the lane wait."""
+GUARDED_PASSED = HELD + 2
+"""The same of one that the rounds behind it pass."""
+NOT_BLOCKED = 2**63 - 1
+"""No round of the lane is held in front of others."""
 
 REST_SECONDS = 5.0
 """Rest of a lane after the second death of a worker in a row; each further one doubles it."""
@@ -48,6 +54,8 @@ class OpenRound(msgspec.Struct):
     """Whether it waits for earlier products; those behind it in the lane wait, too."""
     request: str
     traceparent: str
+    approved: int
+    """Whether its batch was held, and is to be applied now."""
 
     def chunks(self, progress: Progress | None) -> int:
         """Return the committed chunks of the round, given the progress of its batch."""
@@ -89,6 +97,15 @@ def start_time(policy: Policy) -> int:
     return HELD if policy.start == "held" else 0
 
 
+def hold_times(progress: Progress) -> dict[str, int]:
+    """Return from when the round of a held batch is claimed, which is never, and when the batch is given up."""
+    assert progress.hold is not None
+    hold = decode_hold(progress.hold)
+    assert hold.expires_at is not None
+    starts_at = GUARDED if hold.mode == "wait" else GUARDED_PASSED
+    return {"starts_at": starts_at, "until": microseconds(hold.expires_at)}
+
+
 def wait_end(policy: Policy, *, now: int) -> int:
     """Return until when a new round waits for earlier products, in microseconds; 0 if it does not."""
     return now + int(policy.products_first_seconds * 1e6) if policy.products_first_seconds else 0
@@ -114,6 +131,11 @@ def _is_small(round: OpenRound, bytes_max: int) -> bool:
 
 def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress | None) -> ClaimedRound:
     """Return a round with its progress as a claim contains it."""
+    in_trial = progress is not None and progress.trial == IN_TRIAL and row.number == 0
+    is_tried = progress is not None and (progress.trial == AFTER_TRIAL or (in_trial and bool(row.approved)))
+    hold = decode_hold(progress.hold) if progress is not None and progress.hold is not None else None
+    if in_trial and is_tried:
+        progress = None  # it begins anew with the next commit
     chunks = row.chunks(progress)
     return ClaimedRound(
         merchant=merchant, batch=row.batch.hex(), number=row.number, round_kind=RoundKind(row.round_kind),
@@ -126,6 +148,7 @@ def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress |
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
         reading=decode_reading(progress.reading) if progress and progress.reading is not None else [],
         origin=Origin(row.request, row.traceparent),
+        is_trial=in_trial and not is_tried, is_tried=is_tried, hold=hold,
     )
 
 

@@ -23,7 +23,7 @@ def write_waiting(db: Statements, merchant: int, batch: int, commit: ChunkCommit
 
     `has_waiting` says whether a record of the merchant waited before. A dry run changes nothing for others.
     """
-    if commit.round.policy.dry_run:
+    if commit.round.is_dry_run:
         return
     named: dict[str, Any] = {
         "merchant": merchant, "batch": batch, "lane": commit.round.kind, "collection": commit.round.collection

@@ -8,6 +8,7 @@ from goodsgate.model.batch import FINAL_STATES, Batch, State
 from goodsgate.store.contract import BatchFilter, Page
 from goodsgate.store.shared.batch_rows import SEQ_MAX, filter_values, make_batch, page_start
 from goodsgate.store.shared.database import Row
+from goodsgate.store.shared.progress import IN_TRIAL
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.progress import read_progress
@@ -54,8 +55,11 @@ class SqliteBatchRow(msgspec.Struct):
     reading: bytes | None
     roles: bytes | None
     rule_counts: bytes | None
+    trial: int
+    hold: bytes | None
     open: int
     cancelling: int
+    approved: int
     round_started_at: int | None
     position: int
 
@@ -152,7 +156,11 @@ class SqliteBatches:
             )
         if progress.round > row.rounds - 1 and not reread:
             return None
-        if progress.has_ended(row.rounds - 1):
+        if progress.trial == IN_TRIAL and row.approved and row.rounds == 1:
+            progress.begin_anew(items_before=0, first_at=0)
+        if progress.is_held:
+            state = State.HELD
+        elif progress.has_ended(row.rounds - 1):
             state = State(progress.ended or State.FINISHED)
         return make_batch(
             row, progress, merchant, state, total=progress.total if progress.fully_read else None,

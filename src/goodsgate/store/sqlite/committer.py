@@ -30,7 +30,7 @@ from goodsgate.store.shared.dry_run import add_to_diff
 from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.shared.progress import Progress
-from goodsgate.store.shared.results import amend_results
+from goodsgate.store.shared.results import amend_results, write_cancelled
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.waiting import write_waiting
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -80,6 +80,8 @@ class CommittedChunk(msgspec.Struct, frozen=True):
     commit: ChunkCommit
     batch: bytes
     collection: int
+    rows: int
+    """Number of the batch's report."""
     progress: Progress
     keys_changed: bool
     """A key of an earlier chunk was changed."""
@@ -149,9 +151,9 @@ class SqliteCommitter:
                 only_deletes = commit.deletes and not commit.writes
                 nothing = not commit.deletes and not commit.writes and not chunk.keys_changed
                 deleted = len(commit.deletes) if only_deletes else 0 if nothing else None
-                self._lookups.note_absent_items(chunk.collection, chunk.progress.seq, deleted)
-                if chunk.keys_changed or chunk.progress.ended is not None:
-                    self._lookups.forget_seen_keys(db, number, chunk.progress.seq)
+                self._lookups.note_absent_items(chunk.collection, chunk.rows, deleted)
+                if chunk.keys_changed or chunk.progress.ended is not None or commit.ends_trial:
+                    self._lookups.forget_seen_keys(db, number, chunk.rows)
         return [EndedRound(chunk.commit.round, chunk.progress) for chunk in ended]
 
 
@@ -210,6 +212,8 @@ class _CommitWriter:
         """Add a chunk; no effect if it is a replay."""
         round, batch = commit.round, _batch_id(commit.round)
         collection, progress = self._collection(round), self._progress[batch]
+        if progress.needs_to_begin_anew(round):
+            progress.begin_anew(items_before=collection.items, first_at=max(self._written_at + 1, self._now))
         if (progress.round, progress.chunks) > (round.number, commit.number):
             return
         self._written_at = max(self._written_at + 1, self._now)
@@ -218,20 +222,24 @@ class _CommitWriter:
         if self._journal is not None:
             self._journal.add(commit, collection.number, self._written_at)
         if commit.results:
-            self._results.append((progress.seq, commit.first, commit.results))
-            self._keys.append((progress.seq, commit.first, orjson.dumps(commit.keys)))
-        keys_changed = _amend(self._db, self._number, progress.seq, commit)
+            self._results.append((progress.rows, commit.first, commit.results))
+            self._keys.append((progress.rows, commit.first, orjson.dumps(commit.keys)))
+        keys_changed = _amend(self._db, self._number, progress.rows, commit)
         if commit.diff:
-            segments = add_to_diff(self._db, self._number, progress.seq, commit)
-            self._db.insert_rows("add_diff_segments", (self._number, progress.seq), segments)
-        write_findings(self._db, self._number, progress.seq, commit, total=progress.total)
+            segments = add_to_diff(self._db, self._number, progress.rows, commit)
+            self._db.insert_rows("add_diff_segments", (self._number, progress.rows), segments)
+        write_findings(self._db, self._number, progress.rows, commit, total=progress.total)
+        if commit.cancels_results:
+            write_cancelled(self._db, self._number, progress.rows)
         if self._has_waiting or commit.waiting:
             write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)
             self._has_waiting = True
         progress.advance(commit, self._written_at)
         for name, count in progress.totals(commit).items():
             self._totals[name] = self._totals.get(name, 0) + count
-        self.committed.append(CommittedChunk(commit, batch, collection.number, progress, keys_changed))
+        self.committed.append(CommittedChunk(commit, batch, collection.number, progress.rows, progress, keys_changed))
+        if commit.ends_trial:
+            progress.begin_anew(items_before=collection.items, first_at=self._written_at)
 
     def write(self) -> None:
         """Write items, index entries, results and the journal."""

@@ -25,7 +25,7 @@ from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.progress import COUNT_NAMES, Progress
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages, has_webhooks
-from goodsgate.store.shared.rounds import decode_policy, start_time, wait_end
+from goodsgate.store.shared.rounds import GUARDED, decode_policy, hold_times, start_time, wait_end
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.sqlite.batches import SqliteBatches, SqliteBatchRow, batch_row
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -207,13 +207,25 @@ class SqliteIntake:
 
 def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, round: int, progress: Progress, *,
                collection: str, policy: Policy, now: int, traceparent: str = "") -> bool:
-    """Record the end of a round in the intake file, once; return whether it caused messages, which are stored."""
+    """Record the end of a round, or that it is held, in the intake file, once; return whether messages were stored."""
     named = {
         "merchant": merchant, "kind": kind, "id": batch, "round": round, "records": progress.records,
         "ended_at": progress.ended_at or progress.first_at, "counts": progress.encode_counts(),
     }
+    end = RoundEnd(
+        batch=batch.hex(), round=round, kind=kind, collection=collection, policy=policy, progress=progress,
+        traceparent=traceparent,
+    )
+    if progress.is_held:
+        if not db.change("hold_round", {**named, **hold_times(progress)}):
+            return False
+        db.change("block_lane", {**named, "guarded": GUARDED})
+        db.change("requeue_rounds", named)
+        return add_end_messages(db, merchant, [end], now=now, has_webhooks=has_webhooks(db, merchant))
     if not db.change("end_round", named):
         return False
+    if progress.trial:
+        db.change("block_lane", {**named, "guarded": GUARDED})
     counts = {name: getattr(progress, name) for name in COUNT_NAMES}
     db.change("end_batch", {
         **named, **counts, "total": progress.total,
@@ -222,13 +234,9 @@ def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, rou
         "bytes_done": progress.bytes_before + progress.bytes_done, "warned": progress.warned,
         "file_errors": progress.file_errors,
         "columns": progress.columns, "withheld": progress.withheld, "reading": progress.reading,
-        "roles": progress.roles, "rule_counts": progress.rule_counts,
+        "roles": progress.roles, "rule_counts": progress.rule_counts, "trial": progress.trial, "hold": progress.hold,
     })
     db.change("close_lane", named)
-    end = RoundEnd(
-        batch=batch.hex(), round=round, kind=kind, collection=collection, policy=policy, progress=progress,
-        traceparent=traceparent,
-    )
     return add_end_messages(db, merchant, [end], now=now, has_webhooks=has_webhooks(db, merchant))
 
 

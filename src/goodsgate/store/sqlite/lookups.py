@@ -82,9 +82,9 @@ class SqliteLookups:
                 return set()
             lookup = self._lookup_of(db, round.merchant, round.kind, round.collection, keys)
             written = lookup.written_by(batch).intersection(keys)
-            if not self._fill_seen_keys(db, number, progress.seq, round):
+            if not self._fill_seen_keys(db, number, progress.rows, round):
                 return written
-            values = {"keys": sorted_keys(keys), "batch": progress.seq}
+            values = {"keys": sorted_keys(keys), "batch": progress.rows}
             return written.union(key for (key,) in db.each("seen_keys", values))
 
     def has_open_products(self, merchant: str, collection: str, *, before: datetime) -> bool:
@@ -104,7 +104,7 @@ class SqliteLookups:
             if collection is None:
                 return 0, 0, []
             progress = read_progress(db, number, batch)
-            seq = progress.seq if progress is not None else 0
+            seq = progress.rows if progress is not None else 0
             values = {
                 "merchant": number, "collection": collection.number, "batch": seq, "after": after or "",
                 "limit": limit,
@@ -183,7 +183,7 @@ class SqliteLookups:
             self._seen = {}
         named = {"merchant": merchant, "batch": batch}
         seen = self._seen.pop((merchant, batch), SeenKeys())
-        written = written_results(round.policy)
+        written = written_results(round)
         for first, results in db.rows("chunks_after", {**named, "after": seen.last}):
             if results.translate(None, written):
                 keys = orjson.loads(db.value("chunk_keys", {**named, "first": first}))

@@ -533,7 +533,7 @@ SELECT coalesce(max(served), 0) FROM lane
 -- name: cancelling_lane
 -- Every merchant: the first round to be cancelled in a lane that nobody holds.
 -- Differs because the lane is leased in a transaction of its own.
-SELECT r.merchant, m.id, r.kind, l.holder, l.attempt - (l.expires_at = 0)
+SELECT r.merchant, m.id, r.kind, l.holder, l.attempt - (l.expires_at = 0), l.blocked_from
 FROM round r CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
 CROSS JOIN merchant m ON m.number = r.merchant
 WHERE r.open = 1 AND r.cancelling = 1 AND (l.expires_at <= :now OR l.holder IS NULL) ORDER BY r.id LIMIT 1
@@ -541,11 +541,16 @@ WHERE r.open = 1 AND r.cancelling = 1 AND (l.expires_at <= :now OR l.holder IS N
 -- name: ready_lane
 -- Every merchant: they take turns.
 -- Differs because the lane is leased in a transaction of its own.
-SELECT l.merchant, m.id, l.kind, l.holder, l.attempt - (l.expires_at = 0) FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
+SELECT l.merchant, m.id, l.kind, l.holder, l.attempt - (l.expires_at = 0), l.blocked_from
+FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
 WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
     SELECT count(*) FROM round r
     WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
 )
+  AND (l.blocked_from = 9223372036854775807 OR EXISTS (
+      SELECT 1 FROM round r
+      WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.id < l.blocked_from AND r.starts_at <= :now
+  ))
   AND (l.waits_until <= :now OR NOT EXISTS (
       SELECT 1 FROM round r
       WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
@@ -574,10 +579,10 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round p
            WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
              AND p.starts_at <= :now
-       ), r.request, r.traceparent
+       ), r.request, r.traceparent, r.approved
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
-  AND (r.starts_at <= :now OR r.cancelling = 1)
+  AND ((r.starts_at <= :now AND r.id < :blocked_from) OR r.cancelling = 1)
 ORDER BY r.id LIMIT :limit
 
 -- name: has_open_products
@@ -626,6 +631,11 @@ SELECT EXISTS (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.blocked_from = 9223372036854775807 OR EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.id < l.blocked_from
+            AND r.starts_at <= :now
+      ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
@@ -655,6 +665,43 @@ WHERE r.open = 1 AND r.cancelling = 1 AND r.merchant = :merchant AND r.kind = :k
 UPDATE round SET cancelling = 1
 WHERE open = 1 AND merchant = :merchant AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
 
+-- name: hold_round
+UPDATE round SET starts_at = :starts_at, hold_expires_at = :until
+WHERE open = 1 AND number = :round AND merchant = :merchant AND approved = 0 AND hold_expires_at = 0
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
+
+-- name: approve_round
+UPDATE round SET approved = 1, starts_at = 0, hold_expires_at = 0, started_at = NULL
+WHERE open = 1 AND cancelling = 0 AND hold_expires_at > 0 AND merchant = :merchant
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
+
+-- name: block_lane
+-- After a round was held, or one that was held goes on or ends.
+UPDATE lane SET blocked_from = coalesce((
+    SELECT min(r.id) FROM round r
+    WHERE r.merchant = lane.merchant AND r.kind = lane.kind AND r.open = 1 AND r.starts_at > 0
+      AND r.starts_at = :guarded
+), 9223372036854775807)
+WHERE merchant = :merchant AND kind = :kind
+
+-- name: requeue_rounds
+-- They were claimed with one that is held, and have not been worked.
+UPDATE round SET started_at = NULL
+WHERE merchant = :merchant AND kind = :kind AND open = 1 AND starts_at = 0 AND started_at IS NOT NULL
+  AND id > (SELECT blocked_from FROM lane WHERE merchant = :merchant AND kind = :kind)
+
+-- name: blocking_batch
+SELECT hb.id FROM batch b CROSS JOIN round r ON r.batch = b.seq AND r.open = 1
+CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+CROSS JOIN round h ON h.id = l.blocked_from AND h.merchant = l.merchant CROSS JOIN batch hb ON hb.seq = h.batch
+WHERE b.merchant = :merchant AND b.id = :id AND r.id > l.blocked_from
+
+-- name: expired_holds
+-- Every merchant: nobody has decided about them.
+SELECT m.id, b.id FROM round r CROSS JOIN batch b ON b.seq = r.batch CROSS JOIN merchant m ON m.number = r.merchant
+WHERE r.open = 1 AND r.hold_expires_at > 0 AND r.hold_expires_at <= :now AND r.cancelling = 0
+ORDER BY r.hold_expires_at LIMIT :limit
+
 -- name: end_round
 UPDATE round SET open = 0, ended_at = :ended_at, records = :records, counts = :counts
 WHERE open = 1 AND number = :round AND merchant = :merchant
@@ -667,7 +714,7 @@ SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min
     rejected = :rejected, cancelled = :cancelled, merged = :merged, waiting = :waiting,
     warned = :warned, file_errors = :file_errors,
     columns = :columns, withheld = :withheld, reading = :reading, roles = :roles,
-    rule_counts = :rule_counts
+    rule_counts = :rule_counts, trial = :trial, hold = :hold
 WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane
@@ -678,7 +725,8 @@ UPDATE lane SET open = open - 1 WHERE merchant = :merchant AND kind = :kind
 -- Every merchant: for metrics.
 SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(started_at), count(started_at),
        min(CASE WHEN started_at IS NULL AND starts_at < :held
-           THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
+           THEN (SELECT received_at FROM batch WHERE seq = round.batch) END),
+       count(CASE WHEN hold_expires_at > 0 THEN 1 END)
 FROM round WHERE open = 1
 
 -- name: quiet_batch
@@ -1206,11 +1254,11 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- name: progress
 SELECT batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, merged, waiting, warned, file_errors, columns, mapping, withheld, reading,
-       roles, rule_counts, items_before, first_at, ended, ended_at
+       roles, rule_counts, items_before, first_at, ended, ended_at, trial, hold
 FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
 
 -- name: batch_number
-SELECT seq FROM progress WHERE merchant = :merchant AND batch = unhex(:id)
+SELECT CASE trial WHEN 1 THEN -seq ELSE seq END, CASE trial WHEN 0 THEN seq ELSE -seq END FROM progress WHERE merchant = :merchant AND batch = unhex(:id)
 
 -- name: add_progress
 -- Differs because progress is in another file than the batch.
@@ -1231,7 +1279,8 @@ SELECT name, sum(count) FROM total_count GROUP BY name
 -- Differs because rows are passed one by one; none is new.
 INSERT INTO progress (merchant, batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated,
                       unchanged, deleted, superseded, rejected, cancelled, merged, waiting, warned, file_errors,
-                      columns, mapping, withheld, reading, roles, rule_counts, items_before, first_at, ended, ended_at)
+                      columns, mapping, withheld, reading, roles, rule_counts, items_before, first_at, ended, ended_at,
+                      trial, hold)
 VALUES (?1, :row)
 ON CONFLICT (merchant, batch) DO UPDATE SET
     round = excluded.round, chunks = excluded.chunks, records = excluded.records, total = excluded.total,
@@ -1241,7 +1290,8 @@ ON CONFLICT (merchant, batch) DO UPDATE SET
     merged = excluded.merged, waiting = excluded.waiting, warned = excluded.warned, file_errors = excluded.file_errors,
     columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
     reading = excluded.reading, roles = excluded.roles, rule_counts = excluded.rule_counts,
-    ended = excluded.ended, ended_at = excluded.ended_at
+    items_before = excluded.items_before, first_at = excluded.first_at,
+    ended = excluded.ended, ended_at = excluded.ended_at, trial = excluded.trial, hold = excluded.hold
 
 -- name: fence
 -- Differs because the lease is in the other file than what it guards.
@@ -1322,6 +1372,10 @@ DELETE FROM finding WHERE merchant = :merchant AND id IN (SELECT value FROM json
 -- Differs because SQLite does not store long values apart by itself.
 DELETE FROM raw WHERE merchant = :merchant AND id IN (SELECT value FROM json_each(:ids))
 
+-- name: cancel_findings
+UPDATE finding SET result = :cancelled
+WHERE merchant = :merchant AND batch = :batch AND result IS NOT NULL AND result <> :rejected
+
 -- name: rejected_records
 SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM finding f INDEXED BY finding_has_error CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
@@ -1374,7 +1428,8 @@ WHERE merchant = :merchant AND batch = :batch AND code = :code AND severity = :s
 
 -- name: issue_groups
 SELECT g.code, g.severity, g.field, g.count, g.top, g."column"
-FROM progress p CROSS JOIN issue_group g ON g.merchant = p.merchant AND g.batch = p.seq
+FROM progress p
+CROSS JOIN issue_group g ON g.merchant = p.merchant AND g.batch = CASE p.trial WHEN 1 THEN -p.seq ELSE p.seq END
 WHERE p.merchant = :merchant AND p.batch = unhex(:batch) ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit
 
 -- ====================================== catalogue: records that wait =======================================

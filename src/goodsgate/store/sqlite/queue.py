@@ -25,7 +25,9 @@ from goodsgate.store.contract import (
 from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
+from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.rounds import (
+    GUARDED,
     HELD,
     OpenRound,
     ReleaseFailures,
@@ -39,7 +41,7 @@ from goodsgate.store.sqlite.batches import SqliteBatches, batch_row
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.intake import record_end
 from goodsgate.store.sqlite.lookups import SqliteLookups
-from goodsgate.store.sqlite.progress import read_all_progress
+from goodsgate.store.sqlite.progress import read_all_progress, read_progress
 from goodsgate.store.sqlite.statements import SqliteStatements
 
 
@@ -53,6 +55,8 @@ class NextLane(msgspec.Struct, frozen=True):
     """The worker that did not release it, if its lease ended."""
     attempt: int
     """The last claim."""
+    blocked_from: int
+    """The first round that is held; those behind it wait."""
     cancelling: bool
 
 
@@ -95,7 +99,10 @@ class SqliteQueue:
             )
             leased = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
             attempt = db.value("lease_lane", leased)
-            values = {**named, "cancelling": lane.cancelling, "limit": rounds_max, "now": now, "held": HELD}
+            values = {
+                **named, "cancelling": lane.cancelling, "limit": rounds_max, "now": now, "held": HELD,
+                "blocked_from": lane.blocked_from,
+            }
             rows = [OpenRound(*row) for row in db.each("open_rounds", values)]
             lost = [row for row in rows if row.attempt == lane.attempt] if has_died else []
             # After a death the first round is claimed alone, to find the culprit.
@@ -143,7 +150,7 @@ class SqliteQueue:
         rounds: list[ClaimedRound] = []
         for row in rows:
             progress = all_progress.get(row.batch)
-            if progress is not None and progress.has_ended(row.number):
+            if progress is not None and (progress.has_ended(row.number) or _awaits_hold(row, progress)):
                 with self._intake.writing(lazy=True) as db:
                     record_end(
                         db, lane.number, lane.kind, row.batch, row.number, progress, collection=row.collection,
@@ -218,6 +225,42 @@ class SqliteQueue:
                 record_act(db, number, merchant, now=self._database.now())
         return cancelled
 
+    def approve(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
+        """Let a held batch be applied in its old place in the lane."""
+        number, id = self._database.number(merchant), id_bytes(batch)
+        if number is None or id is None:
+            return None
+        with self._database.catalogue.reading() as catalogue:
+            progress = read_progress(catalogue, number, id)
+        with self._intake.writing() as db:
+            row = batch_row(db, number, id)
+            if row is None:
+                return None
+            now = self._database.now()
+            if row.open and progress is not None and progress.is_held:  # not recorded if a crash came between
+                record_end(
+                    db, number, row.kind, id, progress.round, progress, collection=row.collection,
+                    policy=decode_policy(row.policy), now=now,
+                )
+            if db.change("approve_round", {"merchant": number, "id": id}):
+                db.change("block_lane", {"merchant": number, "kind": row.kind, "guarded": GUARDED})
+            row = batch_row(db, number, id)
+            approved = self._batches.from_row(row, merchant, reread=True) if row is not None else None
+            if approved is not None and idempotency is not None:
+                answer_key(db, number, idempotency, approved, now=now, batch=id)
+        return approved
+
+    def blocking_batch(self, merchant: str, batch: str) -> str | None:
+        """Return the held batch that this one waits behind."""
+        named = {"merchant": self._database.number(merchant), "id": id_bytes(batch)}
+        rows = self._intake.query("blocking_batch", named)
+        return rows[0][0].hex() if rows else None
+
+    def expired_holds(self, *, limit: int = 100) -> list[tuple[str, str]]:
+        """Return merchant and id of held batches whose time is over."""
+        rows = self._intake.query("expired_holds", {"now": self._database.now(), "limit": limit})
+        return [(merchant, id.hex()) for merchant, id in rows]
+
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Return lanes with work, the next to be served first."""
         return list_lanes(self._database, merchant, limit)
@@ -233,13 +276,18 @@ class SqliteQueue:
             raise LeaseLostError(f"{claim.merchant} {claim.kind}")
 
 
+def _awaits_hold(row: OpenRound, progress: Progress) -> bool:
+    """Return whether the trial of a round has ended, and a crash came before that was recorded here."""
+    return progress.is_held and not row.approved and not row.cancelling
+
+
 def _next_lane(db: SqliteStatements, now: int) -> NextLane | None:
     """Return a lane with a round to be cancelled, or the one that was served longest ago."""
     for statement, cancelling in (("cancelling_lane", True), ("ready_lane", False)):
         row = db.first(statement, {"now": now})
         if row is not None:
-            number, merchant, kind, holder, attempt = row
-            return NextLane(number, merchant, kind, holder, attempt, cancelling)
+            number, merchant, kind, holder, attempt, blocked_from = row
+            return NextLane(number, merchant, kind, holder, attempt, blocked_from, cancelling)
     return None
 
 

@@ -125,9 +125,10 @@ class SqliteRetention:
             progress = read_progress(db, merchant, id)
         if progress is None:
             return True, 1
+        numbers = [progress.seq, -progress.seq] if progress.trial else [progress.seq]
         for step in range(1, limit + 1):
             with self._catalogue.writing() as db:
-                if not _delete_slice(db, merchant, progress.seq):
+                if not any(_delete_slice(db, merchant, number) for number in numbers):
                     return True, step
         return False, limit
 

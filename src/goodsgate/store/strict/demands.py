@@ -56,7 +56,7 @@ def check_commit(commit: ChunkCommit) -> None:
     require(len(commit.keys) == len(results) and all(byte < len(RESULTS) for byte in results), "a key for each result")
     require((commit.first is None) == (not results), "added records have numbers", commit.first)
     require(0 <= commit.bytes_done <= round.bytes_total, "no more bytes are done than received", commit.bytes_done)
-    require(commit.end_state is None or commit.end_state in FINAL_STATES, "a round ends in a final state", commit)
+    require(commit.end_state in (None, State.HELD, *FINAL_STATES), "a round ends in a final state, or is held", commit)
     total = (commit.first or round.total + 1) - 1
     require(all(0 < number <= total for number in commit.amended_results), "only earlier records are amended")
     added = Counter(RESULTS[byte] for byte in results)
@@ -67,7 +67,7 @@ def check_commit(commit: ChunkCommit) -> None:
     added[Result.REJECTED] -= len(commit.amended_results) - waited
     for result in RESULTS:
         require(getattr(commit.counts, result) == added[result], "counts match the results", commit.counts, added)
-    is_dry, written = round.policy.dry_run, bool(commit.writes or commit.deletes or commit.has_variants)
+    is_dry, written = round.is_dry_run, bool(commit.writes or commit.deletes or commit.has_variants)
     require(not (is_dry and written), "a dry run writes nothing", commit)
     require(is_dry or not (commit.diff or commit.diff_summary), "only a dry run has a diff", commit)
     check_order([change.key for change in commit.diff], None)
@@ -91,7 +91,10 @@ def check_commit(commit: ChunkCommit) -> None:
             require(number in findings, "every rejected or waiting record has an issue", number)
             check_kept(findings[number])
     waiting = {number for number, result in by_number.items() if result is Result.WAITING}
-    require({record.number for record in commit.waiting} == waiting, "waiting records name what they wait for", waiting)
+    named = {record.number for record in commit.waiting}
+    require(named == (set() if is_dry else waiting), "waiting records name what they wait for", waiting)
+    require((commit.end_state is State.HELD) <= (round.is_trial and commit.hold is not None), "a trial is held", commit)
+    require(not commit.ends_trial or (round.is_trial and commit.end_state is None), "a trial ends", commit)
     require(all(record.references for record in commit.waiting), "they wait for something", commit.waiting)
     for number, finding in findings.items():
         require(number == 0 or finding.result is by_number.get(number), "findings belong to the chunk", finding)

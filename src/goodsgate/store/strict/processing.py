@@ -157,6 +157,20 @@ def cancel(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def approve(observed: Observed, call: Any) -> Check:
+    before = observed.batches.get(call.batch)
+    batch = yield None
+    if batch is not None:
+        observed.note(batch, call.merchant, call.batch, before)
+
+
+@checks
+def expired_holds(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(set(found)) == len(found) <= call.limit, "each batch appears once", found)
+
+
+@checks
 def lanes(observed: Observed, call: Any) -> Check:
     found = yield None
     require(call.merchant is None or {lane.merchant for lane in found} <= {call.merchant}, "filters apply", found)

@@ -121,7 +121,7 @@ def check_changes(changes: Sequence[ItemChange]) -> None:
 
 @checks
 def dry_run_items(observed: Observed, call: Any) -> Check:
-    require(call.round.policy.dry_run, "a dry run", call.round)
+    require(call.round.is_dry_run, "a dry run", call.round)
     found = yield None
     require(found.items.keys() | found.case_variants.keys() <= set(call.keys), "some of the given keys", found)
     for key, item in found.items.items():

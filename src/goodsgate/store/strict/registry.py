@@ -33,8 +33,11 @@ class Observed:
         check_batch(batch)
         if before is not None:
             require(batch.rounds >= before.rounds, "rounds remain", before, batch)
-            require(batch.counts.accounted >= before.counts.accounted, "results remain", before, batch)
-            require(before.total is None or (batch.total or 0) >= before.total, "records remain", before, batch)
+            begins_anew = before.is_trial and not batch.is_trial
+            remain = begins_anew or batch.counts.accounted >= before.counts.accounted
+            require(remain, "results remain", before, batch)
+            remain = begins_anew or before.total is None or (batch.total or 0) >= before.total
+            require(remain, "records remain", before, batch)
         self.batches[batch.id] = batch
 
 

@@ -16,6 +16,7 @@ from goodsgate_client.models import (
     Batch,
     Change,
     ChangePage,
+    DiffChange,
     Document,
     FixMatch,
     Issue,
@@ -107,20 +108,20 @@ class AsyncClient(AsyncSession):
     async def follow(
         self, batch: Batch | str, *, timeout_seconds: float | None = None, on_retry: OnRetry | None = None
     ) -> AsyncGenerator[Batch, None]:
-        """Yield the batch whenever it has changed, until it has ended. Raises WaitTimeoutError."""
+        """Yield the batch whenever it has changed, until it has ended or is held. Raises WaitTimeoutError."""
         watching = self.watch(_path(batch), timeout_seconds=timeout_seconds, on_retry=on_retry)
         async with aclosing(watching) as documents:
             async for document in documents:
                 current = Batch.from_document(document)
                 yield current
-                if current.has_ended:
+                if current.has_ended or current.is_held:
                     return
 
     async def wait(
         self, batch: Batch | str, *, timeout_seconds: float | None = None,
         on_progress: Callable[[Batch], None] | None = None, on_retry: OnRetry | None = None,
     ) -> Batch:
-        """Wait until a batch has ended and return it. Raises WaitTimeoutError.
+        """Wait until a batch has ended, or guards hold it, and return it. Raises WaitTimeoutError.
 
         The gate's events are read as long as they arrive; otherwise the batch is polled.
         """
@@ -237,6 +238,22 @@ class AsyncClient(AsyncSession):
         return Batch.from_document(
             await self.request("POST", f"{_path(batch)}/confirm", json={"deletions": deletions})
         )
+
+    async def approve(self, batch: Batch | str) -> Batch:
+        """Let a held batch be applied to what the catalogue now holds. Raises ConflictError if it is not held."""
+        return Batch.from_document(await self.request("POST", f"{_path(batch)}/approve"))
+
+    async def discard(self, batch: Batch | str) -> Batch:
+        """End a held batch without applying anything of it. Raises ConflictError if it is not held."""
+        return Batch.from_document(await self.request("POST", f"{_path(batch)}/discard"))
+
+    def diff(
+        self, batch: Batch | str, *, operation: str | None = None, field: str | None = None,
+        page_changes: int | None = None,
+    ) -> AsyncPages[DiffChange]:
+        """Return the changes that a dry run or a held batch would make, in their order."""
+        params = query_of({"operation": operation, "field": field, "limit": page_changes})
+        return AsyncPages(self, f"{_path(batch)}/diff", params, name="changes", model=DiffChange)
 
     async def preview_revert(self, batch: Batch | str) -> Document:
         """Return what a revert of the batch would do now: how many items go back, and which stay as they are."""

@@ -102,8 +102,10 @@ CREATE TABLE batch (
     rule_counts json,
     items_before bigint NOT NULL DEFAULT 0,         -- items of the collection before the first chunk
     first_at bigint NOT NULL DEFAULT 0,             -- written_at of the first chunk
-    ended text,                                     -- state in which that round ended
+    ended text,                                     -- state in which that round ended; held: in which its trial did
     ended_at bigint,
+    trial smallint NOT NULL DEFAULT 0,              -- 1: in the trial of a guarded batch, whose report has -seq; 2: after
+    hold json,
     PRIMARY KEY (merchant, seq),
     UNIQUE (merchant, id)
 ) WITH (fillfactor = 60);
@@ -138,6 +140,8 @@ CREATE TABLE round (
     death_chunks integer NOT NULL DEFAULT 0,        -- chunks that were committed at the last death
     request text NOT NULL,                          -- id of the request that has caused it; empty if none of HTTP
     traceparent text NOT NULL,                      -- its trace context (W3C); empty if it has none
+    hold_expires_at bigint NOT NULL DEFAULT 0,      -- when a batch that guards hold is given up; 0: none do
+    approved boolean NOT NULL DEFAULT false,        -- guards held the batch, and it is to be applied now
     PRIMARY KEY (merchant, id),
     UNIQUE (merchant, batch, number)
 ) WITH (fillfactor = 80);
@@ -145,6 +149,7 @@ CREATE INDEX round_open ON round (merchant, kind, id) WHERE open;
 CREATE INDEX round_cancelling ON round (id) WHERE open AND cancelling;
 CREATE INDEX round_deaths ON round (id) WHERE open AND deaths > 0;
 CREATE INDEX round_deferred ON round (merchant, kind, starts_at) WHERE open AND starts_at > 0;
+CREATE INDEX round_hold ON round (hold_expires_at) WHERE open AND hold_expires_at > 0;
 
 -- Uploads from their first piece until a round uses them.
 CREATE TABLE upload (
@@ -173,6 +178,7 @@ CREATE TABLE lane (
     expires_at bigint NOT NULL DEFAULT 0,
     attempt bigint NOT NULL DEFAULT 0,              -- fencing token
     waits_until bigint NOT NULL DEFAULT 0,          -- the latest of its rounds
+    blocked_from bigint NOT NULL DEFAULT 9223372036854775807, -- the first round that is held; those behind it wait
     accepted_at bigint NOT NULL,                    -- of the last round; never decreasing
     written_at bigint NOT NULL DEFAULT 0,           -- of the last chunk; strictly growing
     PRIMARY KEY (merchant, kind)
@@ -279,7 +285,7 @@ WHERE NOT arrived AND kind <> 'product';
 CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived;
 CREATE INDEX waiting_reference_expires ON waiting_reference (merchant, batch, expires_at);
 
--- What dry runs would change, in segments like those of the journal, by number within the batch; and in numbers.
+-- What dry runs and trials would change, in segments like those of the journal, by number within the batch; and in numbers.
 CREATE TABLE diff_segment (
     merchant bigint NOT NULL,
     batch bigint NOT NULL,

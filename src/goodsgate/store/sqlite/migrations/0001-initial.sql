@@ -99,6 +99,8 @@ CREATE TABLE batch (
     reading BLOB,
     roles BLOB,
     rule_counts BLOB,
+    trial INTEGER NOT NULL DEFAULT 0,
+    hold BLOB,
     UNIQUE (merchant, id)
 ) STRICT;
 CREATE INDEX batch_newest ON batch (merchant);  -- and seq, with which every index ends
@@ -131,12 +133,15 @@ CREATE TABLE round (
     death_chunks INTEGER NOT NULL DEFAULT 0,  -- chunks that were committed at the last death
     request TEXT NOT NULL,                    -- id of the request that has caused it; empty if none of HTTP
     traceparent TEXT NOT NULL,                -- its trace context (W3C); empty if it has none
+    hold_expires_at INTEGER NOT NULL DEFAULT 0, -- when a batch that guards hold is given up; 0: none do
+    approved INTEGER NOT NULL DEFAULT 0,      -- 1: guards held the batch, and it is to be applied now
     UNIQUE (batch, number)
 ) STRICT;
 CREATE INDEX round_open ON round (merchant, kind, id) WHERE open = 1;
 CREATE INDEX round_cancelling ON round (id) WHERE open = 1 AND cancelling = 1;
 CREATE INDEX round_deferred ON round (merchant, kind, starts_at) WHERE open = 1 AND starts_at > 0;
 CREATE INDEX round_deaths ON round (id) WHERE open = 1 AND deaths > 0;
+CREATE INDEX round_hold ON round (hold_expires_at) WHERE open = 1 AND hold_expires_at > 0;
 CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
 
 -- A batch with its latest round, and the number of rounds of the lane before that.
@@ -145,7 +150,8 @@ SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.cont
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
        b.file_errors,
-       b.columns, b.withheld, b.reading, b.roles, b.rule_counts, r.open, r.cancelling, r.started_at AS round_started_at,
+       b.columns, b.withheld, b.reading, b.roles, b.rule_counts, b.trial, b.hold, r.open, r.cancelling, r.approved,
+       r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open = 1 AND q.id < r.id
@@ -183,6 +189,7 @@ CREATE TABLE lane (
     expires_at INTEGER NOT NULL DEFAULT 0,
     attempt INTEGER NOT NULL DEFAULT 0,       -- fencing token
     waits_until INTEGER NOT NULL DEFAULT 0,   -- the latest of its rounds
+    blocked_from INTEGER NOT NULL DEFAULT 9223372036854775807, -- the first round that is held; those behind it wait
     PRIMARY KEY (merchant, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lane_ready ON lane (served) WHERE open > 0;
@@ -399,8 +406,10 @@ CREATE TABLE progress (
     rule_counts BLOB,
     items_before INTEGER NOT NULL,            -- items of the collection before the first chunk
     first_at INTEGER NOT NULL,                -- written_at of the first chunk
-    ended TEXT,                               -- state in which that round ended
+    ended TEXT,                               -- state in which that round ended; held: in which its trial did
     ended_at INTEGER,
+    trial INTEGER NOT NULL DEFAULT 0,         -- 1: in the trial of a guarded batch, whose report has -seq; 2: after it
+    hold BLOB,
     UNIQUE (merchant, batch)
 ) STRICT;
 
@@ -483,7 +492,7 @@ WHERE arrived = 0 AND kind <> 'product';
 CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived = 1;
 CREATE INDEX waiting_reference_expires ON waiting_reference (expires_at);
 
--- What dry runs would change, in segments like those of the journal, by number within the batch; and in numbers.
+-- What dry runs and trials would change, in segments like those of the journal, by number within the batch; and in numbers.
 CREATE TABLE diff_segment (
     merchant INTEGER NOT NULL,
     batch INTEGER NOT NULL,
