@@ -115,6 +115,7 @@ def _sent(operation):
         "change_merchant": {"name": "x"}, "change_key": {"label": "x"},
         "add_webhook": {"url": "https://stranger.example.com/"}, "change_webhook": {},
         "replay_webhook": {"given_up": True}, "put_rule": {"expression": "true"},
+        "put_guard": {"hold_if": {"rejected": "1"}},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
@@ -127,7 +128,7 @@ def _alike(answer):
 
 OWN = (
     "submit", "inspect", "batches", "collections", "items", "export", "changes", "reference", "load_reference",
-    "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "audit",
+    "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "guards", "put_guard", "audit",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 
@@ -139,9 +140,10 @@ def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operat
     for name in ("werk", "none"):  # the stranger's own, where an earlier turn saved one
         stranger.delete(f"/v1/profiles/{name}")
         stranger.delete(f"/v1/rules/{name}")
+        stranger.delete(f"/v1/guards/{name}")
     for webhook in stranger.get("/v1/webhooks").json()["webhooks"]:
         stranger.delete(f"/v1/webhooks/{webhook['id']}")
-    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks", "/v1/rules")
+    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks", "/v1/rules", "/v1/guards")
     before = [owner.get(each).json() for each in read]
     seen = stranger.request(
         operation.method, _address(path, batch=batch, merchant=owner.merchant), **_sent(operation)

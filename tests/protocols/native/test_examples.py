@@ -70,6 +70,7 @@ REQUESTS = [
     ("put_profile", "PUT", "/v1/profiles/warehouse-export", 200),
     ("put_rule", "PUT", "/v1/rules/minimum-price", 200),
     ("try_rule", "POST", "/v1/rules/minimum-price/trial", 200),
+    ("put_guard", "PUT", "/v1/guards/decimal-point", 200),
     ("add_merchant", "POST", "/v1/merchants", 201),
     ("add_key", "POST", "/v1/merchants/{merchant}/keys", 201),
     ("change_merchant_settings", "PATCH", "/v1/merchants/{merchant}/settings", 200),

@@ -65,6 +65,15 @@ def _confirm(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/batches/{full['id']}/confirm", b'{"deletions":2}', b'{"deletions":1}')
 
 
+def _decide(operation: str) -> Callable[[Client, HttpGate], Case]:
+    def case(client: Client, _: HttpGate) -> Case:
+        held = client.submit(ndjson(factories.products(1)), hold_if="created:1")
+        assert held["state"] == "held"
+        return Case(f"/v1/batches/{held['id']}/{operation}", b"", b"{}")
+
+    return case
+
+
 def _revert(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/batches/{client.submit(ndjson(factories.products(1)))['id']}/revert", b"", b"{}")
 
@@ -109,6 +118,7 @@ def _webhook_case(operation: str, body: bytes = b"{}") -> Callable[[Client, Http
 
 CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
     "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm, "revert": _revert,
+    "approve": _decide("approve"), "discard": _decide("discard"),
     "add_merchant": _add_merchant, "order_trouble": _order_trouble, "add_key": _add_key, "rotate_key": _rotate_key,
     "apply_suggestions": _apply_suggestions, "add_webhook": _add_webhook,
     **{f"{name}_webhook": _webhook_case(name) for name in ("pause", "resume", "rotate", "test")},

@@ -73,7 +73,7 @@ def test_all_parameters_are_stored_in_the_policy(client):
     """The batch shows them."""
     params = {
         "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "last", "references": "wait",
-        "waiting_hours": "1.5",
+        "waiting_hours": "1.5", "hold_if": "rejected:10%, zero_prices:1", "hold": "pass", "hold_hours": "2",
         "replace": "true", "empty": "clear", "mode": "full", "delete_share_max": "0.5",
         "currency": "EUR", "decimal": "comma", "format": "csv",
         "delimiter": "semicolon", "records_at": "data.items", "profile": "generic",
@@ -89,7 +89,7 @@ def test_all_parameters_are_stored_in_the_policy(client):
         "encoding": None, "sheet": "Goods", "header_row": 3, "delimiter": ";", "records_at": "data.items",
         "profile": "generic", "group": None, "key": None, "empty_words": ["n/a", "none"],
         "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []}, "edit": None, "reverts": None,
-        "dry_run": False,
+        "dry_run": False, "hold_if": {"rejected": "10%", "zero_prices": "1"}, "hold": "pass", "hold_hours": 2.0,
     }
 
 
@@ -98,7 +98,8 @@ REFUSED = [
     ("collection=" + "a" * 65, "collection"), ("format=yaml", "format"), ("delimiter=ab", "delimiter"),
     ("delimiter=a", "delimiter"), ("duplicates=yes", "duplicates"),
     ("mode=half", "mode"), ("references=maybe", "references"), ("waiting_hours=0", "waiting_hours"),
-    ("waiting_hours=8761", "waiting_hours"), ("mode=full&verb=update", "mode"),
+    ("waiting_hours=8761", "waiting_hours"), ("hold_if=rejekted:1", "hold_if"), ("hold_if=rejected", "hold_if"),
+    ("hold=yes", "hold"), ("hold_hours=0", "hold_hours"), ("mode=full&verb=update", "mode"),
     ("delete_share_max=1.01", "delete_share_max"), ("delete_share_max=-0.1", "delete_share_max"),
     ("delete_share_max=nan", "delete_share_max"), ("currency=eur", "currency"), ("currency=EUR%0A", "currency"),
     ("decimal=dot", "decimal"), ("map=a:b,,", "map"), ("map=two%20words", "map"),
