@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.app import create_worker
-from goodsgate.engine import apply, scheduling
+from goodsgate.engine import apply, chunk_application
 from goodsgate.engine.apply import ChunkChanges
 from goodsgate.engine.scheduling import AppliedChunk, PreparedAhead
 from goodsgate.engine.validator import CheckedChunk
@@ -76,7 +76,7 @@ def applied_chunks(monkeypatch: pytest.MonkeyPatch) -> list[AppliedChunk]:
         return apply.apply(checked, *args, **ends)
 
     monkeypatch.setattr(PreparedAhead, "_prepare_next", noted)
-    monkeypatch.setattr(scheduling, "apply", faulty)
+    monkeypatch.setattr(chunk_application, "apply", faulty)
     return seen
 
 
