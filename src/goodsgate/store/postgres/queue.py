@@ -240,6 +240,7 @@ class PostgresQueue:
             approved = batch_from_row(row, merchant)
             if idempotency is not None:
                 answer_key(db, number, idempotency, approved, now=self._database.now(), batch=batch)
+            record_act(db, number, merchant, now=self._database.now())
         self._database.notifications.notify()
         return approved
 

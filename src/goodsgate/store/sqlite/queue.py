@@ -248,6 +248,7 @@ class SqliteQueue:
             approved = self._batches.from_row(row, merchant, reread=True) if row is not None else None
             if approved is not None and idempotency is not None:
                 answer_key(db, number, idempotency, approved, now=now, batch=id)
+            record_act(db, number, merchant, now=now)
         return approved
 
     def blocking_batch(self, merchant: str, batch: str) -> str | None:
