@@ -12,8 +12,9 @@ from tests.shop import Shop
 
 ELSEWHERE = (
     "received", "seal-synced", "seal-written", "sealed", "sweep-halved", "references-marked", "references-queued",
+    "trial-judged", "hold-expired",
 )
-"""Steps of the API, and of the sweep, which the store's own tests kill; and those of records that wait."""
+"""Steps of the API, and of the sweep, which the store's own tests kill; and those of waiting records and guards."""
 WORKER_POINTS = [point for point in POINTS if point not in ELSEWHERE]
 
 

@@ -369,16 +369,6 @@ class BatchRound(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the batch when the round ended."""
 
 
-def without_trial(batch: Batch) -> Batch:
-    """Return a batch as clients see it that know no trials: until it is applied, it is worked and has no results."""
-    if not batch.is_trial or batch.state in FINAL_STATES:
-        return batch
-    state = State.WORKING if batch.state is State.HELD else batch.state
-    return msgspec.structs.replace(
-        batch, state=state, counts=Counts(), warned=0, file_errors=0, total=None, bytes_done=0, roles={}
-    )
-
-
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """All issues of one record or of the file, and the record as received if it was rejected or waits."""
 

@@ -12,7 +12,8 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import DocumentCache
-from goodsgate.model.batch import FINAL_STATES, Batch, Kind, State, without_trial
+from goodsgate.http.trials import without_trial
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, State
 from goodsgate.protocols.konnect.failed_records import FailedRecord, read_failed_records, serialize_failed_record
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.tokens import access_token
