@@ -38,7 +38,7 @@ ACTIONS: Mapping[str, str] = {
     "batch.discard": "A batch that guards held was discarded.",
     "batch.cancel": "A batch was cancelled.",
     "batch.revert": "What a batch had changed was taken back.",
-    "batch.retry": "Rejected records were worked again.",
+    "batch.retry": "Rejected records were processed again.",
     "batch.accept": "Suggestions were applied to rejected records.",
     "item.edit": "Fields of an item were edited, and locked.",
     "item.unlock": "Fields of an item were unlocked.",
