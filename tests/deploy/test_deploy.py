@@ -32,7 +32,8 @@ EXPOSURE_MAX = 2.0
 DIRECTIVES = {
     "Unit": {"Description", "Wants", "After"},
     "Service": {
-        "Type", "User", "Group", "EnvironmentFile", "ExecStart", "Restart", "RestartSec", "TimeoutStopSec",
+        "Type", "User", "Group", "Environment", "EnvironmentFile", "ExecStart", "Restart", "RestartSec",
+        "TimeoutStopSec", "KillMode", "LimitNOFILE", "StateDirectory", "StateDirectoryMode", "WorkingDirectory",
         "CapabilityBoundingSet", "LockPersonality", "NoNewPrivileges", "PrivateDevices", "PrivateTmp", "ProcSubset",
         "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname", "ProtectKernelLogs",
         "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "RemoveIPC",
