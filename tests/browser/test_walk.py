@@ -121,7 +121,14 @@ def _send_back(page: Page, folder: Path) -> None:
     assert corrected != report
     (folder / "corrected.csv").write_text(corrected, "utf-8")
     page.set_input_files("[data-upload] input[type=file]", folder / "corrected.csv")
-    page.get_by_text("rows match rejected records").wait_for()
+    page.locator("[role=status]", has_text="2 of 2 rows match rejected records").wait_for()
+    assert page.get_by_role("row", name="S-103").inner_text().split() == ["4", "S-103", "Name", "empty", "Peg"]
+    page.get_by_label("Encoding of the file").select_option("UTF-16")
+    page.locator("[role=status]", has_text="No record of the file can be read").wait_for()
+    page.get_by_label("Encoding of the file").focus()
+    page.get_by_label("Encoding of the file").select_option("UTF-8")
+    page.locator("[role=status]", has_text="2 of 2 rows match rejected records").wait_for()
+    assert page.evaluate("document.activeElement.name") == "encoding"
     page.get_by_role("button", name="Send and revalidate").click()
 
 

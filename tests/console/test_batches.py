@@ -273,7 +273,10 @@ def test_a_corrected_report_makes_the_batch_clean(clerk: Person) -> None:
     corrected = corrected.replace("A4,,", "A4,Peg,")
     rows = corrected.count("\n") - 1
     preview = clerk.drop(f"{path}/fix/preview", corrected.encode(), filename="report.csv")
-    assert f"{rows} of {rows} rows match rejected records" in text_of(preview.text)
+    shown = text_of(preview.text)
+    assert f"{rows} of {rows} rows match rejected records and will replace them. 4 have changes." in shown
+    assert "1 A1 price 12,50 EUR 12.50 EUR" in shown
+    assert "4 A4 title empty Peg" in shown
     other = clerk.drop(f"{path}/fix/preview", b"import a, b\n\nprint(a, b)\n", filename="report.csv")
     assert ("data-send" in preview.text, "data-send" in other.text) == (True, False)
     assert clerk.drop(f"{path}/fix", b"import a, b\n\nprint(a, b)\n", filename="x.csv").status_code == 422
@@ -286,6 +289,24 @@ def test_a_corrected_report_makes_the_batch_clean(clerk: Person) -> None:
     for format in ("ndjson", "json", "csv", "tsv", "xlsx"):
         assert clerk.get(f"{path}/report", params={"only": "all", "format": format}).is_success
     assert clerk.get(f"{path}/report", params={"format": "pdf"}).status_code == 400
+
+
+def test_the_preview_of_a_corrected_report_names_what_does_not_match(clerk: Person) -> None:
+    """And takes the encoding of the file, which the fix is then read in."""
+    path = clerk.submit(b"sku,title\nE1,\nE2,\nE3,\n")
+    content = "sku,title,_row\nE1,Größe,1\nE2,,2\nE9,x,9\nE1,twice,1\n".encode("cp1250")
+    preview = text_of(clerk.drop(f"{path}/fix/preview", content, filename="x.csv", encoding="Windows-1250").text)
+    assert "2 of 4 rows match rejected records and will replace them. 1 has changes; the others" in preview
+    assert "2 rows name a record that is not rejected" in preview
+    assert "_row 9 , 1 ." in preview
+    assert "title empty Größe" in preview
+    bad = clerk.drop(f"{path}/fix/preview", content, filename="x.csv", encoding="nonsense")
+    assert (bad.status_code, "parameter_invalid" in bad.text) == (400, True)
+    clerk.drop(f"{path}/fix", content, filename="x.csv", encoding="Windows-1250")
+    clerk.gate.shop.work()
+    item = clerk.gate.shop.store.item(clerk.merchant, Kind.PRODUCT, "products", "E1")
+    assert item is not None
+    assert orjson.loads(item.document)["title"] == "Größe"
 
 
 def test_a_batch_can_be_retried_or_cancelled(clerk: Person) -> None:

@@ -216,3 +216,20 @@ def test_a_charset_that_is_none_is_refused(name):
     """Python's codecs that are no charsets, too."""
     with pytest.raises(UnknownEncodingError):
         find_encoding(name)
+
+
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+@pytest.mark.parametrize(("encoding", "name"), [("utf-16-le", "utf-16"), ("utf-16-be", "utf-16"),
+                                                ("utf-16-le", "utf-16-le"), ("utf-16-be", "utf-16-be")])
+def test_utf_16_needs_no_mark_if_it_is_named(encoding: str, name: str, size: int) -> None:
+    """The first character tells the byte order; half a character at the end does no harm."""
+    content = "id,title\nA,größe\n".encode(encoding)
+    assert read(content, "csv", sizes=(size,), encoding=name).records == [["A", "größe"]]
+    assert read(content + b"x", "csv", sizes=(size,), encoding=name).records[0] == ["A", "größe"]
+
+
+@pytest.mark.parametrize("name", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_that_is_no_utf_16_is_not_read_as_it(name: str) -> None:
+    """No byte of it is zero."""
+    found = read("id,title\nA,größe\n".encode(), "csv", encoding=name)
+    assert (found.records, [code for code, _ in found.notices]) == ([], ["encoding_uncertain"])

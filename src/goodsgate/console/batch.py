@@ -10,10 +10,11 @@ from goodsgate import formats
 from goodsgate.console.issue_groups import SuggestionPreviews, best_retry, group_views
 from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
-from goodsgate.console.upload import UploadWithFields, detect_format
+from goodsgate.console.upload import ENCODINGS_OFFERED, Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents
 from goodsgate.engine.diff import diff_groups
+from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.revert import check_revertible
 from goodsgate.http.context import HEAD_BYTES, ServerContext
@@ -140,15 +141,19 @@ class BatchPage:
         return await self._act(request, apply)
 
     async def preview_fix(self, request: ConsoleRequest) -> Response:
-        """Return how many rejected records a corrected report would replace, and the button that sends it."""
+        """Return what a corrected report would replace and change, and the button that sends it."""
         merchant, id, upload = await self._corrected_file(request)
         head = await upload.read(HEAD_BYTES)
         format, content_encoding = detect_format(head, upload.fields)
         async with self._context.copy_body(upload, head) as pieces:
-            match = await self._context.run_in_thread(
-                self._engine.match_fix, merchant, id, pieces, format=format, content_encoding=content_encoding
+            preview = await self._context.run_in_thread(
+                self._engine.preview_fix, merchant, id, pieces, format=format, content_encoding=content_encoding,
+                encoding=_named_encoding(upload.fields),
             )
-        return self._renderer.response(request, "fix_preview_fragment.html", {"match": match})
+        return self._renderer.response(request, "fix_preview_fragment.html", {
+            "preview": preview, "match": preview.match, "has_encoding": format in ("csv", "tsv"),
+            "encoding": upload.fields.get("encoding", ""), "encodings": ENCODINGS_OFFERED,
+        })
 
     async def fix(self, request: ConsoleRequest) -> Response:
         """Accept a corrected report."""
@@ -158,6 +163,7 @@ class BatchPage:
             format, content_encoding = detect_format(head, upload.fields)
             return self._engine.fix(
                 merchant, id, format=format, content_encoding=content_encoding,
+                encoding=_named_encoding(upload.fields),
                 new_records=upload.fields.get("new_records") == "true",
             )
 
@@ -179,6 +185,11 @@ class BatchPage:
 def batch_path(batch: Batch) -> str:
     """Return the path of a batch's page."""
     return f"/console/merchants/{path_segment(batch.merchant)}/batches/{batch.id}"
+
+
+def _named_encoding(fields: Fields) -> str | None:
+    """Return the charset that the form of a corrected report names. Raises Refusal (parameter_invalid)."""
+    return parse_encoding(fields["encoding"]) if fields.get("encoding") else None
 
 
 def _is_correctable(batch: Batch) -> bool:

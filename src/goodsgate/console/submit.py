@@ -13,7 +13,7 @@ from goodsgate.console.preview import parse_kind, parse_policy, preview_columns,
 from goodsgate.console.records import record_values
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
-from goodsgate.console.upload import Fields, UploadWithFields, detect_format
+from goodsgate.console.upload import ENCODINGS_OFFERED, Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.dry_run import DryRunner
 from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, profile_from
@@ -30,11 +30,6 @@ from goodsgate.profiles import profile_names
 VALIDATION_BYTES_MAX = 32 * 1024**2
 """Larger files are checked with `goodsgate check`, which takes no time of the server."""
 LABEL_CHARACTERS_MAX = 200
-ENCODINGS_OFFERED = (
-    "UTF-8", "UTF-16", "Windows-1252", "Windows-1250", "Windows-1251", "Windows-1253", "Windows-1254", "ISO-8859-1",
-    "ISO-8859-2", "ISO-8859-15", "Shift_JIS", "EUC-JP", "GB18030", "Big5", "EUC-KR",
-)
-"""Suggestions of the form; other names may be typed."""
 DELIMITERS_OFFERED = ("comma", "semicolon", "tab", "pipe")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Name of a collection or profile."""

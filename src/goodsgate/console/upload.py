@@ -9,6 +9,11 @@ from goodsgate.http.problems import refuse
 from goodsgate.model.json_text import UNREADABLE_JSON
 
 Fields = dict[str, str]
+ENCODINGS_OFFERED = (
+    "UTF-8", "UTF-16", "Windows-1252", "Windows-1250", "Windows-1251", "Windows-1253", "Windows-1254", "ISO-8859-1",
+    "ISO-8859-2", "ISO-8859-15", "Shift_JIS", "EUC-JP", "GB18030", "Big5", "EUC-KR",
+)
+"""Suggestions of the form; other names may be typed."""
 
 
 class UploadWithFields(RequestBody):

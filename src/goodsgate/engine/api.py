@@ -10,6 +10,7 @@ from goodsgate.engine import report as reports
 from goodsgate.engine.diff import diff_report
 from goodsgate.engine.export import export
 from goodsgate.engine.fix_match import FixSubmission, match_fix
+from goodsgate.engine.fix_preview import FixPreview, preview_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
 from goodsgate.engine.mapping_resolution import check_group, check_names
 from goodsgate.engine.merchant_limits import MerchantLimits
@@ -115,6 +116,14 @@ class Engine:
                   content_encoding: str = "identity", encoding: str | None = None) -> FixMatch:
         """Return what a fix would replace, without effect. Raises Refusal: batch_unknown, batch_open."""
         return match_fix(
+            self.store, self.settings.read_limits, self._ended(merchant, batch), pieces, format=format,
+            content_encoding=content_encoding, encoding=encoding,
+        )
+
+    def preview_fix(self, merchant: str, batch: str, pieces: Iterable[bytes], *, format: str,
+                    content_encoding: str = "identity", encoding: str | None = None) -> FixPreview:
+        """Return what a fix would replace and change, without effect. Raises Refusal: batch_unknown, batch_open."""
+        return preview_fix(
             self.store, self.settings.read_limits, self._ended(merchant, batch), pieces, format=format,
             content_encoding=content_encoding, encoding=encoding,
         )

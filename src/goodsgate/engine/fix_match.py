@@ -16,7 +16,7 @@ from goodsgate.engine.reader import open_fix
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
-from goodsgate.model.batch import Batch, FixMatch, RoundKind
+from goodsgate.model.batch import Batch, FixMatch, ReadingDecision, RoundKind
 from goodsgate.store.contract import Idempotency, NewRound, Store
 
 MATCHED_RECORDS = 4_096
@@ -27,11 +27,13 @@ PIECE_BYTES = 256 * 1024
 
 
 def match_fix(store: Store, limits: formats.Limits, batch: Batch, pieces: Iterable[bytes], *, format: str,
-              content_encoding: str, encoding: str | None = None) -> FixMatch:
+              content_encoding: str, encoding: str | None = None,
+              watch: Callable[[formats.Chunk, list[str] | None], None] | None = None,
+              decisions: list[ReadingDecision] | None = None) -> FixMatch:
     """Read a fix and return how it matches the rejected records of its batch.
 
-    `encoding` is the charset that the submitter has named. Raises Refusal (fix_rows_missing) if no record of it can be
-    read.
+    `encoding` is the charset that the submitter has named. `watch` is called with each chunk and the header, and
+    `decisions` gets how the file was read. Raises Refusal (fix_rows_missing) if no record of it can be read.
     """
     limits = msgspec.structs.replace(limits, chunk_records_max=min(MATCHED_RECORDS, limits.chunk_records_max))
     reader = open_fix(
@@ -46,6 +48,10 @@ def match_fix(store: Store, limits: formats.Limits, batch: Batch, pieces: Iterab
         replaced.update(store.rejected_by_number(batch.merchant, batch.id, numbers))
         records += len(texts)
         without_row += sum(not text for text in texts)
+        if watch is not None:
+            watch(chunk, reader.header)
+    if decisions is not None:
+        decisions += reader.decisions
     if not records and reader.stopped is not None:
         raise Refusal("fix_rows_missing", f"No record of the file can be read. {reader.stopped.message}")
     unmatched = records - without_row - len(replaced)

@@ -110,7 +110,7 @@ def _merged(store: Store, limits: formats.Limits, batch: Batch) -> Iterator[Repo
     results, findings = _results(store, batch), _findings(store, batch)
     finding = next(findings, None)
     number = 0
-    for chunk in RoundReader(store, _submission_of(batch), limits).chunks():
+    for chunk in RoundReader(store, submission_of(batch), limits).chunks():
         for at in range(len(chunk)):
             number += 1
             result = next(results, None)
@@ -147,7 +147,7 @@ def _findings(store: Store, batch: Batch) -> Iterator[Finding]:
         after = page[-1].number
 
 
-def _submission_of(batch: Batch) -> ClaimedRound:
+def submission_of(batch: Batch) -> ClaimedRound:
     """Return the submission as a round that begins with its first record."""
     return ClaimedRound(
         merchant=batch.merchant, batch=batch.id, number=0, round_kind=RoundKind.SUBMISSION, kind=batch.kind,

@@ -275,6 +275,11 @@ def _is_certain(verdict: _Verdict, reader: PayloadReader) -> bool:
 
 def _decode_named(pieces: Iterator[bytes], reader: PayloadReader, encoding: str) -> Iterator[bytes]:
     transcoder = Transcoder(encoding)
+    if encoding.startswith("utf-16"):
+        head, pieces = first_bytes(pieces, SAMPLE_BYTES)
+        if head and b"\0" not in head:  # delimiters and line ends have one
+            reader.reject("encoding_uncertain", f"UTF-8 or {NAMES.get(encoding, encoding)}")
+            return
     for piece in pieces:
         if piece.isascii():
             yield transcoder.utf8(piece)
@@ -310,14 +315,36 @@ def _has_characters_of(sample: bytes, encoding: str) -> bool:
 
 
 class Transcoder:
-    """Text of a charset as UTF-8, piece by piece; bytes that are nothing in the charset stay as they are."""
+    """Text of a charset as UTF-8, piece by piece.
+
+    Bytes that are nothing in the charset stay as they are; in UTF-16 they become U+FFFD.
+    """
 
     def __init__(self, encoding: str) -> None:
-        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+        self._decoder = _decoder(encoding) if encoding != "utf-16" else None
+        """None as long as the byte order is not known."""
+        self._head = b""
 
     def utf8(self, piece: bytes, *, is_last: bool = False) -> bytes:
         """Return what is complete of a piece."""
+        if self._decoder is None:
+            piece, self._head = self._head + piece, b""
+            if len(piece) < 2 and not is_last:
+                self._head = piece
+                return b""
+            self._decoder = _decoder(_byte_order(piece))
         return self._decoder.decode(piece, is_last).encode("utf-8", "surrogateescape")
+
+
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder(encoding)("replace" if encoding.startswith("utf-16") else "surrogateescape")
+
+
+def _byte_order(head: bytes) -> str:
+    """Return the codec of UTF-16: by its mark, else by its first character, which is hardly ever beyond Latin-1."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
 
 
 def _decode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -150,21 +150,26 @@
   // Other uploads of a single file: a corrected report, which is previewed before it is sent, and reference data.
   document.querySelectorAll("[data-upload]").forEach((area) => {
     const result = area.parentElement.querySelector("[data-result]");
+    let requests = 0;
     const send = async (url, file, form) => {
-      result.textContent = `Uploading ${file.name} …`;
+      const sent = requests += 1;
+      const fields = { ...fieldsOf(form), filename: file.name };
+      result.setAttribute("aria-busy", "true");
+      if (!result.contains(form)) result.textContent = `Uploading ${file.name} …`;
       try {
-        const response = await upload(url, file, { ...fieldsOf(form), filename: file.name });
+        const response = await upload(url, file, fields);
+        if (sent !== requests) return;
         if (response.location) { window.location.assign(response.location); return; }
         replaceContent(result, response.html);
+        announce(result.querySelector("strong, .notice")?.textContent || "");
       } catch (error) { showError(result, error.message); }
+      result.removeAttribute("aria-busy");
     };
-    acceptFiles(area, async (file) => {
-      await send(area.dataset.preview || area.dataset.upload, file, area.closest("form"));
-      result.querySelector("[data-send]")?.closest("form").addEventListener("submit", (event) => {
-        event.preventDefault();
-        send(area.dataset.upload, file, event.target);
-      });
-    });
+    let file = null;
+    acceptFiles(area, (given) => { file = given; send(area.dataset.preview || area.dataset.upload, file, area.closest("form")); });
+    if (!area.dataset.preview) return;
+    result.addEventListener("submit", (event) => { event.preventDefault(); send(area.dataset.upload, file, event.target); });
+    result.addEventListener("change", (event) => { if (event.target.closest("[data-reload]")) send(area.dataset.preview, file, event.target.form); });
   });
 
   // -- charts of the health page ---------------------------------------------------------------------------------------
