@@ -31,6 +31,7 @@ def test_the_batch_and_its_groups_lead_to_the_grid(clerk: Person, reader: Person
     page = reader.get(f"{path}/grid").text
     assert ("data-editable" in page, "Save and revalidate" in page) == (False, False)
     assert len(_rows(reader, path)["rows"]) == 4
+    assert len(_post(reader, f"{path}/grid/rows", {"rows": [1, 2]}).json()["rows"]) == 2
 
 
 def test_corrections_are_saved_as_one_round(clerk: Person) -> None:

@@ -31,7 +31,7 @@ ACCESS: Mapping[str, PageAccess] = {
     f"{BATCH}/fix": PageAccess("read", "correct"),
     f"{BATCH}/fix/preview": PageAccess("read", "correct"),
     f"{BATCH}/grid": PageAccess("read", "correct"),
-    f"{BATCH}/grid/rows": PageAccess("read", "correct"),
+    f"{BATCH}/grid/rows": PageAccess("read", "read"),
     f"{BATCH}/records/{{number}}": PageAccess("read", "correct"),
     f"{MERCHANT}/submit": PageAccess("submit", "submit"),
     f"{MERCHANT}/submit/preview": PageAccess("submit", "submit"),
