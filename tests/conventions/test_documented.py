@@ -116,6 +116,15 @@ def test_pages_that_messages_name_exist():
     assert {path for path in named if not (TOP / path).exists()} == set()
 
 
+def test_the_times_of_the_page_for_capacity_are_those_that_were_measured():
+    """They are repeated where people plan; the page of measurements says how they were made."""
+    times = (DOCS / "why/capacity.md").read_text("utf-8").partition("## Time")[2]
+    figures = {*re.findall(r"\| (\d[\d,.]*)(?= \|| ms \|)", times)}
+    measured = (DOCS / "reference/performance.md").read_text("utf-8")
+    assert len(figures) > 8
+    assert {figure for figure in figures if not re.search(rf"\b{re.escape(figure)}\b", measured)} == set()
+
+
 def test_no_unknown_code_is_documented():
     """A code that was removed leaves the tables, too."""
     assert set(_rows("reference/codes.md")) - {"code", "---"} == set(CODES)
