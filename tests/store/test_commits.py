@@ -37,29 +37,6 @@ def test_a_chunk_is_committed_as_a_whole(scene: Scene) -> None:
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 2)]
 
 
-def test_figures_of_a_round_stay_when_another_ends(scene: Scene) -> None:
-    """A fix has its own time and records; the counts are those of the batch when each round ended."""
-    batch = scene.seal()
-    assert scene.store.batch_rounds("acme", batch) == []
-    claim = scene.claimed()
-    scene.store.commit(claim, [
-        chunk_commit(claim.rounds[0], Record("A"), rejected_record(), rejected_record(), ends=State.FINISHED)
-    ])
-    first = scene.store.batch_rounds("acme", batch)
-    assert [(each.number, each.kind, each.records, each.counts) for each in first] == [
-        (0, RoundKind.SUBMISSION, 3, Counts(created=1, rejected=2)),
-    ]
-    scene.clock.forward(3600)
-    scene.again(batch, RoundKind.RETRY)
-    claim = scene.claimed()
-    scene.store.commit(claim, [chunk_commit(claim.rounds[0], ends=State.FINISHED)])
-    rounds = scene.store.batch_rounds("acme", batch)
-    assert rounds[0] == first[0]
-    assert (rounds[1].number, rounds[1].kind, rounds[1].records) == (1, RoundKind.RETRY, 0)
-    assert rounds[1].ended_at >= rounds[1].started_at > rounds[0].ended_at
-    assert rounds[1].counts == rounds[0].counts
-
-
 def test_a_replay_changes_nothing(scene: Scene) -> None:
     """A chunk that was committed before is passed over, also with others behind it in the same call."""
     batch = scene.seal()

@@ -34,6 +34,7 @@ OPEN_TO_ALL = {
 DISPATCHING = {
     "merchant", "credential", "idempotency_key", "batch", "round", "upload", "lane", "collection", "total_count",
     "token", "resource", "message", "stock_order", "journal_head", "waiting_reference", "label",
+    "feed_day",
     "audit_entry", "audit_head",
 }
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""

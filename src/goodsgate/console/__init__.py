@@ -28,6 +28,7 @@ from goodsgate.console.records import RecordsPage
 from goodsgate.console.reference import ReferencePages
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.rules import RulePages
+from goodsgate.console.scorecard import ScorecardPage
 from goodsgate.console.submit import SubmitPage
 from goodsgate.console.traffic import TrafficPage
 from goodsgate.console.webhooks import WebhookPages
@@ -69,6 +70,7 @@ class Console:
         rules = RulePages(context, renderer, self._dry_runner)
         webhooks = WebhookPages(context, renderer)
         edits, audit = ItemEdits(context), AuditPage(context, renderer)
+        scorecard = ScorecardPage(context, renderer)
         merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {
             "/console/sign-out": (None, SignOut(context).post),
@@ -112,6 +114,8 @@ class Console:
             f"{MERCHANT}/keys/{{key}}/revoke": (None, merchants.revoke),
             f"{MERCHANT}/audit": (audit.merchant,),
             "/console/audit": (audit.installation,),
+            "/console/scorecard": (scorecard.get,),
+            "/console/scorecard/csv": (scorecard.download,),
             "/console/traffic": (TrafficPage(context, renderer).get,),
             "/console/health": (health.get,),
             "/console/health/figures": (health.figures,),

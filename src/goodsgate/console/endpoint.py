@@ -15,6 +15,7 @@ from goodsgate.http.admission import CALLER, held_request
 from goodsgate.http.context import ServerContext, drain_body
 from goodsgate.http.endpoints import REQUEST_ID, headers_only, to_refusal
 from goodsgate.http.problems import problem, refuse, title
+from goodsgate.model.tracing import set_origin_key
 
 Handler = Callable[[ConsoleRequest], Awaitable[Response]]
 SIGN_IN_PATH = "/console/sign-in"
@@ -101,6 +102,7 @@ async def authenticate(http: Request, context: ServerContext) -> ConsoleRequest 
     if caller is None:
         return None
     http.scope[CALLER] = caller
+    set_origin_key(caller.key_id)
     request = ConsoleRequest(http, context, caller=caller, token=token)
     request.require_permission("read")
     return request

@@ -22,6 +22,7 @@ from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.json_text import UNREADABLE_JSON, has_nul
+from goodsgate.model.tracing import set_origin_key
 from goodsgate.observe import MERCHANT, REFUSED
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
@@ -156,6 +157,7 @@ class Endpoint:
         secret = self._secret_of(dict(request.scope["headers"])) if permission else None
         caller = await self._context.caller(secret, permission=permission) if permission else None
         request.scope[CALLER] = caller
+        set_origin_key(caller.key_id if caller is not None else "")
         merchant = await self._context.merchant(request, caller) if caller is not None else ""
         request.scope[MERCHANT] = merchant
         if caller is not None and self._context.quotas.may_apply(merchant, caller.settings):

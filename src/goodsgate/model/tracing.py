@@ -25,6 +25,8 @@ class Origin(msgspec.Struct, frozen=True):
     """Its id; empty if it was none of HTTP."""
     traceparent: str = ""
     """Its trace context; empty if it has none."""
+    key: str = ""
+    """Id of the key that it used; empty if it used none."""
 
     @property
     def trace_id(self) -> str:
@@ -36,6 +38,11 @@ NO_ORIGIN = Origin()
 ORIGIN: ContextVar[Origin] = ContextVar("goodsgate.origin", default=NO_ORIGIN)
 """What this task or thread works for; log lines have it."""
 current_origin = ORIGIN.get
+
+
+def set_origin_key(key: str) -> None:
+    """Name the key that the request in progress uses."""
+    ORIGIN.set(msgspec.structs.replace(ORIGIN.get(), key=key))
 
 
 def parse_traceparent(text: str) -> str:

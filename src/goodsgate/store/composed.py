@@ -176,6 +176,8 @@ class ComposedStore:
         self.all_batches = batches.all_batches
 
         self.batch_rounds = reports.batch_rounds
+        self.feed_days = reports.feed_days
+        self.feed_issues = reports.feed_issues
         self.issue_groups = reports.issue_groups
         self.findings = reports.findings
         self.findings_by_key = reports.findings_by_key

@@ -129,6 +129,7 @@ def _alike(answer):
 OWN = (
     "submit", "inspect", "batches", "collections", "items", "export", "changes", "reference", "load_reference",
     "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "guards", "put_guard", "audit",
+    "scorecard",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 

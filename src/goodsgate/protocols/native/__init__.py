@@ -13,6 +13,7 @@ from goodsgate.protocols.native.guards import GuardHandlers
 from goodsgate.protocols.native.keys import KeyHandlers
 from goodsgate.protocols.native.merchants import MerchantHandlers
 from goodsgate.protocols.native.rules import RuleHandlers
+from goodsgate.protocols.native.scorecard import ScorecardHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
 from goodsgate.protocols.native.traffic import TrafficHandlers
 from goodsgate.protocols.native.trouble import TroubleHandlers
@@ -35,7 +36,7 @@ def protocol(context: ServerContext) -> WireProtocol:
             **AuditHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
             **RuleHandlers(context).handlers(), **GuardHandlers(context).handlers(),
             **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
-            **WebhookHandlers(context).handlers(),
+            **WebhookHandlers(context).handlers(), **ScorecardHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
         has_rate_limit_headers=True,

@@ -1,9 +1,11 @@
 """The protocol of the contract that tells what became of the records of a batch."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Protocol
 
 from goodsgate.model.batch import BatchRound, Finding, IssueGroup, Result
+from goodsgate.model.scorecard import FeedDay, FeedIssues
 from goodsgate.store.contract.values import RecordResult
 
 
@@ -12,6 +14,15 @@ class ReportStore(Protocol):
 
     def batch_rounds(self, merchant: str, batch: str) -> list[BatchRound]:
         """Return the rounds of the batch that have ended, in their order."""
+
+    def feed_days(self, merchant: str, *, since: date) -> list[FeedDay]:
+        """Return what each submitter has sent on each day since then, by day.
+
+        Fixes, dry runs, reverts and edits do not count.
+        """
+
+    def feed_issues(self, merchant: str, *, since: date, limit: int = 1000) -> list[FeedIssues]:
+        """Return the issues that these feeds had, the most frequent first."""
 
     def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Return issues of the batch that are alike, the most frequent group first."""

@@ -358,6 +358,8 @@ class SweepCounts(msgspec.Struct, frozen=True, kw_only=True):
     changes: int = 0
     """Segments of the journal."""
     audit_entries: int = 0
+    feed_days: int = 0
+    """Figures by day, as old as batches."""
     orphans: int = 0
 
 

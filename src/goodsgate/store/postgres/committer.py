@@ -28,6 +28,7 @@ from goodsgate.store.contract import (
 )
 from goodsgate.store.postgres.collection_writes import CollectionWrites
 from goodsgate.store.postgres.database import PostgresDatabase, random_number
+from goodsgate.store.postgres.feed_days import add_feed_days
 from goodsgate.store.postgres.findings import FindingWriter
 from goodsgate.store.postgres.item_index import write_entries
 from goodsgate.store.postgres.item_rows import ItemRows, copy_rows, row_head, rows_of
@@ -393,6 +394,7 @@ class _CommitWriter:
             db.change("block_lane", {"merchant": number, "kind": kind, "guarded": GUARDED})
             db.change("requeue_rounds", {"merchant": number, "kind": kind})
         if self.ended or self.held:
+            add_feed_days(db, number, [(chunk.commit.round, chunk.progress) for chunk in self.ended])
             ends = [_round_end(chunk) for chunk in (*self.ended, *self.held)]
             self.has_messages = add_end_messages(db, number, ends, now=self._now, has_webhooks=self.has_webhooks)
         if self._totals:

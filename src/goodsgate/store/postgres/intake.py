@@ -95,6 +95,7 @@ class PostgresIntake:
             "label": batch.label, "folded": batch.label.casefold(), "protocol": batch.protocol,
             "protocol_data": encode(batch.protocol_data).decode(), "round_kind": RoundKind.SUBMISSION,
             "request": batch.origin.request, "traceparent": batch.origin.traceparent,
+            "submitter": batch.origin.key,
         }
         rest = self._uploads.rest(batch.merchant, upload)
         crash.point("seal-synced")
@@ -152,7 +153,7 @@ class PostgresIntake:
                     **named, "round_kind": round.kind, "format": round.format,
                     "content_encoding": round.content_encoding, "bytes": rest.bytes, "upload": upload,
                     "pieces": rest.pieces, **waiting, "request": round.origin.request,
-                    "traceparent": round.origin.traceparent,
+                    "traceparent": round.origin.traceparent, "submitter": round.origin.key,
                 })
                 row = batch_row(db, number, round.batch)
                 assert row is not None

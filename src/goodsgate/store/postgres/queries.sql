@@ -434,26 +434,26 @@ WITH waiting AS (
     RETURNING seq
 ), first_round AS (
     INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
-                       starts_at, waits_for, waits_until, request, traceparent)
+                       starts_at, waits_for, waits_until, request, traceparent, submitter)
     SELECT :merchant, :kind, seq, 0, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
            :starts_at, CASE WHEN :waits_until > 0 THEN coalesce((
                SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
                WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
                  AND b.collection = :collection
-           ), 0) ELSE 0 END, :waits_until, :request, :traceparent
+           ), 0) ELSE 0 END, :waits_until, :request, :traceparent, :submitter
     FROM new_batch
 )
 SELECT accepted_at, position FROM lane_row
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
-                   waits_for, waits_until, request, traceparent)
+                   waits_for, waits_until, request, traceparent, submitter)
 SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
        CASE WHEN :waits_until > 0 THEN coalesce((
            SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
            WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
              AND b.collection = batch.collection
-       ), 0) ELSE 0 END, :waits_until, :request, :traceparent
+       ), 0) ELSE 0 END, :waits_until, :request, :traceparent, :submitter
 FROM batch WHERE merchant = :merchant AND id = :id::uuid
 
 -- name: add_payload
@@ -671,7 +671,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round p
            WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
              AND p.starts_at <= :now
-       ), r.request, r.traceparent, r.approved,
+       ), r.request, r.traceparent, r.submitter, r.approved,
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned, b.file_errors, b.columns, b.mapping,
        b.withheld, b.reading, b.roles, b.rule_counts, b.items_before,
@@ -1629,6 +1629,37 @@ SELECT b.id, f.number, f.source_row, f.key, f.result, f.issues
 FROM finding f JOIN batch b ON b.merchant = f.merchant AND b.seq = f.batch
 WHERE f.merchant = :merchant AND f.stem = left(:key, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
+
+-- name: add_feed_day
+-- Differs because all feeds of one commit go in one statement.
+WITH ended AS (
+    SELECT * FROM unnest(:batches::bigint[], :submitters::text[], :days::integer[], :records::bigint[],
+                         :rejected::bigint[], :ats::bigint[])
+        AS e (batch, submitter, day, records, rejected, at)
+)
+INSERT INTO feed_day (merchant, day, submitter, kind, code, count, records, rejected, last_at)
+SELECT :merchant, e.day, e.submitter, :kind, '', count(*), sum(e.records)::bigint, sum(e.rejected)::bigint, max(e.at)
+FROM ended e GROUP BY e.day, e.submitter
+UNION ALL
+SELECT :merchant, e.day, e.submitter, :kind, g.code, sum(g.count)::bigint, 0, 0, max(e.at)
+FROM ended e JOIN issue_group g ON g.merchant = :merchant AND g.batch = e.batch GROUP BY e.day, e.submitter, g.code
+ON CONFLICT (merchant, day, submitter, kind, code) DO UPDATE
+SET count = feed_day.count + excluded.count, records = feed_day.records + excluded.records,
+    rejected = feed_day.rejected + excluded.rejected, last_at = greatest(feed_day.last_at, excluded.last_at)
+
+-- name: feed_days
+SELECT day, submitter, kind, count, records, rejected, last_at FROM feed_day
+WHERE merchant = :merchant AND day >= :since AND code = '' ORDER BY day, submitter, kind
+
+-- name: feed_issues
+SELECT submitter, code, sum(count)::bigint FROM feed_day
+WHERE merchant = :merchant AND day >= :since AND code <> '' GROUP BY submitter, code ORDER BY 3 DESC, 1, 2 LIMIT :limit
+
+-- name: delete_feed_days
+-- Every merchant: what is past its retention.
+DELETE FROM feed_day WHERE (merchant, day, submitter, kind, code) IN (
+    SELECT merchant, day, submitter, kind, code FROM feed_day WHERE day < :before LIMIT :limit
+)
 
 -- name: batch_rounds
 SELECT r.number, r.round_kind, r.started_at, r.ended_at, r.records, r.counts

@@ -6,6 +6,7 @@ from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.shared.audit import sweep_audit
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
+from goodsgate.store.shared.feed_days import DAY
 from goodsgate.store.shared.journal import sweep_segments
 from goodsgate.store.shared.outbox import sweep_queues
 
@@ -58,6 +59,7 @@ class PostgresRetention:
                 batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
                 changes=self._sweep_journal(before(retention.journal_seconds), steps_max),
                 tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max),
+                feed_days=self._delete("delete_feed_days", rows, before=before(retention.batch_seconds) // DAY),
                 audit_entries=sweep_audit(
                     self._server, now=now, before=before(retention.audit_seconds), limit=steps_max
                 ),

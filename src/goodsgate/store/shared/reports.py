@@ -1,13 +1,16 @@
 """Results and issues of the records of batches."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import msgspec
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, RESULTS, BatchRound, Counts, Finding, IssueGroup, Result, RoundKind
+from goodsgate.model.batch import RESULT_BYTE, RESULTS, BatchRound, Counts, Finding, IssueGroup, Kind, Result, RoundKind
+from goodsgate.model.scorecard import FeedDay, FeedIssues
 from goodsgate.store.contract import RecordResult
 from goodsgate.store.shared.database import Database, Statements
+from goodsgate.store.shared.feed_days import day_number, day_of
 from goodsgate.store.shared.issue_counts import decode_issues, padded, ranked
 from goodsgate.store.shared.results import find_results
 from goodsgate.store.shared.timestamps import id_bytes, timestamp, timestamp_or_none
@@ -41,6 +44,27 @@ class SqlReports:
                 ended_at=timestamp(ended_at), records=records, counts=decode_counts(counts),
             )
             for position, kind, started_at, ended_at, records, counts in rows
+        ]
+
+    def feed_days(self, merchant: str, *, since: date) -> list[FeedDay]:
+        """Return what each submitter has sent on each day since then, by day."""
+        number = self._database.number(merchant)
+        rows = self._catalogue.query("feed_days", {"merchant": number, "since": day_number(since)}, number)
+        return [
+            FeedDay(
+                day=day_of(day), submitter=submitter, kind=Kind(kind), feeds=feeds, records=records, rejected=rejected,
+                last_at=timestamp(last_at),
+            )
+            for day, submitter, kind, feeds, records, rejected, last_at in rows
+        ]
+
+    def feed_issues(self, merchant: str, *, since: date, limit: int = 1000) -> list[FeedIssues]:
+        """Return the issues of the feeds since then, the most frequent first."""
+        number = self._database.number(merchant)
+        values = {"merchant": number, "since": day_number(since), "limit": limit}
+        return [
+            FeedIssues(submitter=submitter, code=code, count=count)
+            for submitter, code, count in self._catalogue.query("feed_issues", values, number)
         ]
 
     def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:

@@ -54,6 +54,7 @@ class OpenRound(msgspec.Struct):
     """Whether it waits for earlier products; those behind it in the lane wait, too."""
     request: str
     traceparent: str
+    submitter: str
     approved: int
     """Whether its batch was held, and is to be applied now."""
 
@@ -147,7 +148,7 @@ def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress |
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
         reading=decode_reading(progress.reading) if progress and progress.reading is not None else [],
-        origin=Origin(row.request, row.traceparent),
+        origin=Origin(row.request, row.traceparent, row.submitter),
         is_trial=in_trial and not is_tried, is_tried=is_tried, hold=hold,
     )
 

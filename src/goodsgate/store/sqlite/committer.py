@@ -27,6 +27,7 @@ from goodsgate.store.contract import (
 )
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.dry_run import add_to_diff
+from goodsgate.store.shared.feed_days import ended_feeds
 from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.shared.progress import Progress
@@ -306,6 +307,12 @@ class _CommitWriter:
         self._db.insert_rows("put_progress", (self._number,), [
             (batch, *msgspec.structs.astuple(one)) for batch, one in progress.items()
         ])
+        ended = [chunk for chunk in self.committed if chunk.progress.ended is not None]
+        for batch, submitter, day, records, rejected, at in ended_feeds((c.commit.round, c.progress) for c in ended):
+            self._db.change("add_feed_day", {
+                "merchant": self._number, "batch": batch, "submitter": submitter, "kind": ended[0].commit.round.kind,
+                "day": day, "records": records, "rejected": rejected, "at": at,
+            })
         self._db.insert_rows("add_totals", (self._number,), [*self._totals.items()])
         self._db.change("set_clock", {"written_at": self._written_at})
 

@@ -176,7 +176,7 @@ class SqliteIntake:
             "merchant": number, "id": id, "round_kind": payload.kind, "format": payload.format,
             "content_encoding": payload.content_encoding, "bytes": payload.size, "file": payload.file,
             "starts_at": payload.starts_at, "waits_until": payload.waits_until, "request": payload.origin.request,
-            "traceparent": payload.origin.traceparent,
+            "traceparent": payload.origin.traceparent, "submitter": payload.origin.key,
         })
         if payload.content is not None:
             db.change("add_payload", {"merchant": number, "content": payload.content})

@@ -435,13 +435,13 @@ VALUES (:merchant, :id, :kind, :collection, :policy, :format, :content_encoding,
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, file, starts_at,
-                   waits_for, waits_until, request, traceparent)
+                   waits_for, waits_until, request, traceparent, submitter)
 SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :file, :starts_at,
        CASE WHEN :waits_until > 0 THEN coalesce((
            SELECT max(p.id) FROM round p CROSS JOIN batch b ON b.seq = p.batch
            WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open = 1 AND p.starts_at = 0
              AND b.collection = batch.collection
-       ), 0) ELSE 0 END, :waits_until, :request, :traceparent
+       ), 0) ELSE 0 END, :waits_until, :request, :traceparent, :submitter
 FROM batch WHERE merchant = :merchant AND id = :id
 
 -- name: add_payload
@@ -579,7 +579,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round p
            WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
              AND p.starts_at <= :now
-       ), r.request, r.traceparent, r.approved
+       ), r.request, r.traceparent, r.submitter, r.approved
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
   AND ((r.starts_at <= :now AND r.id < :blocked_from) OR r.cancelling = 1)
@@ -1406,6 +1406,32 @@ SELECT p.batch, f.number, f.source_row, f.key, f.result, f.issues
 FROM finding f INDEXED BY finding_key CROSS JOIN progress p ON p.seq = f.batch AND p.merchant = f.merchant
 WHERE f.merchant = :merchant AND substr(f.key, 1, 64) = substr(:key, 1, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
+
+-- name: add_feed_day
+-- Differs because a statement costs no network round trip: one for each feed.
+INSERT INTO feed_day (merchant, day, submitter, kind, code, count, records, rejected, last_at)
+SELECT :merchant, :day, :submitter, :kind, f.code, f.count, f.records, f.rejected, :at FROM (
+    SELECT '' AS code, 1 AS count, :records AS records, :rejected AS rejected
+    UNION ALL
+    SELECT g.code, sum(g.count), 0, 0 FROM issue_group g WHERE g.merchant = :merchant AND g.batch = :batch GROUP BY g.code
+) f WHERE true
+ON CONFLICT (merchant, day, submitter, kind, code) DO UPDATE
+SET count = count + excluded.count, records = records + excluded.records, rejected = rejected + excluded.rejected,
+    last_at = max(last_at, excluded.last_at)
+
+-- name: feed_days
+SELECT day, submitter, kind, count, records, rejected, last_at FROM feed_day
+WHERE merchant = :merchant AND day >= :since AND code = '' ORDER BY day, submitter, kind
+
+-- name: feed_issues
+SELECT submitter, code, sum(count) FROM feed_day
+WHERE merchant = :merchant AND day >= :since AND code <> '' GROUP BY submitter, code ORDER BY 3 DESC, 1, 2 LIMIT :limit
+
+-- name: delete_feed_days
+-- Every merchant: what is past its retention.
+DELETE FROM feed_day WHERE (merchant, day, submitter, kind, code) IN (
+    SELECT merchant, day, submitter, kind, code FROM feed_day WHERE day < :before LIMIT :limit
+)
 
 -- name: batch_rounds
 -- Differs because rounds are in the other file.

@@ -10,6 +10,7 @@ from goodsgate.model import crash
 from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.shared.audit import sweep_audit
 from goodsgate.store.shared.database import Row
+from goodsgate.store.shared.feed_days import DAY
 from goodsgate.store.shared.journal import sweep_segments
 from goodsgate.store.shared.outbox import sweep_queues
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -60,6 +61,7 @@ class SqliteRetention:
             resources=_delete(intake, "delete_resources", rows, now=now),
             messages=_delete(intake, "delete_messages", rows, before=before(retention.message_seconds)),
             stock_orders=_delete(catalogue, "delete_stock_orders", rows, before=before(retention.stock_order_seconds)),
+            feed_days=_delete(catalogue, "delete_feed_days", rows, before=before(retention.batch_seconds) // DAY),
             audit_entries=sweep_audit(
                 intake, now=now, before=before(retention.audit_seconds), limit=steps_max
             ),

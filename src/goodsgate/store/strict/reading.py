@@ -272,6 +272,20 @@ def issue_groups(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def feed_days(observed: Observed, call: Any) -> Check:
+    days = yield None
+    require(all(each.day >= call.since and each.feeds > 0 for each in days), "days with feeds, since then", days)
+    require(all(0 <= each.rejected <= each.records for each in days), "rejected records are among the records", days)
+
+
+@checks
+def feed_issues(observed: Observed, call: Any) -> Check:
+    issues = yield None
+    counts = [each.count for each in issues]
+    require(counts == sorted(counts, reverse=True) and len(counts) <= call.limit, "most frequent first", counts)
+
+
+@checks
 def batch_rounds(observed: Observed, call: Any) -> Check:
     rounds = yield None
     numbers = [each.number for each in rounds]

@@ -140,6 +140,7 @@ CREATE TABLE round (
     death_chunks integer NOT NULL DEFAULT 0,        -- chunks that were committed at the last death
     request text NOT NULL,                          -- id of the request that has caused it; empty if none of HTTP
     traceparent text NOT NULL,                      -- its trace context (W3C); empty if it has none
+    submitter text NOT NULL,                        -- id of the key that it used; empty if it used none
     hold_expires_at bigint NOT NULL DEFAULT 0,      -- when a batch that guards hold is given up; 0: none do
     approved boolean NOT NULL DEFAULT false,        -- guards held the batch, and it is to be applied now
     PRIMARY KEY (merchant, id),
@@ -303,6 +304,20 @@ CREATE TABLE diff (
 ) WITH (fillfactor = 50);
 
 -- Since the store was created: records by result, rounds by how they ended. Only grows; never swept.
+-- What suppliers have sent, by day; the rows with a code count issues.
+CREATE TABLE feed_day (
+    merchant bigint NOT NULL,
+    day integer NOT NULL,                           -- since 1970, in UTC
+    submitter text COLLATE "C" NOT NULL,            -- id of a key
+    kind text COLLATE "C" NOT NULL,
+    code text COLLATE "C" NOT NULL,                 -- empty: the feeds themselves
+    count bigint NOT NULL,                          -- of feeds, or of issues
+    records bigint NOT NULL,
+    rejected bigint NOT NULL,
+    last_at bigint NOT NULL,
+    PRIMARY KEY (merchant, day, submitter, kind, code)
+) WITH (fillfactor = 80);
+
 CREATE TABLE total_count (
     merchant bigint NOT NULL,
     name text COLLATE "C" NOT NULL,
@@ -362,7 +377,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
-        'chunk', 'finding', 'issue_group', 'waiting_reference', 'diff_segment', 'diff', 'total_count', 'quota'
+        'chunk', 'finding', 'issue_group', 'waiting_reference', 'diff_segment', 'diff', 'total_count', 'quota',
+        'feed_day'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);
@@ -370,7 +386,7 @@ BEGIN
     END LOOP;
     FOREACH name IN ARRAY ARRAY[
         'credential', 'idempotency_key', 'batch', 'round', 'upload', 'lane', 'collection', 'waiting_reference',
-        'total_count'
+        'total_count', 'feed_day'
     ] LOOP
         EXECUTE format('CREATE POLICY every ON %I USING (%s)', name, every);
     END LOOP;

@@ -133,6 +133,7 @@ CREATE TABLE round (
     death_chunks INTEGER NOT NULL DEFAULT 0,  -- chunks that were committed at the last death
     request TEXT NOT NULL,                    -- id of the request that has caused it; empty if none of HTTP
     traceparent TEXT NOT NULL,                -- its trace context (W3C); empty if it has none
+    submitter TEXT NOT NULL,                  -- id of the key that it used; empty if it used none
     hold_expires_at INTEGER NOT NULL DEFAULT 0, -- when a batch that guards hold is given up; 0: none do
     approved INTEGER NOT NULL DEFAULT 0,      -- 1: guards held the batch, and it is to be applied now
     UNIQUE (batch, number)
@@ -510,6 +511,20 @@ CREATE TABLE diff (
 ) STRICT, WITHOUT ROWID;
 
 -- Since the store was created: records by result, rounds by how they ended. Only grows; never swept.
+-- What suppliers have sent, by day; the rows with a code count issues.
+CREATE TABLE feed_day (
+    merchant INTEGER NOT NULL,
+    day INTEGER NOT NULL,                     -- since 1970, in UTC
+    submitter TEXT NOT NULL,                  -- id of a key
+    kind TEXT NOT NULL,
+    code TEXT NOT NULL,                       -- empty: the feeds themselves
+    count INTEGER NOT NULL,                   -- of feeds, or of issues
+    records INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (merchant, day, submitter, kind, code)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE total_count (
     merchant INTEGER NOT NULL,
     name TEXT NOT NULL,
