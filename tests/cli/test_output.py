@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from goodsgate.cli.output import examples_of, print_batch
-from goodsgate.model.batch import IssueGroup
+from goodsgate.model.issue_group import IssueGroup
 from goodsgate_client._sync.downloads import save_download
 
 

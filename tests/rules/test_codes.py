@@ -5,9 +5,10 @@ import string
 import pytest
 from msgspec.structs import replace
 
-from goodsgate.model.batch import IssueGroup, Kind, Policy
+from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.group_titles import GROUP_TITLES
 from goodsgate.model.issue import CODES, VALUE_CHARACTERS_MAX
+from goodsgate.model.issue_group import IssueGroup
 from tests.rules.truth import EUROS, REFERENCE, document, rules
 from tests.rules.values import SAMPLES, VALUES
 

@@ -9,8 +9,9 @@ import msgspec
 from goodsgate.engine import Engine
 from goodsgate.engine.retry_hints import GroupRetry, RetryHint, retry_hint
 from goodsgate.engine.suggestions import SuggestionGroup, SuggestionPreview
-from goodsgate.model.batch import Batch, IssueGroup
+from goodsgate.model.batch import Batch
 from goodsgate.model.issue import CODES, base_code
+from goodsgate.model.issue_group import IssueGroup
 
 PREVIEW_RECORDS_MAX = 20_000
 """Rejected records among which the page counts suggestions; beyond them, numbers are lower bounds."""

@@ -25,9 +25,10 @@ from goodsgate.engine.stock import Stock
 from goodsgate.engine.suggestions import COUNTED_RECORDS_MAX, SuggestedFix, SuggestionPreview, preview_suggestions
 from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.engine.waiting_references import with_waiting_hours
-from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, State, new_id
+from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, Kind, Policy, RoundKind, State, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.model.issue import rule_name
+from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.journal import JournalPage, JournalPosition, parse_cursor
 from goodsgate.model.references import WaitingReference
 from goodsgate.store.contract import (

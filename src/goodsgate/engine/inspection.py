@@ -14,9 +14,10 @@ from goodsgate.engine.mapping_resolution import resolve_mapping
 from goodsgate.engine.profile_recognition import with_recognized_profile
 from goodsgate.engine.reader import read_options
 from goodsgate.engine.saved_profiles import HEADER_CHARACTERS_MAX, SavedProfile
-from goodsgate.model.batch import IssueGroup, Kind, Policy, ReadingDecision
+from goodsgate.model.batch import Kind, Policy, ReadingDecision
 from goodsgate.model.fields import REQUIRED
 from goodsgate.model.issue import Issue
+from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.json_text import cell_text, read_json, read_members
 from goodsgate.profiles import Profile, fold, profile_names
 

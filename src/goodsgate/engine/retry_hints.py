@@ -9,8 +9,9 @@ from enum import StrEnum
 import msgspec
 
 from goodsgate.engine.saved_rules import saved_rules
-from goodsgate.model.batch import Batch, IssueGroup, Kind
+from goodsgate.model.batch import Batch, Kind
 from goodsgate.model.issue import rule_name
+from goodsgate.model.issue_group import IssueGroup
 from goodsgate.store.contract import Store
 
 REFERENCE_CODES = {

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.batch import Batch, IssueGroup, Kind, now
+from goodsgate.model.batch import Batch, Kind, now
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.issue import ADJUSTABLE_CODES, rule_name
+from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.record_rule import RecordRule, RuleVersion
 from goodsgate.model.rule_counts import RuleCounts, add_rule_counts
 from goodsgate.rules import CompiledRule

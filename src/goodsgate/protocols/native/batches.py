@@ -26,7 +26,6 @@ from goodsgate.model.batch import (
     Batch,
     Duplicates,
     FixMatch,
-    IssueGroup,
     Kind,
     Policy,
     ReadingDecision,
@@ -35,6 +34,7 @@ from goodsgate.model.batch import (
     duplicates_of,
 )
 from goodsgate.model.issue import base_code
+from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.references import WaitingReference
 from goodsgate.protocols.native.guards import serialize_hold
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key

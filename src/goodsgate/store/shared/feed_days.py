@@ -18,7 +18,7 @@ def ended_feeds(ends: Iterable[tuple[ClaimedRound, Progress]]) -> list[tuple[int
     """
     return [
         (
-            progress.seq, round.origin.key, (progress.ended_at or 0) // DAY, progress.total, progress.rejected,
+            progress.rows, round.origin.key, (progress.ended_at or 0) // DAY, progress.total, progress.rejected,
             progress.ended_at or 0,
         )
         for round, progress in ends
