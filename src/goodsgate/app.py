@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from goodsgate.http.application import Application
     from goodsgate.http.connections import ConnectionLimits
     from goodsgate.http.known_settings import KnownSettings
+    from goodsgate.http.openid import OpenIdProvider
     from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings
     from goodsgate.http.spans import SpanTracer
     from goodsgate.model.batch import Kind
@@ -262,11 +263,37 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
         context.traffic = TrafficLog(bytes_max=config.traffic_bytes_max)
     protocols = load_protocols(context)
     titles = [(protocol.name, protocol.title) for protocol in protocols]
-    console = Console(context, titles, dry_runner=dry_runner)
+    console = Console(context, titles, dry_runner=dry_runner, openid=create_openid_provider(config))
     origins = [origin for origin in config.cors_origins.replace(" ", "").split(",") if origin]
     return (TroubledApplication if allows_trouble else Application)(
         context, protocols, routes=console.routes(), background=[console.history], cors_origins=origins
     )
+
+
+def create_openid_provider(config: Config) -> "OpenIdProvider | None":
+    """Return with whom people sign in; None if the settings name nobody. Raises StoreError if they cannot be used."""
+    from goodsgate.http.openid import OpenIdProvider, OpenIdSettings
+
+    if not config.oidc_issuer:
+        return None
+    secret = config.oidc_client_secret
+    if config.oidc_client_secret_file:
+        try:
+            secret = Path(config.oidc_client_secret_file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"the file of the setting oidc_client_secret_file cannot be read: {error}") from error
+    return OpenIdProvider(OpenIdSettings(
+        issuer=config.oidc_issuer, client_id=config.oidc_client_id, client_secret=secret, name=config.oidc_name,
+        scopes=config.oidc_scopes, merchant=config.oidc_merchant, merchant_claim=config.oidc_merchant_claim,
+        merchants=_mapping(config.oidc_merchants), role_claim=config.oidc_role_claim, roles=_mapping(config.oidc_roles),
+        allow_private=config.oidc_private == "allow", leeway_seconds=config.oidc_leeway_seconds,
+    ))
+
+
+def _mapping(setting: str) -> dict[str, str]:
+    """Return the pairs of a setting like ``value=name,value=name``."""
+    pairs = (pair.partition("=") for pair in setting.split(",") if pair)
+    return {value.strip(): name.strip() for value, _, name in pairs}
 
 
 def create_services(store: Store, config: Config, *, secrets: "Secrets | None" = None,

@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +40,10 @@ _NETWORK = r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?"
 _NETWORKS = rf"^({_NETWORK}(, ?{_NETWORK})*)?$"
 _NETWORKS_EXPECTED = "comma-separated addresses or networks such as `10.0.0.0/8, ::1`"
 _TRACES = "the URL of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`"
+_MAPPING = r"^(?:[^,=]+=[^,=]+(?:,|$))*$"
+_MAPPING_EXPECTED = "comma-separated `value=name`"
+_ISSUER = "an address like `https://login.example.com/realms/shop`"
+
 _LEVELS = "`debug`, `info`, `warning` or `error`"
 _MASTERS_EXPECTED = "comma-separated `name:base64` of at least 24 bytes each"
 _ALIASES_EXPECTED = "comma-separated `Class/method=Class/method`, `Class=Class` or `Class/method.member=member`"
@@ -50,10 +53,6 @@ _TOKENS = "16 to 200 letters, digits or signs without spaces"
 _HOSTS = "comma-separated host names"
 _PUBLIC_URL = "`https://host` without a path: the vendors' protocols fix the paths, so the gate needs its own host name"
 
-_PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
-"""A password among the query parameters of an address."""
-_WORD = re.compile(r"\w{1,15}")
-"""A password that messages may contain by chance."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -211,6 +210,29 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     courier_seconds: Annotated[float, Meta(ge=0, le=86400)] = 5.0
     """Time from the invoice of an order until the simulated parcel courier is assigned."""
 
+    # Signing in with OpenID Connect
+    oidc_issuer: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=_ISSUER)] = ""
+    """Issuer with which people sign in to the console; empty: with keys alone."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_client_secret_file: str = ""
+    """A file with the client secret, instead of the setting."""
+    oidc_name: str = "OpenID Connect"
+    """How the page for signing in calls the provider."""
+    oidc_scopes: str = "openid profile email"
+    oidc_merchant: str = ""
+    """Merchant of people without a claim that names theirs; empty: they are refused."""
+    oidc_merchant_claim: str = "goodsgate_merchant"
+    oidc_merchants: Annotated[str, Meta(pattern=_MAPPING, description=_MAPPING_EXPECTED)] = ""
+    """Value of the claim → merchant, as ``value=merchant``, comma-separated; empty: the value is the merchant."""
+    oidc_role_claim: str = "groups"
+    oidc_roles: Annotated[str, Meta(pattern=_MAPPING, description=_MAPPING_EXPECTED)] = ""
+    """Value of the claim → role, as ``value=clerk``, comma-separated."""
+    oidc_private: Literal["refuse", "allow"] = "refuse"
+    """What happens when the issuer has a private address, or no TLS."""
+    oidc_leeway_seconds: Annotated[int, Meta(ge=0, le=600)] = 60
+    """Difference of the clocks of issuer and gate that is accepted."""
+
     # Retention
     reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$", description="`s3://bucket/prefix`, or empty")] = ""
     """``s3://bucket/prefix`` for reports that are downloaded with signed links; empty: the gate serves them itself."""
@@ -256,7 +278,7 @@ _OTHER_VARIABLES = re.compile(
 """Variables of the tests, and those that Kubernetes adds for a service whose name begins with ``goodsgate``."""
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp)://.*")
 """Value of GOODSGATE_PORT in a Kubernetes cluster that has a service named ``goodsgate``; not a setting."""
-SECRET_SETTINGS = frozenset({"store", "secrets", "metrics_token"})
+SECRET_SETTINGS = frozenset({"store", "secrets", "metrics_token", "oidc_client_secret"})
 """Settings whose values error messages do not show."""
 SIMILARITY_MIN = 60
 """Percentage of similarity from which a name is suggested for an unknown one."""
@@ -380,31 +402,3 @@ def _expected(hint: Any) -> str:
         for word, bound in (("at least", meta.ge), ("greater than", meta.gt), ("at most", meta.le)) if bound is not None
     ]
     return f"{kind}, {' and '.join(bounds)}" if bounds else kind
-
-
-def without_password(address: str) -> str:
-    """Return a store's address without its passwords. A malformed address may lose more than that."""
-    scheme, server, rest = address.partition("://")
-    if not server:
-        return address
-    login, at, place = _PASSWORDS.sub(r"\1***", rest).rpartition("@")
-    return f"{scheme}://{login.partition(':')[0]}{at}{place}"
-
-
-def without_secrets(text: str, *, address: str) -> str:
-    """Return a message about a store without the passwords of the store's address.
-
-    A password that could be a word or a number is removed only where it stands as in an address or in quotation marks:
-    elsewhere it is part of the message, and removing it would show what it is.
-    """
-    text = text.replace(address, without_password(address))
-    _, server, rest = address.partition("://")
-    if not server:
-        return text
-    secrets = {rest.rpartition("@")[0].partition(":")[2], *(match[2] for match in _PASSWORDS.finditer(rest))}
-    for secret in filter(None, secrets | {unquote(secret) for secret in secrets}):
-        if _WORD.fullmatch(secret):
-            text = re.sub(rf"(?<=[:='\"]){re.escape(secret)}(?=[@&'\"]|$)", "***", text)
-        else:
-            text = text.replace(secret, "***")
-    return text

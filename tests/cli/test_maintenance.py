@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.cli import main
+from goodsgate.cli.masking import without_password, without_secrets
 from goodsgate.cli.settings import store_error
-from goodsgate.config import Config, without_password, without_secrets
+from goodsgate.config import Config
 from goodsgate.engine.saved_rules import save_rule
 from goodsgate.model.catalogue import Merchant
 from goodsgate.model.record_rule import RecordRule

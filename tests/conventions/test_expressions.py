@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from tests.conventions.source import modules
 
 OURS = {
+    "cli/masking.py": "secrets, escaped",
     "cli/conversation.py": "of transcripts, which are files of the package",
     "cli/transcripts.py": "of transcripts, which are files of the package",
-    "config.py": "names and secrets, escaped",
+    "config.py": "names, escaped",
     "engine/column_values.py": "patterns of the profiles that are shipped",
     "engine/groups.py": "names of columns in shipped profiles, escaped",
     "formats/table.py": "one of four delimiters, escaped",

@@ -70,7 +70,7 @@ def examine(store: "Store", config: "Config") -> tuple[list["HealthCheck"], dict
 
     If the store cannot be read, only the checks that found that out.
     """
-    from goodsgate.config import without_password, without_secrets
+    from goodsgate.cli.masking import without_password, without_secrets
     from goodsgate.store.contract import StoreError, bad, run_checks
 
     checks = store.quick_checks()
@@ -94,7 +94,7 @@ def print_check(check: "HealthCheck") -> None:
 
 def print_settings(config: "Config", sources: dict[str, str], *, with_defaults: bool) -> None:
     """Print the settings in force and their sources, without secrets."""
-    from goodsgate.config import without_password
+    from goodsgate.cli.masking import without_password
     from goodsgate.engine.secrets import parse_masters
 
     redacted = {

@@ -83,7 +83,7 @@ def open_current_store(config: "Config", *, create: bool = False) -> "Store":
 
 def store_error(config: "Config", problem: str, error: Exception) -> CommandError:
     """Return a one-line error about the store, without the password of its address."""
-    from goodsgate.config import without_password, without_secrets
+    from goodsgate.cli.masking import without_password, without_secrets
 
     reason = without_secrets(str(error), address=config.store)
     return CommandError(f"the store {without_password(config.store)} {problem}: {reason}")

@@ -23,6 +23,7 @@ from goodsgate.console.grid import GridPage
 from goodsgate.console.health import HealthPage
 from goodsgate.console.merchants import MerchantPages
 from goodsgate.console.metrics_history import MetricsHistory
+from goodsgate.console.openid import CALLBACK_PATH, OPENID_PATH, SIGN_OUT_PATH, OpenIdEndpoint, OpenIdPages
 from goodsgate.console.permissions import BATCH, MERCHANT
 from goodsgate.console.records import RecordsPage
 from goodsgate.console.reference import ReferencePages
@@ -34,13 +35,16 @@ from goodsgate.console.traffic import TrafficPage
 from goodsgate.console.webhooks import WebhookPages
 from goodsgate.engine.dry_run import DryRunner
 from goodsgate.http.context import ServerContext
+from goodsgate.http.openid import OpenIdProvider
 
 
 class Console:
     """The console's routes, over the same server context as the protocols."""
 
-    def __init__(self, context: ServerContext, protocols: Sequence[tuple[str, str]], *, dry_runner: DryRunner) -> None:
-        """`protocols`: name and title of each."""
+    def __init__(self, context: ServerContext, protocols: Sequence[tuple[str, str]], *, dry_runner: DryRunner,
+                 openid: OpenIdProvider | None = None) -> None:
+        """`protocols`: name and title of each. `openid` is with whom people may sign in."""
+        self._openid = openid
         self._dry_runner = dry_runner
         self._context = context
         self.history = MetricsHistory(context)
@@ -52,10 +56,20 @@ class Console:
         """Return the routes for the router."""
         return [
             Route("/console", RedirectResponse(HOME_PATH)), Route("/console/", RedirectResponse(HOME_PATH)),
-            Route(SIGN_IN_PATH, SignInPage(self._context, self._renderer)),
+            Route(SIGN_IN_PATH, SignInPage(
+                self._context, self._renderer, openid_name=self._openid.settings.name if self._openid else ""
+            )),
+            *self._openid_routes(),
             Route(StaticAssets.template, self._assets),
             *(Route(path, self._endpoint(path, *handlers)) for path, handlers in self.handlers().items()),
         ]
+
+    def _openid_routes(self) -> list[Route]:
+        if self._openid is None:
+            return []
+        pages = OpenIdPages(self._context, self._renderer, self._openid)
+        paths = (OPENID_PATH, CALLBACK_PATH, SIGN_OUT_PATH)
+        return [Route(path, OpenIdEndpoint(path, pages, self._context)) for path in paths]
 
     def _endpoint(self, path: str, get: Handler | None = None, post: Handler | None = None) -> ConsoleEndpoint:
         return ConsoleEndpoint(path, self._context, self._renderer, get=get, post=post)

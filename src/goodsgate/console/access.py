@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -35,9 +36,11 @@ class SignInPage:
 
     template = SIGN_IN_PATH
 
-    def __init__(self, context: ServerContext, renderer: PageRenderer) -> None:
+    def __init__(self, context: ServerContext, renderer: PageRenderer, *, openid_name: str = "") -> None:
+        """`openid_name`: how the provider of OpenID Connect is called; empty: there is none."""
         self._context = context
         self._renderer = renderer
+        self._openid_name = openid_name
         self._sign_ins = SignIns(context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +58,11 @@ class SignInPage:
     def _form(self, http: Request, error: str = "", *, status: int = 200, next_path: str | None = None) -> Response:
         secret = http.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
         next_path = http.query_params.get("next", "") if next_path is None else next_path
-        values = {"error": error, "csrf": csrf_token(secret), "next": console_path(next_path)}
+        values: dict[str, Any] = {
+            "error": error, "csrf": csrf_token(secret), "next": console_path(next_path),
+            "openid_name": self._openid_name,
+        }
+        values["signed_out"] = bool(self._openid_name) and "signed_out" in http.query_params
         response = self._renderer.response(None, "sign_in.html", values, status=status)
         set_cookie(response, http, FORM_COOKIE, secret)
         return response
@@ -100,7 +107,8 @@ class SignOut:
         """Handle POST /console/sign-out."""
         await request.form()
         await self._context.run_in_thread(self._context.authenticator.delete_token, request.token)
-        response = RedirectResponse(SIGN_IN_PATH, 303, headers={**HEADERS, "clear-site-data": '"cache", "storage"'})
+        path = f"{SIGN_IN_PATH}?signed_out=1" if request.caller.person else SIGN_IN_PATH
+        response = RedirectResponse(path, 303, headers={**HEADERS, "clear-site-data": '"cache", "storage"'})
         response.delete_cookie(SESSION_COOKIE, path="/console")
         return response
 
