@@ -21,6 +21,7 @@ class ConfigError(Exception):
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+OneLineText = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", description="a text on one line")]
 Seconds = Annotated[float, Meta(ge=0.01, le=3600)]
 Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
 Days = Annotated[float, Meta(gt=0, le=3650)]
@@ -213,19 +214,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Signing in with OpenID Connect
     oidc_issuer: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=_ISSUER)] = ""
     """Issuer with which people sign in to the console; empty: with keys alone."""
-    oidc_client_id: str = ""
-    oidc_client_secret: str = ""
-    oidc_client_secret_file: str = ""
+    oidc_client_id: OneLineText = ""
+    oidc_client_secret: OneLineText = ""
+    oidc_client_secret_file: OneLineText = ""
     """A file with the client secret, instead of the setting."""
-    oidc_name: str = "OpenID Connect"
+    oidc_name: OneLineText = "OpenID Connect"
     """How the page for signing in calls the provider."""
-    oidc_scopes: str = "openid profile email"
-    oidc_merchant: str = ""
+    oidc_scopes: OneLineText = "openid profile email"
+    oidc_merchant: OneLineText = ""
     """Merchant of people without a claim that names theirs; empty: they are refused."""
-    oidc_merchant_claim: str = "goodsgate_merchant"
+    oidc_merchant_claim: OneLineText = "goodsgate_merchant"
     oidc_merchants: Annotated[str, Meta(pattern=_MAPPING, description=_MAPPING_EXPECTED)] = ""
     """Value of the claim → merchant, as ``value=merchant``, comma-separated; empty: the value is the merchant."""
-    oidc_role_claim: str = "groups"
+    oidc_role_claim: OneLineText = "groups"
     oidc_roles: Annotated[str, Meta(pattern=_MAPPING, description=_MAPPING_EXPECTED)] = ""
     """Value of the claim → role, as ``value=clerk``, comma-separated."""
     oidc_private: Literal["refuse", "allow"] = "refuse"

@@ -136,7 +136,8 @@ def test_roles_follow_the_claims_at_each_sign_in(gate: HttpGate, provider: Local
     ({"aud": "another"}, "aud"), ({"aud": [CLIENT_ID, "another"], "azp": "another"}, "azp"),
     ({"iss": "https://elsewhere.example"}, "iss"), ({"sub": None}, "sub"), ({"sub": ""}, "sub"),
     ({"exp": int(time.time()) - 3600}, "expired"), ({"exp": None}, "exp"),
-    ({"iat": int(time.time()) + 9000}, "in the future"), ({"nbf": int(time.time()) + 9000}, "not yet valid"), ({"at_hash": "AAAA"}, "at_hash"),
+    ({"iat": int(time.time()) + 9000}, "in the future"),
+    ({"nbf": int(time.time()) + 9000}, "not yet valid"), ({"at_hash": "AAAA"}, "at_hash"),
 ])
 def test_claims_that_do_not_fit_are_refused(
     gate: HttpGate, provider: LocalProvider, browser: Browser, claims: dict[str, object], reason: str,
