@@ -1,17 +1,21 @@
 """What is shipped."""
 
-import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
+import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import httpx
 import pytest
 from packaging.requirements import Requirement
 
+import goodsgate
+from tests.cli import gate as cli_gate
 from tests.conventions.source import CLIENT, PACKAGE, TOP
 
 INSTALLATION_MB_MAX = 95
@@ -28,7 +32,7 @@ def build(project: Path, folder: Path, *, target: str = "wheel") -> Path:
 
 def contents(wheel: Path) -> set[str]:
     """Return the files of a wheel that are installed as modules and data."""
-    return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name and ".data/" not in name}
 
 
 def sources(packages: list[Path]) -> set[str]:
@@ -48,23 +52,73 @@ def test_a_wheel_holds_its_packages_and_nothing_else(project: Path, packages: li
     assert contents(build(project, tmp_path)) == sources(packages)
 
 
-def test_the_source_package_builds_the_same_wheel_which_runs(tmp_path: Path):
-    """It runs without the folder of the project."""
-    source = build(TOP, tmp_path / "sdist", target="sdist")
-    with tarfile.open(source) as archive:
-        archive.extractall(tmp_path / "source", filter="data")
-    (folder,) = (tmp_path / "source").iterdir()
-    assert {"docs", "constraints.txt", "CHANGELOG.md", "LICENSE"} <= {path.name for path in folder.iterdir()}
-    wheel = build(folder, tmp_path / "wheel")
+def test_the_source_package_builds_the_same_wheel(tmp_path: Path, install: Path):
+    """It has what somebody needs to build and read it."""
+    (source,) = (install / "source").iterdir()
+    assert {"docs", "constraints.txt", "CHANGELOG.md", "LICENSE"} <= {path.name for path in source.iterdir()}
+    (wheel,) = (install / "wheel").iterdir()
     assert contents(wheel) == sources([PACKAGE, CLIENT])
-    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    program = "import goodsgate, goodsgate_client; print(goodsgate.__file__); from goodsgate.cli import main; main()"
-    ran = subprocess.run(
-        [sys.executable, "-c", program, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
-    )
-    assert ran.stdout.startswith(str(tmp_path / "installed"))
-    assert "version" in ran.stdout
+
+
+@pytest.fixture(scope="module")
+def install(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a fresh environment, into which pip has installed the wheel that the source package builds."""
+    folder = tmp_path_factory.mktemp("install")
+    with tarfile.open(build(TOP, folder / "sdist", target="sdist")) as archive:
+        archive.extractall(folder / "source", filter="data")
+    (source,) = (folder / "source").iterdir()
+    wheel = build(source, folder / "wheel")
+    venv.create(folder / "env", symlinks=True)
+    python = folder / "env/bin/python"
+    run(*find_pip(), "--python", python, "install", "-q", "--no-index", "--no-deps", wheel)
+    # What the gate needs is already here, so no network is used; what is installed above is found first.
+    (packages,) = (folder / "env/lib").glob("python3.*/site-packages")
+    dependencies = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (packages / "dependencies.pth").write_text("\n".join(dependencies))
+    return folder
+
+
+def run(*command: str | Path) -> str:
+    """Run a command and return its output."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def find_pip() -> list[str]:
+    """Return the command of pip; an environment may have been created without one, by that of the system."""
+    for python in (sys.executable, sys._base_executable):  # type: ignore[attr-defined]
+        command = [python, "-m", "pip", "--disable-pip-version-check"]
+        if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode == 0:
+            return command
+    raise AssertionError("pip is not installed")
+
+
+def test_an_installed_gate_starts_and_takes_a_feed(install: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The command of the package checks a file, serves, submits and reports, without the folder of the project."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(cli_gate, "COMMAND", [str(install / "env/bin/goodsgate")])
+    feed = tmp_path / "feed.csv"
+    feed.write_text("sku,title,price\nCUP-1,Cup,3.00 EUR\n")
+    gate = cli_gate.Gate(tmp_path)
+    try:
+        assert gate.run("--version").stdout == f"goodsgate, version {goodsgate.__version__}\n"
+        assert gate.document("check", str(feed), code=0)["outcome"] == "clean"
+        assert gate.document("submit", str(feed), code=0)["counts"]["created"] == 1
+        assert httpx.get(f"{gate.url}/console").status_code < 400
+    finally:
+        assert gate.stop() == 0
+    assert str(install) in run(install / "env/bin/python", "-c", "import goodsgate; print(goodsgate.__file__)")
+
+
+def test_an_installation_has_the_tested_versions(install: Path):
+    """An extra can be added later with the versions that the tests ran with."""
+    assert (install / "env/share/goodsgate/constraints.txt").read_bytes() == (TOP / "constraints.txt").read_bytes()
+
+
+def test_the_client_alone_has_its_licence():
+    """It is the same file, because the package of the client is built from its own folder."""
+    assert (TOP / "clients/python/LICENSE").read_bytes() == (TOP / "LICENSE").read_bytes()
 
 
 def _requirements() -> set[str]:
