@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings
     from goodsgate.http.spans import SpanTracer
     from goodsgate.model.batch import Kind
+    from goodsgate.model.issue import Issue
     from goodsgate.rules import Schema
     from goodsgate.store.objects import Objects
 
@@ -129,13 +130,17 @@ def create_engine(store: Store, config: Config, *, type: "type[Engine] | None" =
 
 
 def create_worker(store: Store, config: Config, name: str | None = None, *,
-                  schemas: "Mapping[str, Schema] | None" = None, stop: "threading.Event | None" = None) -> "Worker":
-    """Return a worker that knows the given schemas, by default those of every protocol; `stop` ends its run."""
+                  schemas: "Mapping[str, Schema] | None" = None, stop: "threading.Event | None" = None,
+                  known_issues: "Mapping[int, list[Issue]] | None" = None) -> "Worker":
+    """Return a worker that knows the given schemas, by default those of every protocol; `stop` ends its run.
+
+    `known_issues` are found about records before they are checked, by record number; for a worker of one batch.
+    """
     from goodsgate.engine import Worker
     from goodsgate.protocols import ProtocolSchemas
 
     known = ProtocolSchemas() if schemas is None else schemas
-    return Worker(store, worker_settings(config), name, schemas=known, stop=stop)
+    return Worker(store, worker_settings(config), name, schemas=known, stop=stop, known_issues=known_issues)
 
 
 def create_dry_runner(store: Store, config: Config) -> "DryRunner":

@@ -12,9 +12,9 @@ from tests.shop import Shop
 
 ELSEWHERE = (
     "received", "seal-synced", "seal-written", "sealed", "sweep-halved", "references-marked", "references-queued",
-    "trial-judged", "hold-expired",
+    "trial-judged", "hold-expired", "push-begun", "push-answered", "push-accepted", "push-ended",
 )
-"""Steps of the API, and of the sweep, which the store's own tests kill; and those of waiting records and guards."""
+"""Steps of the API, of the sweep, which the store's own tests kill, of waiting records, guards, and of the client."""
 WORKER_POINTS = [point for point in POINTS if point not in ELSEWHERE]
 
 

@@ -20,9 +20,10 @@ OTHERS_TELL = {code for code, entry in CODES.items() if entry.about == "file" or
     "duplicate_in_batch", "key_held", "key_unknown", "key_not_held", "sku_case_twin", "row_not_rejected", "item_newer",
     "changed_since", "stock_moved_since", "reference_overdue",
     "unit_conflict", "rule",
+    "platform_rejected", "platform_warned",
     "version_kind_differs", "fields_newer", "field_kept", "edit_replaced", "observed_in_future", "sku_unknown",
 }
-"""Told by formats and engine."""
+"""Told by formats, by the engine, and by the platforms that `push` sends to."""
 TOLD_ELSEWHERE = {
     "internal_fault", "issues_cut", "line_unreadable", "line_too_deep", "record_not_object", "trouble_ordered",
 }

@@ -35,6 +35,7 @@ from goodsgate.cli.merchant_keys import key as key  # adds the group to merchant
 from goodsgate.cli.orders import orders
 from goodsgate.cli.outbox import outbox
 from goodsgate.cli.profile import profile
+from goodsgate.cli.push import push
 from goodsgate.cli.reference import reference
 from goodsgate.cli.rule import rule
 from goodsgate.cli.serve import serve, work
@@ -64,6 +65,7 @@ def main() -> None:
     See how it is read:     goodsgate inspect products.csv
     Check a file offline:   goodsgate check products.csv
     Stand in for a vendor:  goodsgate stand-in konnect
+    Push to a platform:     goodsgate push products.csv --to konnect
 
     Commands that talk to a gate take its address and key from --url and --key, from GOODSGATE_URL and GOODSGATE_KEY,
     or from client.toml in your configuration folder.
@@ -73,7 +75,7 @@ def main() -> None:
 for _command in (
     submit, watch, diff, report, fix, suggestions, retry, confirm, approve, discard, cancel, revert, list_batches,
     inspect_command, check, export, changes, item, reference, profile, rule, guard, webhook,
-    serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor, backup,
+    push, serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor, backup,
     completion,
 ):
     main.add_command(_command)

@@ -23,7 +23,6 @@ from goodsgate.cli.transcripts import (
     shorten,
     substitute,
 )
-from goodsgate.model.extras import needed_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -155,22 +154,18 @@ class Conversation:
             url = url.copy_merge_params(query)
         request = self._http.build_request(template.method, url, content=content, headers=headers)
         if self._client.signature is not None and template.credentials:
-            self._sign(request, self._client.signature, content or b"")
+            self._sign(request, self._client.signature)
         return request
 
-    def _sign(self, request: "httpx.Request", scheme: SignatureScheme, content: bytes) -> None:
-        with command_errors(), needed_extra("aws", "The signature of a request"):
-            from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # botocore has no types
-            from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # as above
-            from botocore.credentials import Credentials  # type: ignore[import-untyped]  # as above
+    def _sign(self, request: "httpx.Request", scheme: SignatureScheme) -> None:
+        from goodsgate.push.signing import sign_request
 
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        signing = AWSRequest(
-            request.method, str(request.url), data=content, headers={"Content-Type": "application/json"}
-        )
-        credentials = Credentials(*(self.variables.get(name) for name in names))
-        SigV4Auth(credentials, scheme.service, scheme.region).add_auth(signing)
-        request.headers.update(dict(signing.headers))
+        with command_errors():
+            sign_request(
+                request, access_key=self.variables.get("AWS_ACCESS_KEY_ID", ""),
+                secret_key=self.variables.get("AWS_SECRET_ACCESS_KEY", ""),
+                session_token=self.variables.get("AWS_SESSION_TOKEN"), service=scheme.service, region=scheme.region,
+            )
 
     def send(self, request: "httpx.Request", *, expected_status: int) -> "httpx.Response":
         """Send a request, and again after the time that a rate limit asks for; raises httpx.TransportError."""

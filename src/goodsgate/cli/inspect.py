@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from goodsgate.cli.check import MERCHANT, parse_policy
+from goodsgate.cli.check import parse_policy
 from goodsgate.cli.client import Document
 from goodsgate.cli.errors import CommandError
+from goodsgate.cli.local_gate import MERCHANT
 from goodsgate.cli.output import create_console, format_reading, mask_control, print_groups
 from goodsgate.cli.source import feed_name, open_feed
 from goodsgate.cli.submit import policy_options

@@ -26,7 +26,10 @@ GROUPS_MAX = 20
 VALUES_MAX = 3
 REFERENCES_MAX = 5
 """References of waiting records that are printed."""
-RESULTS = ("created", "updated", "unchanged", "deleted", "superseded", "merged", "waiting", "rejected", "cancelled")
+RESULTS = (
+    "accepted", "created", "updated", "unchanged", "deleted", "superseded", "merged", "waiting", "rejected",
+    "cancelled",
+)
 POSITION = re.compile(r"/[0-9]+(?=/|\Z)")
 WIDTH_WITHOUT_TERMINAL = 110
 
@@ -112,6 +115,16 @@ class ProgressDisplay:
 
         return on_bytes
 
+    def start_records(self, name: str, total: int) -> Callable[[int], None]:
+        """Start the display of records that are sent; return a function to call with their number so far."""
+        self._start(f"pushing {name}", total)
+
+        def on_records(count: int) -> None:
+            rate = count / max(0.001, time.monotonic() - self._started_at)
+            self._update(count, f"{count:,} of {total:,} records at {rate:,.0f}/s", total)
+
+        return on_records
+
     def show_batch(self, batch: Document) -> None:
         """Display the progress of a batch."""
         activity = "processing" if batch["state"] == "working" else batch["state"]
@@ -182,7 +195,7 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
     if "id" in batch:
         out.print(f"  batch    {batch['id']}")
     out.print(f"  records  {_format_total(counts)}")
-    out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in RESULTS if counts[name]) or "none"))
+    out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in RESULTS if counts.get(name)) or "none"))
     if batch.get("waiting_for"):
         out.print(mask_control(f"  waits for {_format_waiting(batch['waiting_for'])}"), soft_wrap=True)
     if counts["warned"]:

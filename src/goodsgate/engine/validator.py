@@ -182,10 +182,15 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
 class Validator:
     """Checks chunks by the rules of their merchant, kind and policy, compiled anew when reference data changes."""
 
-    def __init__(self, store: Store, limits: CheckLimits, schemas: Mapping[str, Schema]) -> None:
-        """Take the `schemas` that policies may name."""
+    def __init__(self, store: Store, limits: CheckLimits, schemas: Mapping[str, Schema], *,
+                 known_issues: Mapping[int, list[Issue]] | None = None) -> None:
+        """Take the `schemas` that policies may name.
+
+        `known_issues` are what is known of records before they are checked, by record number; see `Worker`.
+        """
         self._limits = limits
         self._schemas = schemas
+        self._known_issues = known_issues
         self._valid_cache = ValidCache(limits.valid_cache_records)
         self.merchant_data = MerchantData(store)
         self._checkers: dict[tuple[str, Kind, str, bytes], tuple[int, Checker | SchemaChecker]] = {}
@@ -227,6 +232,8 @@ class Validator:
         documents = records.documents
         if records.pending and isinstance(rules, Checker):
             documents = CanonicalDocuments([*documents], records.pending, rules.canonical_form)
+        if self._known_issues:
+            _add_known_issues(records.issues, self._known_issues, chunk, mapping, first=round.total + 1)
         return CheckedChunk(
             chunk=chunk, documents=documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
             versions=records.versions, verbs=records.verbs, merged=records.merged, hashes=records.hashes,
@@ -319,6 +326,16 @@ def _with_ordered_trouble(issues: dict[int, list[Issue]], count: int, policy: Po
     """Return the issues with one for each record that is to be rejected: all, or every second from the first."""
     step = 2 if policy.trouble == "partly_rejected" else 1
     return {**issues, **{at: [*issues.get(at, ()), issue("trouble_ordered")] for at in range(0, count, step)}}
+
+
+def _add_known_issues(issues: dict[int, list[Issue]], known: Mapping[int, list[Issue]], chunk: Chunk,
+                      mapping: FieldMapping, *, first: int) -> None:
+    """Add what is known of the records of a chunk, whose first record has the number `first`."""
+    received = received_records(chunk)
+    for at in range(len(chunk)):
+        if found := known.get(first + at):
+            named = (with_column(each, mapping, received[at]) for each in found)
+            issues[at] = [*issues.get(at, ()), *named]
 
 
 def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldMapping, giver_rules: Checker | None,

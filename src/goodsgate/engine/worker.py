@@ -85,15 +85,21 @@ class Worker:
     """One worker of a store."""
 
     def __init__(self, store: Store, settings: WorkerSettings, name: str | None = None, *,
-                 schemas: Mapping[str, Schema] | None = None, stop: threading.Event | None = None) -> None:
-        """Take the `schemas` that policies may name; once `stop` is set, the worker ends after the chunk in hand."""
+                 schemas: Mapping[str, Schema] | None = None, stop: threading.Event | None = None,
+                 known_issues: Mapping[int, list[Issue]] | None = None) -> None:
+        """Take the `schemas` that policies may name; once `stop` is set, the worker ends after the chunk in hand.
+
+        `known_issues` are what somebody else has found about records, by their number; for a worker of one batch.
+        """
         self._store = store
         self._settings = settings
         self.name = name or f"worker-{new_id()[:12]}"
         self._stop = stop or threading.Event()
         self._swept_at = time.monotonic()
         self._heartbeat = Heartbeat(store, lease_seconds=settings.lease_seconds)
-        self._validator = Validator(store, settings.check_limits, {} if schemas is None else schemas)
+        self._validator = Validator(
+            store, settings.check_limits, {} if schemas is None else schemas, known_issues=known_issues
+        )
         self._committer = Committer(store)
         self._guards = Guards(store, self._validator.merchant_data, hold_hours=settings.hold_hours)
         self._parts = WorkerParts(

@@ -21,6 +21,8 @@ POINTS: tuple[str, ...] = (
     "trial-judged", "hold-expired",
     # what records waited for is marked as arrived / a round for them is queued
     "references-marked", "references-queued",
+    # pushing to a platform: a request is noted and not sent / is answered / is noted as accepted / has ended
+    "push-begun", "push-answered", "push-accepted", "push-ended",
     # sweeping: one half of related data is deleted
     "sweep-halved",
 )

@@ -354,6 +354,8 @@ CODES: dict[str, Code] = {
     "key_not_held": _warning('No item has key "{value}"; there is nothing to delete.'),
     "sku_case_twin": _warning('SKU "{value}" differs only in case from another item, "{expected}".'),
     "row_not_rejected": _error('_row "{value}" is not a rejected record of this batch.'),
+    "platform_rejected": _error("{field} was rejected by the platform: {value}"),
+    "platform_warned": _warning("{field}: the platform warns: {value}"),
     "internal_fault": _error("Internal error while processing this record; it is logged as {value}."),
 }
 

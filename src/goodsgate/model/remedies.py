@@ -223,6 +223,8 @@ REMEDIES: dict[str, str] = {
     "key_not_held": "Nothing, if the item was expected to be gone.",
     "sku_case_twin": "Use one spelling; both are stored as separate items.",
     "row_not_rejected": "Keep `_row` as it was in the report; accepted records need no fix.",
+    "platform_rejected": "Correct the value as the platform's text says, and push the file again.",
+    "platform_warned": "Nothing; the platform has accepted the record.",
     "internal_fault": "The record is probably not at fault; report the id to the operator.",
 }
 """Code → what to do; an entry for each code of `issue.CODES`. Backticks mark what is typed."""

@@ -256,4 +256,6 @@ class IssueCode(StrEnum):
     KEY_NOT_HELD = "key_not_held"
     SKU_CASE_TWIN = "sku_case_twin"
     ROW_NOT_REJECTED = "row_not_rejected"
+    PLATFORM_REJECTED = "platform_rejected"
+    PLATFORM_WARNED = "platform_warned"
     INTERNAL_FAULT = "internal_fault"

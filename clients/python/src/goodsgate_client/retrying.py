@@ -66,7 +66,7 @@ def parse_refusal(response: httpx.Response) -> RefusedError:
     name = code or f"status {response.status_code}"
     return error_of_status(response.status_code)(
         f"{text or response.reason_phrase} ({name})", status=response.status_code, code=name, members=members,
-        retry_after_seconds=_retry_after(response),
+        retry_after_seconds=retry_after_seconds(response),
     )
 
 
@@ -80,7 +80,7 @@ def is_transient(refused: RefusedError, *, is_repeatable: bool) -> bool:
     return is_of_proxy and refused.status not in FINAL_STATUSES
 
 
-def _retry_after(response: httpx.Response) -> float:
+def retry_after_seconds(response: httpx.Response) -> float:
     """Return the seconds of Retry-After, which may also be a date; 0 without one."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
