@@ -75,7 +75,7 @@ def main() -> None:
 for _command in (
     submit, watch, diff, report, fix, suggestions, retry, confirm, approve, discard, cancel, revert, list_batches,
     inspect_command, check, export, changes, item, reference, profile, rule, guard, webhook,
-    push, serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor, backup,
-    completion,
+    push, serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor,
+    backup, completion,
 ):
     main.add_command(_command)

@@ -273,6 +273,10 @@ GROUP_TITLES: dict[str, tuple[str, str]] = {
     "key_not_held": ("record would delete an item that does not exist", "records would delete items that do not exist"),
     "sku_case_twin": ("SKU differs only in case from another", "SKUs differ only in case from others"),
     "row_not_rejected": ("row names a record that is not rejected", "rows name a record that is not rejected"),
+    "platform_rejected": (
+        "value of {field} was rejected by the platform", "values of {field} were rejected by the platform",
+    ),
+    "platform_warned": ("warning of the platform about {field}", "warnings of the platform about {field}"),
     "internal_fault": ("internal error while a record was processed", "internal errors while records were processed"),
 }
 """Code → the title behind the number 1, and behind any other; an entry for each code of `issue.CODES` but ``rule``.
