@@ -202,7 +202,7 @@ class BatchHandlers:
             delimiter=parse_delimiter(query["delimiter"]) if query["delimiter"] else None,
             records_at=query["records_at"], profile=query["profile"], group=query["group"], key=query["key"],
             empty_words=parse_empty_words(query["empty_words"] or ""), mapping=mapping,
-            hold_if=parse_conditions(query.get("hold_if") or ""), hold=query.get("hold"),
+            hold_if=parse_conditions(query["hold_if"]) if query.get("hold_if") else {}, hold=query.get("hold"),
             hold_hours=query.get("hold_hours"),
         )
         return with_saved_profile(self._store, request.merchant, policy)
