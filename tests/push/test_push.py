@@ -2,6 +2,8 @@
 
 import csv
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from goodsgate.http.trouble import TroubleKind
 from goodsgate.model import crash
 from goodsgate.push import Platform, load_platform, pusher
 from tests import forked
+from tests.http_gate import HttpGate
 from tests.push.conftest import SETTINGS, StandIns
 from tests.push.products import MAPPING, write_products
+from tests.shop import Shop
 
 PLATFORMS = sorted(SETTINGS)
 REFUSED_BY_PLATFORM = {
@@ -153,6 +157,41 @@ def test_a_push_goes_on_after_a_kill(
         assert batches == 3
     else:  # a create that is still in work when it is looked for is sent once more, fails, and becomes an update
         assert batches in ((4, 5) if platform == "konnect" else (4,))
+
+
+def test_a_create_that_arrives_late_does_not_make_the_next_one_fail(tmp_path: Path):
+    """Konnect has accepted a create whose answer was lost, and does not show the products yet: they become updates."""
+    with Shop(tmp_path / "shop", kind="sqlite", trouble="allow", poll_seconds=0.005) as shop:
+        stand_ins = StandIns(HttpGate(shop))
+        working = threading.Thread(target=shop.worker.run)
+        working.start()
+        stand_ins.environment("konnect")
+        shop.worker.stop()
+        working.join()
+        before = len(stand_ins.batches("konnect"))
+        resumed = threading.Thread(target=lambda: _work_from(stand_ins, before + 2), daemon=True)
+        resumed.start()
+        stand_ins.order("konnect", TroubleKind.CUT_OFF)
+        feed = tmp_path / "feed.csv"
+        write_products(feed, 2)
+        document = stand_ins.push(feed, "konnect", *MAPPING, code=0)
+        stand_ins.gate.close()
+        resumed.join(60)
+        verbs = [str(batch.policy.verb) for batch in stand_ins.batches("konnect")][: -before or None]
+    assert document["counts"]["accepted"] == 2
+    assert document["outcome"] == "clean"
+    assert sorted(verbs) == ["create", "create", "update"]
+
+
+def _work_from(stand_ins: StandIns, batches: int) -> None:
+    """Work once there are so many batches, and end when another one has been worked, too."""
+    shop = stand_ins.gate.shop
+    while len(stand_ins.batches("konnect")) < batches:
+        time.sleep(0.01)
+    while len(stand_ins.batches("konnect")) <= batches:
+        shop.work()
+        time.sleep(0.01)
+    shop.work()
 
 
 def _push_in_a_process(arguments: list[str], environment: dict[str, str]) -> None:

@@ -115,13 +115,12 @@ class ProgressDisplay:
 
         return on_bytes
 
-    def start_records(self, name: str, total: int) -> Callable[[int], None]:
-        """Start the display of records that are sent; return a function to call with their number so far."""
-        self._start(f"pushing {name}", total)
+    def start_records(self, name: str, total: int) -> Callable[[int, int], None]:
+        """Start the display of a push; return a function to call with the numbers of records sent and ended so far."""
+        self._start(f"pushing {name}", 2 * total)
 
-        def on_records(count: int) -> None:
-            rate = count / max(0.001, time.monotonic() - self._started_at)
-            self._update(count, f"{count:,} of {total:,} records at {rate:,.0f}/s", total)
+        def on_records(sent: int, ended: int) -> None:
+            self._update(sent + ended, f"{sent:,} sent and {ended:,} ended of {total:,} records", 2 * total)
 
         return on_records
 

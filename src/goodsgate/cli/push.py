@@ -198,7 +198,7 @@ class _Push:
         show = self._progress.start_records(f"{batch.label or 'records'} to {self.title}", total)
         pusher = Pusher(
             platform, self.state, wait_seconds=wait_seconds, notify=self._progress.note,
-            on_progress=lambda progress: show(min(progress.ended, total)),
+            on_progress=lambda progress: show(min(progress.sent, total), min(progress.ended, total)),
         )
         return pusher.run(gate.records(batch))
 
