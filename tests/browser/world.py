@@ -134,7 +134,8 @@ class World:
             "items": f"{of}/catalogue/product/products?q=tent", "item": f"{of}/catalogue/product/products/item?key=K-1",
             "reference": f"{of}/reference", "categories": f"{of}/reference/category", "brands": f"{of}/reference/brand",
             "used": f"{of}/reference/brand/usage?code=Acme", "merchants": "/console/merchants",
-            "keys": f"/console/merchants/{merchant}", "health": "/console/health", "scorecard": "/console/scorecard",
+            "keys": f"/console/merchants/{merchant}", "audit": f"{of}/audit",
+            "health": "/console/health", "scorecard": "/console/scorecard",
             "webhooks": f"{of}/webhooks", "webhook": f"{of}/webhooks/1",
         }
 
