@@ -12,17 +12,20 @@ import pytest
 from goodsgate import app
 from goodsgate.cli.conversation import Conversation
 from goodsgate.cli.errors import CommandError
+from goodsgate.cli.mcp import mcp
 from goodsgate.cli.transcripts import RequestTemplate, load_client
 from goodsgate.config import Config
 from goodsgate.engine.saved_rules import save_rule
 from goodsgate.formats.images import ImageChange, change_image
 from goodsgate.formats.parquet_writer import check_parquet
+from goodsgate.http.openid import OpenIdProvider
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, verify_signature
 from goodsgate.protocols.konnect.orders.pdf_documents import render_labels
 from goodsgate.rules import cel
 from goodsgate.rules.cel import Expression
+from goodsgate.rules.json_schema import JsonSchema
 from goodsgate.store.contract import StoreError
 from goodsgate.store.objects import Objects
 from tests import factories
@@ -30,13 +33,14 @@ from tests.conventions.source import TOP
 from tests.shop import Shop
 
 PACKAGES = {
-    "postgres": "psycopg", "s3": "obstore", "aws": "botocore", "pdf": "fpdf", "images": "PIL", "parquet": "pyarrow",
-    "rules": "cel_expr_python", "otel": "opentelemetry", "oidc": "authlib", "mcp": "mcp",
+    "postgres": ("psycopg",), "s3": ("obstore",), "aws": ("botocore",), "pdf": ("fpdf",), "images": ("PIL",),
+    "parquet": ("pyarrow",), "rules": ("cel_expr_python", "jsonschema_rs"), "otel": ("opentelemetry",),
+    "oidc": ("authlib",), "mcp": ("mcp",),
 }
-"""Extra → module of its package."""
+"""Extra → modules of its packages."""
 NEEDING = (
     "goodsgate.store.postgres", "goodsgate.store.object_bucket", "goodsgate.formats.image_process",
-    "goodsgate.http.spans",
+    "goodsgate.http.spans", "goodsgate.cli.assistant.server",
 )
 """Modules that import such a package at once; others import these only if it is needed."""
 
@@ -45,6 +49,7 @@ def test_every_extra_is_tried_here():
     """And each but that for development is in `all`."""
     extras = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     assert extras.keys() - {"all", "dev"} == PACKAGES.keys()
+    assert {extra for extra, _, _ in USES} == PACKAGES.keys()
     assert extras["all"] == [f"goodsgate[{','.join(PACKAGES)}]"]
 
 
@@ -66,6 +71,11 @@ def _change_image() -> None:
     change_image(b"", ImageChange(format="png"), memory_bytes_max=1, seconds_max=1)
 
 
+def _sign_in() -> None:
+    provider = OpenIdProvider(None)  # type: ignore[arg-type]
+    provider.authorization_url(redirect_uri="", state="", nonce="", verifier="")
+
+
 USES: list[tuple[str, Callable[[], Any], type[Exception]]] = [
     ("postgres", lambda: app.open_store(Config(store="postgresql://db/x")), StoreError),
     ("s3", lambda: Objects("s3://bucket/prefix"), StoreError),
@@ -75,6 +85,9 @@ USES: list[tuple[str, Callable[[], Any], type[Exception]]] = [
     ("images", _change_image, ExtraMissingError),
     ("parquet", check_parquet, ExtraMissingError),
     ("rules", lambda: Expression("true"), ExtraMissingError),
+    ("rules", lambda: JsonSchema({}), ExtraMissingError),
+    ("oidc", _sign_in, ExtraMissingError),
+    ("mcp", lambda: mcp.main([], standalone_mode=False), CommandError),
     ("otel", lambda: app.start_tracing(Config(traces="http://127.0.0.1:9"), instance="x"), ExtraMissingError),
 ]
 
@@ -82,9 +95,10 @@ USES: list[tuple[str, Callable[[], Any], type[Exception]]] = [
 def _remove(extra: str, patch: pytest.MonkeyPatch) -> None:
     """Let the package of an extra be missing, also for what has imported it."""
     cel._environment.cache_clear()
-    for name in [name for name in sys.modules if name.startswith((PACKAGES[extra], *NEEDING))]:
+    for name in [name for name in sys.modules if name.startswith((*PACKAGES[extra], *NEEDING))]:
         patch.delitem(sys.modules, name)
-    patch.setitem(sys.modules, PACKAGES[extra], None)
+    for package in PACKAGES[extra]:
+        patch.setitem(sys.modules, package, None)
 
 
 @pytest.mark.parametrize(("extra", "use", "error"), USES, ids=[extra for extra, _, _ in USES])
@@ -114,7 +128,7 @@ def test_the_gate_can_be_imported_without_extras():
     """Every module but those of the extras, and the tables of all protocols."""
     program = f"""
 import importlib, pkgutil, sys
-for name in {[*PACKAGES.values(), "jsonschema_rs", "babel", "zstandard"]!r}:
+for name in {[*sum(PACKAGES.values(), ()), "babel", "zstandard"]!r}:
     sys.modules[name] = None
 import goodsgate, goodsgate_client
 for module in pkgutil.walk_packages(goodsgate.__path__, "goodsgate.", onerror=lambda name: None):

@@ -30,6 +30,7 @@ from goodsgate.cli.guard import guard
 from goodsgate.cli.inspect import inspect_command
 from goodsgate.cli.item import item
 from goodsgate.cli.maintenance import backup, migrate
+from goodsgate.cli.mcp import mcp
 from goodsgate.cli.merchant import merchant
 from goodsgate.cli.merchant_keys import key as key  # adds the group to merchant
 from goodsgate.cli.orders import orders
@@ -74,7 +75,7 @@ def main() -> None:
 
 for _command in (
     submit, watch, diff, report, fix, suggestions, retry, confirm, approve, discard, cancel, revert, list_batches,
-    inspect_command, check, export, changes, item, reference, profile, rule, guard, webhook,
+    inspect_command, check, export, changes, item, reference, profile, rule, guard, webhook, mcp,
     push, serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor,
     backup, completion,
 ):

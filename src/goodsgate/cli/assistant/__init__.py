@@ -1,0 +1,1 @@
+"""Tools for assistants: what `goodsgate mcp` serves."""
