@@ -53,9 +53,9 @@ def with_site_links(text: str, *, source: str, paths: dict[str, str], files: set
             there = f"{target.removeprefix('docs/')}/index.md"
         elif target in paths:
             there = paths[target]
-        elif (TOP / target).is_file() and not target.startswith("docs/"):
+        elif (TOP / target).exists() and not target.startswith("docs/"):
             files.add(target)
-            there = f"files/{target}"
+            there = f"files/{target}" + ("/index.md" if (TOP / target).is_dir() else "")
         else:  # a picture beside the page, or a broken link, which the build reports
             there = target.removeprefix("docs/")
         return os.path.relpath(there, folder or ".") + (link[2] or "")
@@ -96,6 +96,17 @@ def navigation(pages: Path, section: str) -> Nav:
     return [entry for entry in nav if [*entry.values()] != [[]]]
 
 
+def copy_file(source: Path, copy: Path) -> None:
+    """Copy a file, or the files of a folder with a page that lists them."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_file():
+        shutil.copy(source, copy)
+        return
+    shutil.copytree(source, copy, dirs_exist_ok=True)
+    entries = "".join(f"- [{path.name}]({path.name})\n" for path in sorted(source.iterdir()) if path.is_file())
+    (copy / "index.md").write_text(f"# {source.relative_to(TOP)}\n\n{entries}", "utf-8")
+
+
 def write_pages(folder: Path) -> None:
     """Write the pages, the files to which they link, and the configuration of the generator."""
     pages, paths = folder / "pages", page_paths()
@@ -108,8 +119,7 @@ def write_pages(folder: Path) -> None:
         (pages / path).parent.mkdir(parents=True, exist_ok=True)
         (pages / path).write_text(text, "utf-8")
     for file in files:
-        (pages / "files" / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(TOP / file, pages / "files" / file)
+        copy_file(TOP / file, pages / "files" / file)
     decisions = sorted((pages / "decisions").glob("0*.md"))
     entries = "".join(f"- [{title(page)}]({page.name})\n" for page in decisions)
     (pages / "decisions/index.md").write_text(f"# Decisions\n\nEach page explains one choice.\n\n{entries}", "utf-8")

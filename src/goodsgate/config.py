@@ -21,7 +21,7 @@ class ConfigError(Exception):
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-OneLineText = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", description="a text on one line")]
+OneLineText = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", description="one line of text")]
 Seconds = Annotated[float, Meta(ge=0.01, le=3600)]
 Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
 Days = Annotated[float, Meta(gt=0, le=3650)]

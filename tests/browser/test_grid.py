@@ -181,8 +181,13 @@ def test_a_value_is_set_in_selected_rows_by_pointer(grid: Grid) -> None:
     grid.said("Set 2 cells")
     page.locator("[aria-rowindex='2'] [aria-colindex='4']").dblclick()
     page.locator("textarea").fill("1.00 EUR")
+    page.locator("[aria-rowindex='3'] [aria-colindex='4']").hover()
+    page.mouse.down()
+    page.locator("[aria-rowindex='4'] [aria-colindex='5']").hover()
+    page.mouse.up()
+    assert grid.copied() == "5.00 EUR\t4006381333932\n5.00 EUR\t", "a drag selects cells"
     page.get_by_text("Columns", exact=True).click()
-    page.get_by_label("EAN").uncheck()
+    page.get_by_role("checkbox", name="EAN").uncheck()
     assert page.locator("thead th").count() == 5
     assert (grid.cell(1, 4), grid.cell(3, 3), grid.cell(6, 3)) == ("1.00 EUR", "Rope", "Rope")
     page.get_by_role("button", name="Save and revalidate 3 records").click()

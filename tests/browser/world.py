@@ -119,6 +119,8 @@ class World:
             merchant, WEBHOOK, name="https://shop.example.com/goodsgate", body=msgspec.json.encode(webhook),
             labels=webhook.labels(), resources_max=9,
         )
+        dry = shop.send([{"id": "K-1", "title": "Tent"}, {"id": "N-1", "title": script}], merchant=merchant,
+                        dry_run=True)
         shop.work()
         self.send("autumn.ndjson", [{"id": "W-1", "title": "Waits"}], merchant=merchant)
         save_rule(store, merchant, "cheap", RecordRule(expression="amount(record.price) >= 1.0", mode="shadow"))
@@ -127,11 +129,13 @@ class World:
             "batches": "/console/batches", "batch": f"{of}/batches/{dirty}",
             "records": f"{of}/batches/{dirty}/records?code=gtin_check_digit&field=/gtin",
             "grid": f"{of}/batches/{dirty}/grid", "grid of scripts": f"{of}/batches/{full}/grid",
+            "revert": f"{of}/batches/{dirty}/revert", "diff": f"{of}/batches/{dry}/diff",
             "scripts": f"{of}/batches/{full}/records", "submit": f"{of}/submit", "catalogue": f"{of}/catalogue",
             "items": f"{of}/catalogue/product/products?q=tent", "item": f"{of}/catalogue/product/products/item?key=K-1",
             "reference": f"{of}/reference", "categories": f"{of}/reference/category", "brands": f"{of}/reference/brand",
             "used": f"{of}/reference/brand/usage?code=Acme", "merchants": "/console/merchants",
-            "keys": f"/console/merchants/{merchant}", "health": "/console/health", "scorecard": "/console/scorecard",
+            "keys": f"/console/merchants/{merchant}", "audit": f"{of}/audit",
+            "health": "/console/health", "scorecard": "/console/scorecard",
             "webhooks": f"{of}/webhooks", "webhook": f"{of}/webhooks/1",
         }
 

@@ -1,8 +1,10 @@
 """The site of the documentation: complete, without broken links, and without another host."""
 
+import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -26,6 +28,17 @@ def test_the_site_fetches_nothing_from_another_host(folder: Path) -> None:
     assert len(pages) > 100
     assert [(page.name, FETCHED.findall(page.read_text("utf-8"))) for page in pages
             if FETCHED.search(page.read_text("utf-8"))] == []
+
+
+def test_every_address_in_the_site_exists(folder: Path) -> None:
+    """Also pictures, scripts and files of the project, which the generator does not check."""
+    broken = set()
+    for page in (folder / "site").rglob("*.html"):
+        if page.name != "404.html":  # shown at any address, so that its own are of the server's root
+            addresses = {*re.findall(r'(?:href|src)=\"?([^\" >]+)', page.read_text("utf-8"))}
+            paths = {unquote(re.split("[?#]", each)[0]) for each in addresses if not re.match(r"[a-z]+:|//", each)}
+            broken |= {(page.name, path) for path in paths if not os.path.exists(page.parent / path)}
+    assert broken == set()
 
 
 def test_every_page_is_in_the_navigation(folder: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_path_template_becomes_a_pattern_of_the_router():
     """A parameter with slashes takes the rest of the path."""
     assert PATH.pattern == "/things/{thing}/{rest:path}"
     assert PATH.allow == "GET, HEAD, OPTIONS"
-    assert OPERATION.scope == "read"
+    assert OPERATION.permission == "read"
     assert PATH.values({"thing": "cup", "rest": "a/b"}) == {"thing": "cup", "rest": "a/b"}
 
 

@@ -290,6 +290,23 @@ def test_records_are_deleted(stand_ins: StandIns, tmp_path: Path, platform: str)
     assert not document["issues"]
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_dry_run_writes_the_requests(stand_ins: StandIns, tmp_path: Path, platform: str):
+    """As they would be sent, and without credentials; nothing is sent, and no state stays."""
+    feed, folder = tmp_path / "feed.csv", tmp_path / "requests"
+    skus = write_products(feed, 2)
+    before = len(stand_ins.batches(platform))
+    stand_ins.push(feed, platform, *MAPPING, "--dry-run", str(folder), code=0)
+    (request,) = folder.iterdir()
+    text = request.read_text("utf-8")
+    assert request.name.startswith("00001-POST-")
+    assert all(sku in text for sku in skus)
+    assert not [value for name, value in stand_ins.environment(platform).items() if "URL" not in name and value in text]
+    assert len(stand_ins.batches(platform)) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["feed.csv", "requests"]
+    assert "not empty" in stand_ins.push(feed, platform, *MAPPING, "--dry-run", str(folder), code=2)["error"]
+
+
 def test_a_push_that_nothing_answers_in_time_can_be_waited_for_again(stand_ins: StandIns, tmp_path: Path):
     """`--no-wait` ends when everything is accepted, and the state stays; a wait that is too short exits with 8."""
     feed = tmp_path / "feed.csv"

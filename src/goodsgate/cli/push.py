@@ -1,8 +1,10 @@
 """`push`: send a file to a platform itself, checked by the rules of a gate."""
 
 import hashlib
+import itertools
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +26,7 @@ from goodsgate.cli.submit import policy_options
 if TYPE_CHECKING:
     from goodsgate.model.batch import Batch, Policy
     from goodsgate.push import Platform, PushResult, PushState
+    from goodsgate.push.transport import Record
     from goodsgate_client.sources import Source
 
 ACCEPTED = ("created", "updated", "unchanged", "deleted")
@@ -62,6 +65,8 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, given: tuple[st
               help="Format of the report. Default: the format of the file.")
 @click.option("--only", type=click.Choice(["rejected", "all"]), default="rejected", show_default=True,
               help="Which records to include in the report.")
+@click.option("--dry-run", "recorded_in", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Write the requests to this folder instead. The platform is only asked what it has.")
 @click.option("--wait/--no-wait", default=True, help="Wait for the results, or only until everything is accepted.")
 @click.option("--wait-timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, metavar="SECONDS",
               help="How long to wait while no request ends.")
@@ -73,6 +78,7 @@ def push(
     *, file: str, platform: str, base_url: str | None, settings: dict[str, str], credentials_file: Path | None,
     credentials: dict[str, str], maps: tuple[str, ...], references_from: tuple[str, ...], rules_from: str | None,
     state_file: Path | None, report_to: Path | None, report_format: str | None, only: str, wait: bool,
+    recorded_in: Path | None,
     wait_timeout: float, retry_timeout: float, ca: str | None, as_json: bool, format: str | None, kind: str,
     **options: Any,
 ) -> None:
@@ -87,7 +93,7 @@ def push(
       goodsgate push products.csv --to productsup --base-url https://stream-api.productsup.com --set stream=15271
       goodsgate push --kind stock stock.csv --to mircate --set channel=web --credentials-file mircate.env
       goodsgate push items.xlsx --to justwalkout --set stores=STORE-1,STORE-2 --report rejected.xlsx
-      goodsgate push shoes.csv --to konnect --set template=footwear --set 'trader=[{"type": …}]'
+      goodsgate push shoes.csv --to konnect --dry-run requests --set template=footwear --set 'trader=[{"type": …}]'
     """
     if options.get("verb") not in (None, *VERBS):
         raise click.UsageError(f"--verb is one of {', '.join(VERBS)}: what a platform holds is not known here.")
@@ -104,8 +110,10 @@ def push(
             with open_local_gate(file, **gate_options) as gate:  # type: ignore[arg-type]  # values differ by name
                 policy = parse_policy(maps, options)
                 batch = gate.process(source, kind=kind, policy=policy, format=format, progress=progress)
-                chosen.open_state(source, state_file or _state_file(file, platform), policy)
-                result = chosen.run(gate, batch, wait_seconds=wait_timeout if wait else 0.0)
+                state = None if recorded_in is not None else state_file or _state_file(file, platform)
+                chosen.open_state(source, state, policy)
+                record = _recorder(recorded_in) if recorded_in is not None else None
+                result = chosen.run(gate, batch, wait_seconds=wait_timeout if wait else 0.0, record=record)
                 if not result.issues:
                     document, examples = _finish(gate, batch, report_to, only=only, format=report_format)
             if result.issues:  # the file is read once more, now with what the platform says
@@ -114,12 +122,14 @@ def push(
                         source, kind=kind, policy=policy, format=format, progress=progress, known_issues=result.issues
                     )
                     document, examples = _finish(gate, batch, report_to, only=only, format=report_format)
-            document = _with_result(document, result, chosen)
+            document = _with_result(document, result, chosen, recorded_in=recorded_in)
             chosen.close(has_ended=not result.pending)
     print_batch(document, as_json=as_json, examples=lambda: examples)
     if not as_json:
         for text in _closing_lines(document, wait=wait):
             click.echo(mask_control(text))
+        if recorded_in is not None:
+            click.echo(f"Nothing was sent: the requests are in {recorded_in}.")
     code = exit_code(document)
     sys.exit(code if wait or code is not ExitCode.WAITING else ExitCode.CLEAN)
 
@@ -183,7 +193,8 @@ class _Push:
         if self.state.is_resumed:
             self._progress.note(f"Going on with the push that {path} describes")
 
-    def run(self, gate: LocalGate, batch: "Batch", *, wait_seconds: float) -> "PushResult":
+    def run(self, gate: LocalGate, batch: "Batch", *, wait_seconds: float, record: "Record | None" = None,
+            ) -> "PushResult":
         """Push the accepted records of a batch; the state must be open. Raises PushError."""
         from goodsgate.push import PlatformConnection, Pusher, PushProgress, PushResult
 
@@ -197,7 +208,7 @@ class _Push:
         ))
         show = self._progress.start_records(f"{batch.label or 'records'} to {self.title}", total)
         pusher = Pusher(
-            platform, self.state, wait_seconds=wait_seconds, notify=self._progress.note,
+            platform, self.state, wait_seconds=wait_seconds, notify=self._progress.note, record=record,
             on_progress=lambda progress: show(min(progress.sent, total), min(progress.ended, total)),
         )
         return pusher.run(gate.records(batch))
@@ -276,6 +287,23 @@ def _read_credentials(file: Path) -> dict[str, str]:
     return values
 
 
+def _recorder(folder: Path) -> "Record":
+    """Return what writes the body of each request to a file of its own in a new or empty folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise CommandError(f"{folder} is not empty.")
+    except OSError as error:
+        raise CommandError(f"{folder}: {error.strerror}") from error
+    numbers = itertools.count(1)
+
+    def record(method: str, path: str, content: bytes) -> None:
+        name = re.sub(r"[^A-Za-z0-9]+", "-", path).strip("-")
+        (folder / f"{next(numbers):05d}-{method}-{name}.json").write_bytes(content)
+
+    return record
+
+
 def _state_file(file: str, platform: str) -> Path | None:
     return None if file == "-" else Path(f"{file}.{platform}.push")
 
@@ -288,7 +316,7 @@ def _finish(gate: LocalGate, batch: "Batch", report_to: Path | None, *, only: st
     return gate.document(batch), gate.examples(batch)
 
 
-def _with_result(document: Document, result: "PushResult", push: _Push) -> Document:
+def _with_result(document: Document, result: "PushResult", push: _Push, *, recorded_in: Path | None) -> Document:
     """Return the document of a batch with what the platform says in place of what an empty catalogue would hold."""
     counts = {**document["counts"]}
     accepted = sum(counts[name] for name in ACCEPTED)
@@ -308,6 +336,7 @@ def _with_result(document: Document, result: "PushResult", push: _Push) -> Docum
         "push": {
             "platform": push.name, "base_url": push.base_url, "requests": result.progress.requests,
             "ids": result.ids, "problems": result.problems,
+            "dry_run": str(recorded_in) if recorded_in is not None else None,
             "state": str(push.state.path) if is_open and push.state is not None and push.state.path else None,
         },
     }

@@ -40,6 +40,10 @@ class AnswerLostError(PushError):
     """A request that must not be repeated as it is, and whose answer was lost: it may have been accepted."""
 
 
+class RequestRecordedError(PushError):
+    """A write of a dry run, which was recorded and not sent."""
+
+
 class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record that the local check has accepted."""
 

@@ -21,6 +21,7 @@ from goodsgate.push.contract import (
     RefusedError,
     RequestOutcome,
     RequestReceipt,
+    RequestRecordedError,
     SentRequest,
     SourceRecord,
     UnitError,
@@ -175,13 +176,19 @@ class Mircate(Platform):
         return RequestReceipt(ids=ids, outcome=None if ids else RequestOutcome())
 
     def _delete_products(self, request: PushRequest) -> RequestReceipt:
-        errors = []
+        errors, recorded = list[UnitError](), list[RequestRecordedError]()
         for at, unit in enumerate(request.units):
-            answer = self._call("POST", "PIMAPI/deleteProduct", unit.body, accepts=frozenset({400, 404}))
+            try:
+                answer = self._call("POST", "PIMAPI/deleteProduct", unit.body, accepts=frozenset({400, 404}))
+            except RequestRecordedError as error:
+                recorded.append(error)
+                continue
             if answer.status == 404:
                 errors.append(UnitError(index=at, path="/id", message="there is no such product", is_warning=True))
             elif answer.status == 400:
                 errors.append(UnitError(index=at, message=text_of(answer.document().get("message"))))
+        if recorded:
+            raise recorded[0]
         return RequestReceipt(outcome=RequestOutcome(errors=errors))
 
     # -- results ------------------------------------------------------------------------------------------------------

@@ -19,12 +19,14 @@ from goodsgate.push.contract import (
     RefusedError,
     RequestOutcome,
     RequestReceipt,
+    RequestRecordedError,
     SentRequest,
     SourceRecord,
     UnitError,
     WireUnit,
 )
 from goodsgate.push.state import Accepted, Begun, Ended, PushState, RequestState, from_ranges, to_ranges
+from goodsgate.push.transport import Record
 from goodsgate_client.retrying import Backoff
 
 POLL_SECONDS_MIN = 0.2
@@ -86,16 +88,18 @@ class Pusher:
     """Pushes the records of one file to one platform."""
 
     def __init__(self, platform: Platform, state: PushState, *, wait_seconds: float = 600.0,
-                 notify: Notify = lambda _: None, on_progress: Callable[[PushProgress], None] = lambda _: None) -> None:
+                 notify: Notify = lambda _: None, on_progress: Callable[[PushProgress], None] = lambda _: None,
+                 record: Record | None = None) -> None:
         """Take the platform and the state; `wait_seconds` is how long nothing may end before the waiting does.
 
-        With 0 the push ends once everything is accepted.
+        With 0 the push ends once everything is accepted. With `record`, writes are recorded and not sent.
         """
         self._platform = platform
         self._state = state
         self._wait_seconds = wait_seconds
         self._notify = notify
         self._on_progress = on_progress
+        self._record = record
         self._open: list[SentRequest] = []
         self._kept: dict[tuple[int, int], tuple[list[WireUnit], list[int]]] = {}
         """Units, and their places, of open requests that may have to be sent in another way."""
@@ -213,7 +217,7 @@ class Pusher:
         ))
         crash.point("push-begun")
         try:
-            receipt = self._platform.send(request)
+            receipt = self._platform.send(request) if self._record is None else self._record_request(request)
         except RefusedError as error:
             budget[0] -= 1
             is_single = len(request.units) == 1
@@ -240,6 +244,16 @@ class Pusher:
         self._result.ids += receipt.ids
         self._add_open(chunk, place, request.operation, receipt, request.units, request.places, keeps=keeps)
         self._on_progress(progress)
+
+    def _record_request(self, request: PushRequest) -> RequestReceipt:
+        """Record a write instead of sending it; what the platform already knows of the units is returned."""
+        self._platform.transport.record = self._record
+        try:
+            return self._platform.send(request)
+        except RequestRecordedError:
+            return RequestReceipt(outcome=RequestOutcome())
+        finally:
+            self._platform.transport.record = None
 
     def _add_open(self, chunk: _Chunk, place: int, operation: str, receipt: RequestReceipt, units: Sequence[WireUnit],
                   places: Sequence[int], *, keeps: bool) -> None:

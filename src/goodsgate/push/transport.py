@@ -8,7 +8,13 @@ import httpx
 import msgspec
 
 from goodsgate.model.json_text import UNREADABLE_JSON, Number, read_json
-from goodsgate.push.contract import AnswerLostError, ConfigurationError, PlatformUnreachableError, RefusedError
+from goodsgate.push.contract import (
+    AnswerLostError,
+    ConfigurationError,
+    PlatformUnreachableError,
+    RefusedError,
+    RequestRecordedError,
+)
 from goodsgate_client.connection import CONNECT_ERRORS, TRANSPORT_ERRORS, create_http_client, final_error
 from goodsgate_client.errors import ConfigurationError as ClientConfigurationError
 from goodsgate_client.errors import UnreachableError as ClientUnreachableError
@@ -23,6 +29,8 @@ TRANSIENT = frozenset({408})
 TEXT_CHARACTERS_MAX = 300
 
 Notify = Callable[[str], None]
+Record = Callable[[str, str, bytes], None]
+"""Takes method, path and body of a request that is not sent."""
 
 
 def _encode_number(value: object) -> msgspec.Raw:
@@ -79,6 +87,8 @@ class Transport:
         """Signs a request, right before it is sent."""
         self.log_in: Callable[[], None] | None = None
         """Called once for a request that is answered 401, which is then repeated."""
+        self.record: Record | None = None
+        """Set while requests are recorded and not sent."""
         self.request_seconds_min = 0.0
         self.retry_seconds = retry_seconds
         self.notify = notify
@@ -96,10 +106,14 @@ class Transport:
         """Send a request and return its answer: any 2xx, or a status that is in `accepts`.
 
         `may_repeat` says that the request has the same effect if it is received twice. A request that had none is
-        always repeated. Raises RefusedError, AnswerLostError (only without `may_repeat`) and PlatformUnreachableError.
+        always repeated. Raises RefusedError, AnswerLostError (only without `may_repeat`), PlatformUnreachableError, and
+        RequestRecordedError if it was recorded.
         """
         if json is not None:
             content = encode_json(json)
+        if self.record is not None:
+            self.record(method, path, content or b"")
+            raise RequestRecordedError(path)
         name, backoff, has_logged_in = f"{method} {path.partition('?')[0]}", Backoff(), False
         while True:
             seconds_min = 0.0

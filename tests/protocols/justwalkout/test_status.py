@@ -9,7 +9,9 @@ import httpx
 import msgspec
 import pytest
 
+from goodsgate.engine.saved_guards import save_guard
 from goodsgate.model.batch import Counts, State, new_id, now
+from goodsgate.model.guard import Guard
 from goodsgate.protocols.justwalkout import report, unpublished
 from tests.http_gate import HttpGate
 from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
@@ -146,3 +148,15 @@ def test_an_unknown_path_has_no_report(retailer):
     response = _get(f"{retailer.gate.url}/v1/catalog/reports/acme/x")
     assert response.status_code == 404
     assert "<Code>NoSuchKey</Code>" in response.text
+
+
+def test_a_held_ingestion_is_in_progress(retailer):
+    """It has no report; discarded, it is cancelled."""
+    shop = retailer.gate.shop
+    save_guard(shop.store, retailer.merchant, "new", Guard(hold_if={"created": "1"}))
+    ingestion = retailer.upload(item(1)).json()["ingestionId"]
+    shop.work()
+    assert retailer.status(ingestion) == {"processingStatus": "INPROGRESS", "reportDownloadLink": ""}
+    shop.engine.discard(retailer.merchant, unpublished.batch_of(ingestion))
+    shop.work()
+    assert retailer.status(ingestion) == {"processingStatus": "CANCELLED", "reportDownloadLink": ""}

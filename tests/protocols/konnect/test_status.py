@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodsgate.engine.saved_guards import save_guard
 from goodsgate.model.batch import Kind
+from goodsgate.model.guard import Guard
 from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_batch_id, to_object_id, to_trace_id
 from tests.http_gate import HttpGate
 from tests.protocols.konnect.client import Konnect, product
@@ -151,3 +153,16 @@ def test_the_contract_needs_no_token(gate: HttpGate) -> None:
     """It is served as JSON and as YAML."""
     assert gate.anonymous().get("/v3/openapi.json").json()["info"]["title"] == "Fynd Konnect"
     assert gate.anonymous().get("/v3/openapi.yaml").text.startswith("openapi:")
+
+
+def test_a_held_write_is_running(idle: Konnect) -> None:
+    """What its trial has found is not shown; approved, it ends as any write."""
+    save_guard(idle.gate.shop.store, "acme", "new", Guard(hold_if={"created": "1"}))
+    trace = idle.create(product(1), product(2, name="")).json()["trace_id"]
+    idle.gate.shop.work()
+    result = idle.get(STATUS, params={"trace_id": trace}).json()
+    assert (result["stage"], result["meta"]["succeed"], result["meta"]["failed"]) == ("RUNNING", 0, 0)
+    assert result["meta"]["failed_records"] == []
+    idle.gate.shop.engine.approve("acme", to_batch_id(trace))
+    idle.gate.shop.work()
+    assert idle.get(STATUS, params={"trace_id": trace}).json()["stage"] == "PARTIAL"

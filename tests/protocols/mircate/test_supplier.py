@@ -1,12 +1,15 @@
 """Stock and prices that merchants send, and the status of their batches."""
 
+import time
 from typing import Any
 
 import orjson
 import pytest
 
-from goodsgate.model.batch import Kind
+from goodsgate.engine.saved_guards import save_guard
+from goodsgate.model.batch import Kind, State
 from goodsgate.model.catalogue import ReferenceEntry, item_key
+from goodsgate.model.guard import Guard
 from tests.protocols.mircate.client import Mircate, message
 
 
@@ -142,3 +145,18 @@ def test_a_request_has_a_maximum_size(seller: Mircate) -> None:
     ids = seller.call("MerchantAPI/receiveStock", {"products": units[1:]}).json()["batchIds"]
     assert len(ids) == 100
     assert seller.final_status(ids[-1])["ratio"] == "500/500"
+
+
+def test_a_held_batch_is_running(seller: Mircate) -> None:
+    """Its units are processed once somebody approves it."""
+    shop = seller.gate.shop
+    save_guard(shop.store, seller.merchant, "new", Guard(hold_if={"created": "1"}))
+    id = seller.call("MerchantAPI/receiveStock", {"products": _units(2)}).json()["batchId"]
+    end = time.monotonic() + 60
+    while shop.engine.batch(seller.merchant, id).state is not State.HELD:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    result = seller.status(id)
+    assert (result["batchStatus"], result["ratio"], result["successCount"]) == ("RUNNING", "0/2", 0)
+    shop.engine.approve(seller.merchant, id)
+    assert seller.final_status(id)["ratio"] == "2/2"

@@ -6,7 +6,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from goodsgate.model.audit import read_audit_document, verify_chain
+from goodsgate.http.endpoints import load_openapi
+from goodsgate.model.audit import ACTIONS, read_audit_document, verify_chain
 from goodsgate.model.batch import now
 from tests import factories
 from tests.shop import ndjson
@@ -175,3 +176,29 @@ def test_the_use_of_a_key_is_stored_once_a_day(gate, monkeypatch):
         gate.application.context.authenticator.forget()
         assert client.get("/v1/batches").status_code == 200
     assert [(merchant, day) for merchant, _, day in calls] == [(client.merchant, now().date())]
+
+
+TEST_DATA = {"place_orders", "simulate_event"}
+"""Operations that make up orders, for tests of clients."""
+
+
+@pytest.mark.parametrize("name", ["konnect", "productsup", "justwalkout", "mircate", "native"])
+def test_what_operators_change_through_any_protocol_is_in_the_log(name):
+    """Its action is in the contract of the protocol."""
+    paths = load_openapi(f"goodsgate.protocols.{name}").paths
+    operations = [each for path in paths for each in path.operations.values()]
+    changes = [each for each in operations if each.permission == "admin" and each.method != "GET"]
+    assert [each.id for each in changes if each.act not in ACTIONS and each.id not in TEST_DATA] == []
+
+
+def test_access_keys_are_in_the_log_without_their_secrets(gate, operator):
+    """Also those that sign requests, by the id of the key."""
+    merchant = gate.merchant()
+    made = operator.post(
+        "/v1/catalog/accessKeys", json={"label": "till", "session": True}, headers={"Goodsgate-Merchant": merchant}
+    )
+    assert made.status_code == 201, made.text
+    (entry,) = _log(operator, merchant)
+    assert (entry["action"], entry["subject"], entry["detail"]["label"]) == ("key.add", made.json()["keyId"], "till")
+    assert made.json()["secretAccessKey"] not in json.dumps(entry)
+    assert made.json()["sessionToken"] not in json.dumps(entry)

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from goodsgate.app import create_outbox
+from goodsgate.engine.saved_guards import save_guard
+from goodsgate.model.batch import State
+from goodsgate.model.guard import Guard
 from goodsgate.model.message import NewMessage
 from goodsgate.protocols.productsup.imports import ScheduledImporter, SiteImports, UploadStartUpdater
 from goodsgate.protocols.productsup.site_store import SiteStore
 from goodsgate.protocols.productsup.stream_store import StreamStore
 from goodsgate.protocols.productsup.unpublished import IMPORT, UPDATE_STARTS
-from goodsgate.store.contract import Store
+from goodsgate.store.contract import BatchFilter, Store
 from tests.protocols.productsup.client import NDJSON, ONE_STORE, PLATFORM, Productsup, Site, batch_status, error, upload
 
 
@@ -350,3 +353,18 @@ def test_a_deleted_stream_leaves_nothing_in_the_queue(sender: Productsup) -> Non
     pid = site.start()
     assert _product_ids(sender, other) == ["2"]
     assert site.status(pid) == "success"
+
+
+def test_an_import_that_is_held_runs(sender: Productsup) -> None:
+    """Until somebody approves its upload."""
+    shop, stream, site = sender.gate.shop, sender.create_stream(), Site(sender)
+    save_guard(shop.store, sender.merchant, "new", Guard(hold_if={"created": "1"}))
+    site.source(stream)
+    where = upload(sender, stream, b'{"id":"1"}')
+    pid = site.start()
+    shop.work()
+    assert (site.status(pid), batch_status(sender, where)) == ("running", "uploaded")
+    (held,) = shop.store.batches(sender.merchant, BatchFilter(state=State.HELD)).rows
+    shop.engine.approve(sender.merchant, held.id)
+    assert _product_ids(sender, stream) == ["1"]
+    assert (site.status(pid), batch_status(sender, where)) == ("success", "processed")

@@ -188,11 +188,12 @@
         const data = [history.at, ...names.map((name) => history.series[name] || history.at.map(() => null))];
         if (plots[index]) { plots[index].setData(data); return; }
         const axis = { stroke: cssValue("--quiet"), grid: { stroke: cssValue("--line"), width: 1 }, ticks: { stroke: cssValue("--line") } };
-        const clock = (ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+        const minutes = (tick) => new Date(tick * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+        const clock = (ticks) => ticks.map((tick, each) => (each && minutes(tick) === minutes(ticks[each - 1]) ? "" : minutes(tick)));
         plots[index] = new uPlot({
           width: contentWidth(figure), height: 200, legend: { live: true },
           series: [{ label: "Time" }, ...names.map((_, series) => ({ label: labels[series], stroke: cssValue(colours[series]), width: 2, points: { show: history.at.length < 3 } }))],
-          axes: [{ ...axis, values: (_, ticks) => clock(ticks) }, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }],
+          axes: [{ ...axis, space: 90, values: (_, ticks) => clock(ticks) }, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }],
           scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), Math.max(1, (high || 0) * 1.05)] } },
         }, data, figure);
       });

@@ -457,7 +457,7 @@
     event.preventDefault();
   });
   const positionOf = (event) => { const cell = event.target.closest?.("[data-c]"); return cell && body.contains(cell) ? [Number(cell.dataset.r), Number(cell.dataset.c)] : null; };
-  let isDragging = false, lastChecked = 0;
+  let dragStart = null, lastChecked = 0;
   body.addEventListener("pointerdown", (event) => {
     const position = positionOf(event);
     if (!position || event.target === editor || event.target.closest("label")) return;
@@ -465,11 +465,15 @@
     closeEditor(true);
     moveTo(...position, event.shiftKey);
     if (isSame) openEditor();
-    else if (event.pointerType === "mouse") isDragging = true;
+    else if (event.pointerType === "mouse") dragStart = event;
     event.preventDefault();
   });
-  body.addEventListener("pointerover", (event) => { const position = isDragging && positionOf(event); if (position) moveTo(...position, true); });
-  document.addEventListener("pointerup", () => { isDragging = false; });
+  body.addEventListener("pointerover", (event) => {
+    const hasMoved = dragStart && (event.clientX !== dragStart.clientX || event.clientY !== dragStart.clientY);  // not the page under it
+    const position = hasMoved && positionOf(event);
+    if (position) moveTo(...position, true);
+  });
+  document.addEventListener("pointerup", () => { dragStart = null; });
   body.addEventListener("dblclick", (event) => { if (positionOf(event) && event.target !== editor) openEditor(); });
   scroller.addEventListener("change", (event) => {
     if (event.target.dataset.all !== undefined) checkAll(event.target.checked);

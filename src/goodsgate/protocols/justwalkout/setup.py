@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
-from goodsgate.auth import ACCESS_KEY, new_access_key
+from goodsgate.auth import ACCESS_KEY, new_access_key, note_key
 from goodsgate.engine.merchant_documents import (
     merchant_settings,
     put_merchant_settings,
@@ -122,6 +122,7 @@ class SetupHandlers:
     def _create_access_key(self, merchant: str, parameters: AccessKeyRequest) -> dict[str, str]:
         secrets = self._context.services.secrets
         key, access_key = new_access_key(merchant, SCOPES, secrets, label=parameters.label, session=parameters.session)
+        note_key(key)
         self._store.add_key(key)
         token = {"sessionToken": access_key.token} if access_key.token is not None else {}
         return {"keyId": key.id, "accessKeyId": access_key.id, "secretAccessKey": access_key.secret, **token}
