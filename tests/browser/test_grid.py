@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.world import World
+from tests.browser.world import World, violations
 
 RECORDS = 1_200
 FEED = ("Kennziffer,Name,Preis,EAN\n" + "".join(
@@ -113,6 +113,7 @@ def test_many_records_are_corrected_like_cells_of_a_spreadsheet(grid: Grid) -> N
     grid.said("Pasted 4 cells")
     assert (grid.cell(3, 3), grid.cell(3, 4), grid.cell(4, 3)) == ("Peg", "8.00\nEUR", 'Tent, ""2""')
     grid.press("ArrowRight", "F2")
+    assert violations(page) == []
     page.locator("textarea").fill("8.00 EUR")
     grid.press("Tab")
     assert grid.focused() == ["4", "5"]

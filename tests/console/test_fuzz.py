@@ -17,16 +17,16 @@ GETS = (
     "{base}/reference/brand", "{base}/reference/brand/usage",
     "{base}/webhooks", "{base}/webhooks/{x}", "/console/merchants", "/console/merchants/{x}",
     "/console/health", "/console/traffic", "{base}/submit", "/console/merchants/{x}/catalogue",
-    "{batch}/records", "{batch}/report", "{batch}",
+    "{batch}/records", "{batch}/report", "{batch}", "{batch}/grid", "{batch}/grid/rows",
 )
 NAMES = st.sampled_from(
     ("q", "merchant", "protocol", "kind", "state", "outcome", "since", "until", "after", "code", "field", "key", "in",
-     "only", "format", "next")
+     "only", "format", "next", "show")
 )
 POSTS = (
     "{batch}/accept-suggestions", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}",
-    "{batch}/retry", "{batch}/cancel", "{base}/catalogue/product/products/item/edit",
-    "{base}/catalogue/{x}/products/item/unlock",
+    "{batch}/retry", "{batch}/cancel", "{batch}/grid", "{batch}/grid/rows",
+    "{base}/catalogue/product/products/item/edit", "{base}/catalogue/{x}/products/item/unlock",
     "{base}/webhooks", "{base}/webhooks/{x}",
     "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
 )

@@ -101,6 +101,13 @@ def test_members_of_json_keep_their_types(shop: Shop) -> None:
     assert msgspec.json.decode(item.document)["title"] == "Tarp"
 
 
+def test_a_long_cell_is_cut_and_said_to_be(shop: Shop) -> None:
+    """It would be sent back cut."""
+    batch = shop.run(b"sku,title\nF1," + b"x" * 6_000 + b"\n", format="csv").id
+    row = _rows(shop, batch, "1")[1]
+    assert (len(row.cells["1"]), row.cut) == (4_000, ["1"])
+
+
 def test_a_record_that_somebody_else_has_corrected_is_left_out(shop: Shop) -> None:
     """Whether it is still rejected is told apart; the other corrections are sent."""
     batch = shop.run(b"sku,title,price\nC1,,1.00 EUR\nC2,,x\nC3,,1.00 EUR\n", format="csv").id
