@@ -313,6 +313,8 @@ def test_a_push_that_nothing_answers_in_time_can_be_waited_for_again(stand_ins: 
     write_products(feed, 2)
     document = stand_ins.push(feed, "mircate", *MAPPING, "--no-wait", code=0)
     assert document["counts"]["accepted"] + document["counts"]["waiting"] == 2
+    stores = stand_ins.push(feed, "justwalkout", *MAPPING, "--set=stores=STORE-1,STORE-2", "--no-wait", code=0)
+    assert stores["counts"]["accepted"] + stores["counts"]["waiting"] == 2  # records, not items
     if document["counts"]["waiting"]:
         assert Path(document["push"]["state"]).exists()
         assert stand_ins.push(feed, "mircate", *MAPPING, code=0)["push"]["requests"] == 0

@@ -174,6 +174,8 @@ class Platform(ABC):
     BYTES_MAX: ClassVar[int]
     OPEN_MAX: ClassVar[int | None] = 4
     """Requests that may be open before the next one is sent; None if they end only when somebody else acts."""
+    TRIES_AGAIN: ClassVar[bool] = False
+    """Whether `try_again` may return units, which are then kept until their request has ended."""
     NAMES_UNITS: ClassVar[bool] = True
     """Whether errors name units, and not their places."""
 

@@ -24,7 +24,7 @@ from goodsgate.push.contract import (
     WireUnit,
     places_by_name,
 )
-from goodsgate.push.signing import sign_request
+from goodsgate.push.signing import check_signing, sign_request
 from goodsgate.push.transport import encode_json
 from goodsgate.push.values import GTIN_TYPES, missing, split_money, text_of, texts_of, too_long
 
@@ -62,7 +62,8 @@ class JustWalkOutCatalog(Platform):
         self._stores = [store.strip() for store in self.setting("stores").split(",") if store.strip()]
 
     def connect(self) -> None:
-        """Sign from now on; there is no login."""
+        """Sign from now on; there is no login. Raises ExtraMissingError."""
+        check_signing()
         host = self.transport.base_url.partition("://")[2].partition(".")[0]
         default = host if _REGION.fullmatch(host) else os.environ.get("AWS_REGION") or "us-east-1"
         region = self.settings.get("region") or default

@@ -55,6 +55,7 @@ class FyndKonnect(Platform):
         "location": "the location of prices and stock that name none",
         **{name: "the value of products that have none" for name in DEFAULTS if name != "template"},
     }
+    TRIES_AGAIN = True
     UNITS_MAX = PRODUCTS_MAX
     BYTES_MAX = 8_000_000
 

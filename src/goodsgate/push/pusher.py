@@ -62,11 +62,8 @@ class PushResult(msgspec.Struct, kw_only=True):
     """What the platform says of records that it does not name."""
     ids: list[str] = []
     """By which the platform knows the requests."""
-
-    @property
-    def pending(self) -> int:
-        """Records that were accepted, and of which the platform has not yet said what became of them."""
-        return self.progress.sent - self.progress.ended
+    pending: int = 0
+    """Records that were accepted, and of which the platform has not yet said what became of them."""
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -119,6 +116,9 @@ class Pusher:
                     )
         while self._open and self._wait_seconds and self._wait():
             pass
+        pending = {number for sent in self._open for number in sent.numbers}
+        pending.update(number for sent in self._open for numbers in sent.groups.values() for number in numbers)
+        self._result.pending = len(pending)
         return self._result
 
     def _chunks(self, units: Iterator[WireUnit]) -> Iterator[_Chunk]:
@@ -264,7 +264,7 @@ class Pusher:
             groups={at: unit.numbers for at, unit in enumerate(units) if len(unit.numbers) > 1},
             due_at=time.monotonic() + POLL_SECONDS_MIN, pause_seconds=POLL_SECONDS_MIN,
         )
-        if keeps:
+        if keeps and self._platform.TRIES_AGAIN:
             self._kept[chunk.number, place] = chunk.units, [*places]
         if receipt.outcome is not None:
             self._end(sent, receipt.outcome)

@@ -8,11 +8,17 @@ if TYPE_CHECKING:
     import httpx
 
 
+def check_signing() -> None:
+    """Raise ExtraMissingError if requests cannot be signed."""
+    with needed_extra("aws", "The signature of a request"):
+        from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # noqa: F401 - botocore has no types
+
+
 def sign_request(request: "httpx.Request", *, access_key: str, secret_key: str, session_token: str | None,
                  service: str, region: str) -> None:
     """Add the headers of a signature, which is of its time. Raises ExtraMissingError without the extra `aws`."""
     with needed_extra("aws", "The signature of a request"):
-        from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # botocore has no types
+        from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # as above
         from botocore.credentials import Credentials  # type: ignore[import-untyped]  # as above
 
