@@ -30,6 +30,7 @@ from goodsgate.console.reference import ReferencePages
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.rules import RulePages
 from goodsgate.console.scorecard import ScorecardPage
+from goodsgate.console.sign_ins import SignIns
 from goodsgate.console.submit import SubmitPage
 from goodsgate.console.traffic import TrafficPage
 from goodsgate.console.webhooks import WebhookPages
@@ -45,6 +46,7 @@ class Console:
                  openid: OpenIdProvider | None = None) -> None:
         """`protocols`: name and title of each. `openid` is with whom people may sign in."""
         self._openid = openid
+        self._sign_ins = SignIns(context)
         self._dry_runner = dry_runner
         self._context = context
         self.history = MetricsHistory(context)
@@ -57,7 +59,8 @@ class Console:
         return [
             Route("/console", RedirectResponse(HOME_PATH)), Route("/console/", RedirectResponse(HOME_PATH)),
             Route(SIGN_IN_PATH, SignInPage(
-                self._context, self._renderer, openid_name=self._openid.settings.name if self._openid else ""
+                self._context, self._renderer, self._sign_ins,
+                openid_name=self._openid.settings.name if self._openid else ""
             )),
             *self._openid_routes(),
             Route(StaticAssets.template, self._assets),
@@ -67,7 +70,7 @@ class Console:
     def _openid_routes(self) -> list[Route]:
         if self._openid is None:
             return []
-        pages = OpenIdPages(self._context, self._renderer, self._openid)
+        pages = OpenIdPages(self._context, self._renderer, self._sign_ins, self._openid)
         paths = (OPENID_PATH, CALLBACK_PATH, SIGN_OUT_PATH)
         return [Route(path, OpenIdEndpoint(path, pages, self._context)) for path in paths]
 

@@ -36,12 +36,13 @@ class SignInPage:
 
     template = SIGN_IN_PATH
 
-    def __init__(self, context: ServerContext, renderer: PageRenderer, *, openid_name: str = "") -> None:
+    def __init__(self, context: ServerContext, renderer: PageRenderer, sign_ins: SignIns, *,
+                 openid_name: str = "") -> None:
         """`openid_name`: how the provider of OpenID Connect is called; empty: there is none."""
         self._context = context
         self._renderer = renderer
         self._openid_name = openid_name
-        self._sign_ins = SignIns(context)
+        self._sign_ins = sign_ins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and POST; raises method_not_allowed."""

@@ -57,11 +57,12 @@ class PendingSignIn(msgspec.Struct, frozen=True, kw_only=True):
 class OpenIdPages:
     """The addresses of a sign-in with OpenID Connect."""
 
-    def __init__(self, context: ServerContext, renderer: PageRenderer, provider: OpenIdProvider) -> None:
+    def __init__(self, context: ServerContext, renderer: PageRenderer, sign_ins: SignIns,
+                 provider: OpenIdProvider) -> None:
         self._context = context
         self._renderer = renderer
         self._provider = provider
-        self._sign_ins = SignIns(context)
+        self._sign_ins = sign_ins
         self._used: dict[str, None] = {}
 
     async def start(self, http: Request) -> Response:

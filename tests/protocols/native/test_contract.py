@@ -117,7 +117,7 @@ def test_every_operation_lists_its_refusals(operation):
     """These are the ones that any request of its kind can receive."""
     path, found = OPERATIONS[operation]
     node = DOCUMENT["paths"][path.template][found.method.lower()]
-    expected = {"400", "500"} | ({"401", "403", "503"} if found.scope else set())
+    expected = {"400", "500"} | ({"401", "403", "503"} if found.permission else set())
     expected |= {"404"} if path.parameters else set()
     assert expected <= set(node["responses"]), expected - set(node["responses"])
     assert node["summary"]

@@ -73,6 +73,9 @@ REQUESTS = [
     ("put_guard", "PUT", "/v1/guards/decimal-point", 200),
     ("add_merchant", "POST", "/v1/merchants", 201),
     ("add_key", "POST", "/v1/merchants/{merchant}/keys", 201),
+    ("change_key", "PATCH", "/v1/merchants/{merchant}/keys/{key}", 200),
+    ("rotate_key", "POST", "/v1/merchants/{merchant}/keys/{key}/rotate", 200),
+    ("change_merchant", "PATCH", "/v1/merchants/{merchant}", 200),
     ("change_merchant_settings", "PATCH", "/v1/merchants/{merchant}/settings", 200),
     ("add_webhook", "POST", "/v1/webhooks", 201),
     ("change_webhook", "PATCH", "/v1/webhooks/1", 200),
@@ -97,8 +100,8 @@ def test_a_gate_accepts_the_example_requests(gate, name, method, path, status):
         batch = client.submit(b'{"sku": "A"}\n{"sku": "B", "title": "Mug"}\n')["id"]
         body = node["example"] if isinstance(node["example"], str) else json.dumps(node["example"])
         answer = client.request(
-            method, path.format(batch=batch, merchant=client.merchant), content=body.encode(),
-            headers={"Content-Type": media},
+            method, path.format(batch=batch, merchant=client.merchant, key=client.secret.split("_")[1]),
+            content=body.encode(), headers={"Content-Type": media},
         )
         assert answer.status_code == status, answer.text
         assert set(answer.json()) == set(example)
