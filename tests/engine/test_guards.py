@@ -48,7 +48,7 @@ def test_a_guarded_batch_ends_as_one_without_guards(opens: Opens) -> None:
     shop = opens("acme", chunk_records_max=2)
     numbers = itertools.count()
 
-    @settings(deadline=None, max_examples=effort.examples(45), phases=[Phase.generate],
+    @settings(deadline=None, max_examples=effort.examples(18), phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))
     @given(held=RECORDS, records=RECORDS, policy=POLICIES)
     def check(held: list[dict[str, object]], records: list[dict[str, object]], policy: dict[str, Any]) -> None:

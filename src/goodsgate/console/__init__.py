@@ -99,6 +99,7 @@ class Console:
             f"{BATCH}/retry": (None, batch.retry),
             f"{BATCH}/cancel": (None, batch.cancel),
             f"{BATCH}/confirm": (None, batch.confirm),
+            f"{BATCH}/approve": (None, batch.approve), f"{BATCH}/discard": (None, batch.discard),
             f"{BATCH}/revert": (batch.preview_revert, batch.revert),
             f"{BATCH}/accept-suggestions": (None, batch.accept_suggestions),
             f"{BATCH}/fix": (None, batch.fix),

@@ -13,7 +13,7 @@ from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import ENCODINGS_OFFERED, Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents
-from goodsgate.engine.diff import diff_groups
+from goodsgate.engine.diff import diff_groups, has_diff
 from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.revert import check_revertible
@@ -62,7 +62,9 @@ class BatchPage:
             "waiting_for": self._engine.waiting_for(merchant, id, limit=GROUPS_MAX) if batch.counts.waiting else [],
             "has_ended": batch.state in FINAL_STATES, "is_revertible": _is_revertible(self._context.store, batch),
             "merchant": merchant, "path": batch_path(batch),
-            "diff_groups": diff_groups(self._context.store.diff_summary(merchant, id)) if batch.policy.dry_run else [],
+            "diff_groups": diff_groups(self._context.store.diff_summary(merchant, id)) if has_diff(batch) else [],
+            "is_held": batch.state is State.HELD and not batch.cancelling,
+            "waits_behind": self._context.store.blocking_batch(merchant, id) if batch.position else None,
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
             "formats": formats.WRITTEN_FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),
         }
@@ -103,6 +105,16 @@ class BatchPage:
         """Cancel the batch."""
         await request.form()
         return await self._act(request, self._engine.cancel)
+
+    async def approve(self, request: ConsoleRequest) -> Response:
+        """Apply a batch that guards hold."""
+        await request.form()
+        return await self._act(request, self._engine.approve)
+
+    async def discard(self, request: ConsoleRequest) -> Response:
+        """End a batch that guards hold without applying it."""
+        await request.form()
+        return await self._act(request, self._engine.discard)
 
     async def confirm(self, request: ConsoleRequest) -> Response:
         """Confirm the withheld deletions of a full feed, as many as the page showed."""
@@ -194,7 +206,7 @@ def _named_encoding(fields: Fields) -> str | None:
 
 def _is_correctable(batch: Batch) -> bool:
     """Return whether the rejected records can be sent again."""
-    return batch.state in FINAL_STATES and bool(batch.counts.rejected) and not batch.policy.dry_run
+    return batch.state in FINAL_STATES and bool(batch.counts.rejected) and not (batch.policy.dry_run or batch.is_trial)
 
 
 def _rounds(ended: list[BatchRound]) -> list[dict[str, Any]]:

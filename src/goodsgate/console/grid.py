@@ -84,7 +84,7 @@ class GridPage:
             "code": code, "field": field, "rows_max": GRID_ROWS_MAX,
             "group": next((group for group in groups if (group.code, group.field) == (code, field)), None),
             "bytes_max": self._context.limits.document_bytes_max,
-            "can_edit": request.caller.may("correct") and not batch.policy.dry_run,
+            "can_edit": request.caller.may("correct") and not (batch.policy.dry_run or batch.is_trial),
         }
         return self._renderer.response(request, "grid.html", values)
 

@@ -26,6 +26,8 @@ ACCESS: Mapping[str, PageAccess] = {
     f"{BATCH}/retry": PageAccess("read", "correct", "batch.retry"),
     f"{BATCH}/cancel": PageAccess("read", "decide", "batch.cancel"),
     f"{BATCH}/confirm": PageAccess("read", "decide", "batch.confirm"),
+    f"{BATCH}/approve": PageAccess("read", "decide", "batch.approve"),
+    f"{BATCH}/discard": PageAccess("read", "decide", "batch.discard"),
     f"{BATCH}/revert": PageAccess("read", "decide", "batch.revert"),
     f"{BATCH}/accept-suggestions": PageAccess("read", "correct", "batch.accept"),
     f"{BATCH}/fix": PageAccess("read", "correct"),

@@ -81,7 +81,8 @@ class RecordsPage:
         values: dict[str, Any] = {
             "batch": batch, "code": code, "field": field, "path": batch_path(batch), "section": "batches",
             "group": next((group for group in groups if (group.code, group.field) == (code, field)), None),
-            "can_edit": request.caller.may("correct") and batch.state in FINAL_STATES and not batch.policy.dry_run,
+            "can_edit": request.caller.may("correct") and batch.state in FINAL_STATES
+            and not (batch.policy.dry_run or batch.is_trial),
             "merchant": merchant,
             "request": request, "records_marker": Markup(RECORDS_MARKER),  # noqa: S704 - our own constant
         }
