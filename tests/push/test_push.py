@@ -1,6 +1,7 @@
 """`goodsgate push` against the stand-in of each platform, over a socket."""
 
 import csv
+import itertools
 import json
 import threading
 import time
@@ -101,8 +102,10 @@ def test_prices_and_stock_are_set(stand_ins: StandIns, tmp_path: Path, platform:
     assert document["counts"]["accepted"] == 3 - len(rejected)
 
 
-@pytest.mark.parametrize("kind", ["too_many_requests", "fault", "cut_off", "slow", "duplicated"])
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(("platform", "kind"), [
+    *itertools.product(PLATFORMS, ["too_many_requests", "fault", "cut_off"]),
+    ("konnect", "slow"), ("konnect", "duplicated"),
+])
 def test_trouble_on_the_way_changes_nothing(stand_ins: StandIns, tmp_path: Path, platform: str, kind: str):
     """Refused for a while, failed, answered late or not at all, received twice: each record is there, and clean."""
     feed = tmp_path / "feed.csv"
@@ -130,8 +133,10 @@ def test_what_fails_at_the_platform_is_never_clean(stand_ins: StandIns, tmp_path
         assert named == (2 if kind == "partly_rejected" else 4)
 
 
-@pytest.mark.parametrize("point", ["push-begun", "push-answered", "push-accepted", "push-ended"])
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(("platform", "point"), [
+    *itertools.product(PLATFORMS, ["push-answered", "push-accepted"]),
+    ("konnect", "push-begun"), ("konnect", "push-ended"), ("productsup", "push-begun"), ("productsup", "push-ended"),
+])
 def test_a_push_goes_on_after_a_kill(
     stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, point: str
 ):
