@@ -19,7 +19,7 @@ SIZE = {"width": 1120, "height": 720}
 MERCHANT = "acme"
 PAGES = (
     "batches", "batch", "records", "grid", "catalogue", "items", "item", "reference", "categories", "used", "merchants",
-    "keys", "health",
+    "keys", "health", "scorecard",
 )
 
 

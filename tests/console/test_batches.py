@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from goodsgate.engine.saved_rules import save_rule
-from goodsgate.model.batch import Kind
+from goodsgate.model.batch import Kind, State
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.record_rule import RecordRule
 from tests.console.conftest import Person, csrf, text_of
@@ -43,6 +43,9 @@ def test_a_batch_tells_how_its_file_was_read(clerk: Person) -> None:
     ({"q": "spring"}, True), ({"q": "autumn"}, False), ({"kind": "product"}, True), ({"kind": "stock"}, False),
     ({"state": "finished"}, True), ({"state": "queued"}, False), ({"outcome": "partial"}, True),
     ({"outcome": "clean"}, False), ({"protocol": "console"}, True), ({"protocol": "konnect"}, False),
+    ({"view": "failed"}, True), ({"view": "clean"}, False), ({"view": "open"}, False), ({"view": "held"}, False),
+    ({"q": "SPRING csv"}, True), ({"q": "spring autumn"}, False), ({"q": "failed product"}, True),
+    ({"q": "partial console"}, True), ({"q": "rejected spring"}, False), ({"q": "queued"}, False),
     ({"since": "2020-01-01"}, True), ({"since": "2999-01-01"}, False), ({"until": "2020-01-01"}, False),
 ])
 def test_batches_are_filtered(clerk: Person, params: dict[str, str], is_listed: bool) -> None:
@@ -53,7 +56,29 @@ def test_batches_are_filtered(clerk: Person, params: dict[str, str], is_listed: 
     assert (path in page) is is_listed
 
 
-@pytest.mark.parametrize("params", [{"kind": "x"}, {"state": "x"}, {"outcome": "x"}, {"since": "x"}])
+def test_batches_are_found_by_the_key_that_sent_them_and_by_their_id(clerk: Person) -> None:
+    """The filters of a link are shown, and each can be removed."""
+    path = clerk.submit(DIRTY, filename="spring.csv")
+    key = clerk.key.split("_")[1]
+    page = clerk.get("/console/batches", params={"q": key, "kind": "product"}).text
+    assert path in page
+    assert f'href="/console/batches?q={key}" aria-label="Remove the filter kind"' in page
+    assert path in clerk.get("/console/batches", params={"q": path[-32:-20].upper()}).text
+    assert path not in clerk.get("/console/batches", params={"q": "0" * 12}).text
+
+
+def test_held_batches_stand_on_top(clerk: Person) -> None:
+    """And in a tab of their own."""
+    shop = clerk.gate.shop
+    held = shop.run(DIRTY, merchant=clerk.merchant, format="csv", hold_if={"rejected": "1"})
+    assert held.state is State.HELD
+    assert f'id="h-{held.id}"' in clerk.get("/console/batches").text
+    tab = clerk.get("/console/batches", params={"view": "held"}).text
+    assert [f'id="b-{held.id}"' in tab, 'id="h-' in tab] == [True, False]
+    assert f'id="b-{held.id}"' not in clerk.get("/console/batches", params={"view": "open"}).text
+
+
+@pytest.mark.parametrize("params", [{"view": "x"}, {"kind": "x"}, {"state": "x"}, {"outcome": "x"}, {"since": "x"}])
 def test_an_invalid_filter_is_refused(clerk: Person, params: dict[str, str]) -> None:
     """The error page names the code."""
     answer = clerk.get("/console/batches", params=params)
@@ -139,6 +164,8 @@ SCENARIOS = {
     "broken": lambda shop, merchant: shop.run(DIRTY, merchant=merchant, format="csv", trouble="broken").id,
     "rejected as ordered": lambda shop, merchant: shop.run(
         DIRTY, merchant=merchant, format="csv", trouble="rejected").id,
+    "held": lambda shop, merchant: shop.run(
+        DIRTY, merchant=merchant, format="csv", hold_if={"rejected": "1"}).id,
     "reverted": lambda shop, merchant: _reverted(shop, merchant),
     "cancelled": lambda shop, merchant: _cancelled(shop, merchant),
 }

@@ -97,7 +97,7 @@ def compute_statistics(batches: Iterable[Batch]) -> list[MerchantStatistics]:
     """Return statistics of the finished batches, one per merchant."""
     by_merchant: dict[str, list[Batch]] = defaultdict(list)
     for batch in batches:
-        if batch.finished_at is not None:
+        if batch.finished_at is not None and batch.rounds == 1:  # corrections come whenever a person has time
             by_merchant[batch.merchant].append(batch)
     statistics = []
     for merchant, finished in by_merchant.items():

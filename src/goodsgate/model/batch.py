@@ -55,6 +55,17 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
+class BatchView(StrEnum):
+    """What people look for in a list of batches; a batch that was cancelled is in none of them."""
+
+    OPEN = "open"
+    """Queued or worked."""
+    HELD = "held"
+    FAILED = "failed"
+    """Ended with anything but the outcome ``clean``, or broken."""
+    CLEAN = "clean"
+
+
 class Result(StrEnum):
     """What became of one record."""
 
@@ -343,6 +354,17 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         if self.state is not State.FINISHED:
             return None
         return outcome_of(self.counts, self.file_errors, is_withheld=self.withheld is not None)
+
+    @property
+    def view(self) -> BatchView | None:
+        """Where a list has it; None if it was cancelled."""
+        if self.state is State.HELD:
+            return BatchView.HELD
+        if self.state not in FINAL_STATES:
+            return BatchView.OPEN
+        if self.outcome is Outcome.CLEAN:
+            return BatchView.CLEAN
+        return BatchView.FAILED if self.state is not State.CANCELLED else None
 
 
 class BatchRound(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,18 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from goodsgate.model.batch import Counts, Finding, Kind, Policy, ReadingDecision, Result, RoundKind, State, Withheld
+from goodsgate.model.batch import (
+    BatchView,
+    Counts,
+    Finding,
+    Kind,
+    Policy,
+    ReadingDecision,
+    Result,
+    RoundKind,
+    State,
+    Withheld,
+)
 from goodsgate.model.catalogue import Delete, Item, Write
 from goodsgate.model.diff import DiffChange, DiffSummary
 from goodsgate.model.guard import Hold
@@ -276,7 +287,11 @@ class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
-    """Substring of the label, or beginning of the id."""
+    """Words of which each occurs in label, kind, collection, protocol or id of the submitter's key, or begins the id.
+
+    Of a listing of all merchants also the id of the merchant.
+    """
+    view: BatchView | None = None
     protocol: str | None = None
 
 

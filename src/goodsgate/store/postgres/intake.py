@@ -25,6 +25,7 @@ from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.server import CommitLostError
 from goodsgate.store.postgres.uploads import NO_REST, UploadRest
 from goodsgate.store.shared.audit import record_act
+from goodsgate.store.shared.batch_rows import search_text
 from goodsgate.store.shared.database import ConstraintError, Row
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.rounds import decode_policy, start_time, wait_end
@@ -92,7 +93,7 @@ class PostgresIntake:
         row = {
             "merchant": number, "id": batch.id, "kind": batch.kind, "collection": batch.collection,
             "policy": encode(batch.policy).decode(), "format": batch.format, "content_encoding": batch.content_encoding,
-            "label": batch.label, "folded": batch.label.casefold(), "protocol": batch.protocol,
+            "label": batch.label, "folded": search_text(batch), "protocol": batch.protocol,
             "protocol_data": encode(batch.protocol_data).decode(), "round_kind": RoundKind.SUBMISSION,
             "request": batch.origin.request, "traceparent": batch.origin.traceparent,
             "submitter": batch.origin.key,

@@ -529,7 +529,14 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
   AND (:collection::text IS NULL OR b.collection = :collection)
   AND (:since::bigint IS NULL OR b.received_at >= :since)
   AND (:until::bigint IS NULL OR b.received_at < :until)
-  AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
+  AND (:words::text IS NULL OR NOT EXISTS (
+      SELECT FROM json_array_elements_text(:words::json) w
+      WHERE strpos(b.folded, w) = 0 AND NOT starts_with(replace(b.id::text, '-', ''), w)
+  ))
+  AND (:view::text IS NULL OR :view = CASE
+       WHEN r.open THEN CASE WHEN b.ended = 'held' AND NOT r.approved THEN 'held' ELSE 'open' END
+       WHEN b.ended = 'broken' THEN 'failed' WHEN b.ended <> 'finished' THEN ''
+       WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean' ELSE 'failed' END)
   AND (:protocol::text IS NULL OR b.protocol = :protocol)
   AND (:state::text IS NULL OR :state = CASE
        WHEN NOT r.open OR (b.ended = 'held' AND NOT r.approved) THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
@@ -564,7 +571,14 @@ FROM merchant m CROSS JOIN LATERAL (
       AND (:collection::text IS NULL OR b.collection = :collection)
       AND (:since::bigint IS NULL OR b.received_at >= :since)
       AND (:until::bigint IS NULL OR b.received_at < :until)
-      AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
+      AND (:words::text IS NULL OR NOT EXISTS (
+          SELECT FROM json_array_elements_text(:words::json) w
+          WHERE strpos(b.folded || ' ' || lower(m.id), w) = 0 AND NOT starts_with(replace(b.id::text, '-', ''), w)
+      ))
+      AND (:view::text IS NULL OR :view = CASE
+           WHEN r.open THEN CASE WHEN b.ended = 'held' AND NOT r.approved THEN 'held' ELSE 'open' END
+           WHEN b.ended = 'broken' THEN 'failed' WHEN b.ended <> 'finished' THEN ''
+           WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean' ELSE 'failed' END)
       AND (:protocol::text IS NULL OR b.protocol = :protocol)
       AND (:state::text IS NULL OR :state = CASE
            WHEN NOT r.open OR (b.ended = 'held' AND NOT r.approved) THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)

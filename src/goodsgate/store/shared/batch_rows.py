@@ -5,13 +5,15 @@ from typing import Protocol
 import msgspec
 
 from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, State, Withheld
-from goodsgate.store.contract import BatchFilter
+from goodsgate.store.contract import BatchFilter, NewBatch
 from goodsgate.store.shared.progress import COUNT_NAMES, IN_TRIAL, decode_hold, decode_roles, decode_rule_counts
 from goodsgate.store.shared.rounds import decode_columns, decode_policy, decode_reading
 from goodsgate.store.shared.timestamps import microseconds, timestamp, timestamp_or_none
 
 decode_protocol_data = msgspec.json.Decoder(dict[str, str]).decode
 decode_withheld = msgspec.json.Decoder(Withheld).decode
+
+encode_words = msgspec.json.Encoder().encode
 
 SEQ_MAX = 2**63 - 1
 
@@ -81,8 +83,14 @@ def filter_values(filters: BatchFilter, limit: int) -> dict[str, object]:
         "outcome": filters.outcome, "limit": limit + 1,
         "since": None if filters.since is None else microseconds(filters.since),
         "until": None if filters.until is None else microseconds(filters.until),
-        "text": filters.text.casefold() if filters.text else None,
+        "words": encode_words(filters.text.casefold().split()).decode() if filters.text else None, "view": filters.view,
     }
+
+
+def search_text(batch: NewBatch) -> str:
+    """Return what the words of a search are looked for in, without case."""
+    parts = batch.label, batch.kind, batch.collection, batch.protocol, batch.origin.key
+    return " ".join(part for part in parts if part).casefold()
 
 
 def page_start(after: str | None) -> int:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from goodsgate.model.batch import FINAL_STATES, Batch, State
+from goodsgate.model.batch import FINAL_STATES, Batch, BatchView, State
 from goodsgate.store.contract import BatchFilter, Page
 from goodsgate.store.shared.batch_rows import SEQ_MAX, filter_values, make_batch, page_start
 from goodsgate.store.shared.database import Row
@@ -13,6 +13,8 @@ from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.progress import read_progress
 from goodsgate.store.sqlite.statements import SqliteStatements
+
+OPEN_VIEWS = (BatchView.OPEN, BatchView.HELD)
 
 
 class SqliteBatchRow(msgspec.Struct):
@@ -119,7 +121,7 @@ class SqliteBatches:
 
     def _page(self, read: ReadPage, filters: BatchFilter, *, after: str | None, limit: int) -> Page[Batch]:
         before = page_start(after)
-        only_open = filters.state is not None and filters.state not in FINAL_STATES
+        only_open = filters.view in OPEN_VIEWS or (filters.state is not None and filters.state not in FINAL_STATES)
         found: list[tuple[int, Batch]] = []
         while len(found) <= limit:
             with self._intake.reading() as db:
@@ -177,6 +179,8 @@ def batch_row(db: SqliteStatements, merchant: int, batch: bytes) -> SqliteBatchR
 
 def _matches(batch: Batch, filters: BatchFilter) -> bool:
     """Check what the intake file alone cannot decide of an open batch."""
+    if filters.view is not None and batch.view is not filters.view:
+        return False
     if filters.state is not None and batch.state is not filters.state:
         return False
     return filters.outcome is None or batch.outcome == filters.outcome

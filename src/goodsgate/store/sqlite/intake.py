@@ -22,6 +22,7 @@ from goodsgate.store.contract import (
     StoreFullError,
 )
 from goodsgate.store.shared.audit import record_act
+from goodsgate.store.shared.batch_rows import search_text
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.progress import COUNT_NAMES, Progress
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages, has_webhooks
@@ -111,7 +112,7 @@ class SqliteIntake:
         row = {
             "merchant": number, "id": id, "kind": batch.kind, "collection": batch.collection,
             "policy": encode(batch.policy), "format": batch.format, "content_encoding": batch.content_encoding,
-            "label": batch.label, "folded": batch.label.casefold(), "protocol": batch.protocol,
+            "label": batch.label, "folded": search_text(batch), "protocol": batch.protocol,
             "protocol_data": encode(batch.protocol_data), "bytes": size,
         }
         payload = RoundPayload(

@@ -480,7 +480,12 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
   AND (:collection IS NULL OR collection = :collection)
   AND (:since IS NULL OR received_at >= :since)
   AND (:until IS NULL OR received_at < :until)
-  AND (:text IS NULL OR instr(folded, :text) > 0 OR instr(lower(hex(id)), :text) = 1)
+  AND (:words IS NULL OR NOT EXISTS (
+       SELECT 1 FROM json_each(:words) w
+       WHERE instr(folded, w.value) = 0 AND instr(lower(hex(batch_document.id)), w.value) <> 1))
+  AND (:view IS NULL OR open = 1 OR :view = CASE
+       WHEN state = 'broken' THEN 'failed' WHEN state <> 'finished' THEN ''
+       WHEN rejected + waiting = 0 AND file_errors = 0 AND withheld IS NULL THEN 'clean' ELSE 'failed' END)
   AND (:protocol IS NULL OR protocol = :protocol)
   AND (:state IS NULL OR open = 1 OR state = :state)
   AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
@@ -498,7 +503,12 @@ WHERE d.seq < :after AND d.seq >= :oldest
   AND (:collection IS NULL OR d.collection = :collection)
   AND (:since IS NULL OR d.received_at >= :since)
   AND (:until IS NULL OR d.received_at < :until)
-  AND (:text IS NULL OR instr(d.folded, :text) > 0 OR instr(lower(hex(d.id)), :text) = 1)
+  AND (:words IS NULL OR NOT EXISTS (
+       SELECT 1 FROM json_each(:words) w
+       WHERE instr(d.folded || ' ' || lower(m.id), w.value) = 0 AND instr(lower(hex(d.id)), w.value) <> 1))
+  AND (:view IS NULL OR d.open = 1 OR :view = CASE
+       WHEN d.state = 'broken' THEN 'failed' WHEN d.state <> 'finished' THEN ''
+       WHEN d.rejected + d.waiting = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean' ELSE 'failed' END)
   AND (:protocol IS NULL OR d.protocol = :protocol)
   AND (:state IS NULL OR d.open = 1 OR d.state = :state)
   AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE

@@ -253,7 +253,7 @@ def _check_filtered(call: Any, batches: list[Batch]) -> None:
     require(len(batches) <= call.limit, "the limit is kept", len(batches))
     require(len({batch.id for batch in batches}) == len(batches), "each batch appears once")
     for batch in batches:
-        for name in ("kind", "state", "outcome", "collection", "protocol"):
+        for name in ("kind", "state", "outcome", "collection", "protocol", "view"):
             wanted = getattr(call.filters, name)
             require(wanted is None or getattr(batch, name) == wanted, "filters apply", name, wanted, batch)
 

@@ -65,7 +65,7 @@ CREATE TABLE batch (
     format text NOT NULL,
     content_encoding text NOT NULL,
     label text NOT NULL,
-    folded text NOT NULL,                           -- label without case, for search
+    folded text NOT NULL,                           -- what is searched: label, kind, collection, protocol, key
     protocol text NOT NULL,
     protocol_data json NOT NULL,
     rounds integer NOT NULL DEFAULT 1,

@@ -68,7 +68,7 @@ CREATE TABLE batch (
     format TEXT NOT NULL,
     content_encoding TEXT NOT NULL,
     label TEXT NOT NULL,
-    folded TEXT NOT NULL,                     -- label without case, for search
+    folded TEXT NOT NULL,                     -- what is searched: label, kind, collection, protocol, key
     protocol TEXT NOT NULL,
     protocol_data BLOB NOT NULL,
     rounds INTEGER NOT NULL DEFAULT 1,
