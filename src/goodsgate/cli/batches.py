@@ -321,7 +321,8 @@ def cancel(*, client: "Client", batch_id: str, wait: bool, as_json: bool) -> Non
 @click.option("--state", help="Only batches in this state.")
 @click.option("--outcome", help="Only batches with this outcome.")
 @click.option("--kind", help="Only batches of this kind.")
-@click.option("--search", "q", metavar="TEXT", help="Words in the label, kind, collection, protocol or key id, or the start of the id.")
+@click.option("--search", "q", metavar="TEXT",
+              help="Words in label, kind, collection, protocol or key id, or the start of the id.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True,
               help="Maximum number of batches.")
 @click.option("--json", "as_json", is_flag=True, help="Print one batch per line as JSON.")
