@@ -1,3 +1,3 @@
 """Goodsgate: the goods-in gate for product data."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

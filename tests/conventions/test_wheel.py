@@ -1,5 +1,7 @@
 """What is shipped."""
 
+import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -114,6 +116,14 @@ def test_an_installed_gate_starts_and_takes_a_feed(install: Path, tmp_path: Path
 def test_an_installation_has_the_tested_versions(install: Path):
     """An extra can be added later with the versions that the tests ran with."""
     assert (install / "env/share/goodsgate/constraints.txt").read_bytes() == (TOP / "constraints.txt").read_bytes()
+
+
+def test_the_changelog_has_the_version():
+    """Its newest dated heading is that of the packages, of which the client for JavaScript is one."""
+    dated = re.search(r"^## (\d\S*) - \d{4}-\d\d-\d\d$", (TOP / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert dated is not None
+    assert dated[1] == goodsgate.__version__
+    assert json.loads((TOP / "clients/typescript/package.json").read_text("utf-8"))["version"] == goodsgate.__version__
 
 
 def test_the_client_alone_has_its_licence():

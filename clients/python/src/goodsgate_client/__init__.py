@@ -59,7 +59,7 @@ from goodsgate_client.models import (
 from goodsgate_client.options import SubmitOptions
 from goodsgate_client.webhooks import WebhookError, WebhookEvent, verify_webhook
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AsyncClient", "AsyncPages", "Batch", "CertificateError", "Change", "ChangePage", "Client",
