@@ -524,7 +524,11 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
        ) ELSE 0 END
 FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
+-- Nothing older than the oldest open batch, if only open ones are wanted.
 WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
+  AND b.seq >= CASE WHEN :view IN ('open', 'held') OR :state IN ('queued', 'working', 'held') THEN coalesce((
+      SELECT min(o.batch) FROM round o WHERE o.merchant = :merchant AND o.open
+  ), 9223372036854775807) ELSE 0 END
   AND (:kind::text IS NULL OR b.kind = :kind)
   AND (:collection::text IS NULL OR b.collection = :collection)
   AND (:since::bigint IS NULL OR b.received_at >= :since)
@@ -567,6 +571,9 @@ FROM merchant m CROSS JOIN LATERAL (
     SELECT b.*, r.open, r.cancelling, r.approved, r.started_at AS round_started_at, r.id AS round_id
     FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
     WHERE b.merchant = m.number AND b.seq < :after AND NOT b.deleting
+      AND b.seq >= CASE WHEN :view IN ('open', 'held') OR :state IN ('queued', 'working', 'held') THEN coalesce((
+          SELECT min(o.batch) FROM round o WHERE o.merchant = m.number AND o.open
+      ), 9223372036854775807) ELSE 0 END
       AND (:kind::text IS NULL OR b.kind = :kind)
       AND (:collection::text IS NULL OR b.collection = :collection)
       AND (:since::bigint IS NULL OR b.received_at >= :since)
