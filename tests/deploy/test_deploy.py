@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+import goodsgate
 from tests.deploy.files import (
     DEPLOY,
     SCHEMAS,
@@ -205,6 +206,23 @@ def test_the_manifest_is_consistent() -> None:
         wanted = selector.get("matchLabels", selector).items()
         assert len([one for one in deployments if wanted <= one["metadata"]["labels"].items()]) == 1
     assert not [one for one in MANIFEST if "namespace" in one["metadata"]]
+
+
+def test_the_kustomization_is_of_the_manifest() -> None:
+    """It sets the image of this version and the replicas of the Deployments; kubectl accepts it, if there is one."""
+    (kustomization,) = documents("kustomization.yaml")
+    assert kustomization.keys() == {"apiVersion", "kind", "resources", "images", "replicas"}
+    assert [path for path in kustomization["resources"] if not (DEPLOY / path).exists()] == []
+    (image,) = kustomization["images"]
+    assert image == {"name": "goodsgate", "newTag": goodsgate.__version__}
+    deployments = {one["metadata"]["name"]: one["spec"]["replicas"] for one in MANIFEST if one["kind"] == "Deployment"}
+    assert {each["name"]: each["count"] for each in kustomization["replicas"]} == deployments
+    if shutil.which("kubectl") is None:
+        return
+    built = subprocess.run(["kubectl", "kustomize", DEPLOY], capture_output=True, text=True, check=True, timeout=60)
+    objects = list(yaml.safe_load_all(built.stdout))
+    assert {f"{one['kind']}/{one['metadata']['name']}" for one in objects} == BY_NAME.keys()
+    assert f"image: goodsgate:{goodsgate.__version__}" in built.stdout
 
 
 # -- image ------------------------------------------------------------------------------------------------------------
