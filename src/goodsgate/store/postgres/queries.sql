@@ -523,7 +523,10 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
        ) ELSE 0 END
-FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
+FROM batch b CROSS JOIN LATERAL (
+    -- The limit makes the page come first, and then the round of each batch on it.
+    SELECT * FROM round l WHERE l.merchant = b.merchant AND l.batch = b.seq AND l.number = b.rounds - 1 LIMIT 1
+) r
 -- Nothing older than the oldest open batch, if only open ones are wanted.
 WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
   AND b.seq >= CASE WHEN :view IN ('open', 'held') OR :state IN ('queued', 'working', 'held') THEN coalesce((
@@ -537,10 +540,12 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
       SELECT FROM json_array_elements_text(:words::json) w
       WHERE strpos(b.folded, w) = 0 AND NOT starts_with(replace(b.id::text, '-', ''), w)
   ))
-  AND (:view::text IS NULL OR :view = CASE
-       WHEN r.open THEN CASE WHEN b.ended = 'held' AND NOT r.approved THEN 'held' ELSE 'open' END
-       WHEN b.ended = 'broken' THEN 'failed' WHEN b.ended <> 'finished' THEN ''
-       WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean' ELSE 'failed' END)
+  AND (:view::text IS NULL OR CASE WHEN :view IN ('open', 'held') THEN b.finished_at IS NULL ELSE
+       b.finished_at IS NOT NULL AND :view = CASE
+           WHEN b.ended = 'broken' THEN 'failed' WHEN b.ended <> 'finished' THEN ''
+           WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean' ELSE 'failed' END END)
+  AND (:view::text IS NULL OR :view NOT IN ('open', 'held')
+       OR (:view = 'held') = (coalesce(b.ended, '') = 'held' AND NOT r.approved))
   AND (:protocol::text IS NULL OR b.protocol = :protocol)
   AND (:state::text IS NULL OR :state = CASE
        WHEN NOT r.open OR (b.ended = 'held' AND NOT r.approved) THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
