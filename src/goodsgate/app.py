@@ -245,6 +245,7 @@ def open_change_files(store: Store, config: Config) -> "Objects":
 def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int] | None = None) -> "Application":
     """Return the gate as an ASGI application; `workers_alive` counts the worker processes that this process watches."""
     from goodsgate.console import Console
+    from goodsgate.engine.change_file_checks import ChangeFileWatch
     from goodsgate.http.application import Application
     from goodsgate.http.context import ServerContext
     from goodsgate.http.proxies import TrustedProxies
@@ -262,6 +263,10 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     )
     if isinstance(engine, TroubledEngine):
         context.trouble = engine.ordered = OrderedTrouble()
+    if config.changes and config.journal_days:
+        context.checks.append(ChangeFileWatch(
+            store, partial(open_change_files, store, config), interval_seconds=config.changes_seconds
+        ).checks)
     if config.trusted_proxies:
         context.proxies = TrustedProxies(parse_networks(config.trusted_proxies), header=config.proxy_header)
     if config.traffic_bytes_max:

@@ -16,6 +16,7 @@ from goodsgate.cli.masking import without_password, without_secrets
 from goodsgate.cli.settings import store_error
 from goodsgate.config import Config
 from goodsgate.engine.saved_rules import save_rule
+from goodsgate.model.batch import Kind, Strictness
 from goodsgate.model.catalogue import Merchant
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.store.contract import StoreBusyError
@@ -128,6 +129,25 @@ def test_doctor_warns_of_rules_that_failed(tmp_path: Path):
     _, output = run("doctor", GOODSGATE_STORE=str(tmp_path / "store"))
     warning = r"^WARN rules: rule red of acme failed on 1 records lately: .*color.*\n +→ .*rule put red"
     assert re.search(warning, output, re.M), output
+
+
+def test_doctor_checks_changes_proxies_traces_and_records_that_wait(tmp_path: Path):
+    """Each of them only warns: the gate goes on."""
+    with Shop(tmp_path / "store", kind="sqlite") as shop:
+        store = shop.config.store
+        shop.send([{"sku": "A", "price": "7.90 EUR"}], kind=Kind.PRICE, references=Strictness.WAIT)
+        shop.work()
+        shop.send([{"id": "A", "title": "Kettle"}])
+        shop.worker.step()
+    _, output = run("doctor", GOODSGATE_STORE=store)
+    assert "OK   changes: kept for 30 days" in output
+    assert "WARN waiting records: what records waited for has arrived, and no worker is running" in output
+    _, output = run(
+        "doctor", GOODSGATE_STORE=store, GOODSGATE_JOURNAL_DAYS="0", GOODSGATE_CHANGES=str(tmp_path / "changes"),
+        GOODSGATE_PUBLIC_URL="https://gate.example.com", GOODSGATE_TRACES="http://127.0.0.1:1",
+    )
+    for name in ("changes", "trusted_proxies", "traces"):
+        assert f"WARN {name}: " in output, output
 
 
 def test_doctor_reports_a_store_without_a_schema(tmp_path: Path):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from goodsgate.engine import change_files, outage
+from goodsgate.engine.change_file_checks import ChangeFileWatch
 from goodsgate.engine.change_files import ChangeFiles, Manifest, late_merchants, read_manifest
 from goodsgate.model import zstd
 from goodsgate.store.contract import Retention, StoreBusyError, StoreError
@@ -189,3 +190,40 @@ def test_a_thread_writes_the_files(shop: Shop, folder: Objects, monkeypatch: pyt
     assert has_written.wait(120)
     files.stop()
     assert len(read_files(folder)) == 1
+
+
+def test_files_that_stand_still_are_told_to_who_asks_for_readiness(shop: Shop, objects: Objects) -> None:
+    """Not those that go on a little later, and no more often than once a minute is the storage looked at."""
+    now = [0.0]
+    looks = []
+
+    def open_objects() -> Objects:
+        looks.append(now[0])
+        return objects
+
+    watch = ChangeFileWatch(shop.store, open_objects, interval_seconds=60, clock=lambda: now[0])
+    files = writer(shop, objects)
+    shop.run(mugs(1))
+    assert watch.checks() == []
+    for now[0] in (100.0, 299.0, 301.0):
+        assert watch.checks() == []
+    now[0] = 360.0
+    found = watch.checks()
+    ((name, level, detail),) = [(check.name, check.level, check.detail) for check in found]
+    assert (name, level, detail) == ("change files", "warn", "acme: 1 changes are in no file yet")
+    now[0] = 370.0
+    assert watch.checks() == found
+    assert looks == [0.0, 100.0, 299.0, 360.0]
+    files.write_new()
+    shop.run(mugs(2))
+    now[0] = 500.0
+    assert watch.checks() == []
+
+
+def test_a_storage_that_cannot_be_read_is_a_warning(shop: Shop) -> None:
+    """The gate is ready nevertheless."""
+    def open_objects() -> Objects:
+        raise StoreError("no such bucket")
+
+    (check,) = ChangeFileWatch(shop.store, open_objects, interval_seconds=60).checks()
+    assert (check.is_ok, check.detail) == (True, "no such bucket")

@@ -109,7 +109,7 @@ def print_settings(config: "Config", sources: dict[str, str], *, with_defaults: 
 # -- checks -----------------------------------------------------------------------------------------------------------
 
 WEBHOOKS_NAMED_MAX = 5
-FILES_NAMED_MAX = 5
+TRACES_SECONDS = 2.0
 NECESSARY = ("schema", "server")
 """If one of these checks of the store fails, no further check can succeed."""
 
@@ -221,27 +221,71 @@ def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
             yield ok(name, f"{address} can be written")
 
 
-def check_change_files(examination: Examination) -> "Iterator[HealthCheck]":
-    """Warn of changes that no file has, and of gaps in the files."""
+def check_changes(examination: Examination) -> "Iterator[HealthCheck]":
+    """Check that changes are kept, and are in the files that the settings ask for."""
     from goodsgate import app
-    from goodsgate.engine.change_files import late_merchants
-    from goodsgate.store.contract import StoreError, warn
+    from goodsgate.engine.change_file_checks import NAME, check_change_files
+    from goodsgate.store.contract import StoreError, ok, warn
 
-    if not examination.config.changes or not examination.config.journal_days:
+    config = examination.config
+    if config.journal_days:
+        yield ok("changes", f"kept for {config.journal_days:g} days; batches can be reverted and followed so long")
+    elif config.changes:
+        yield warn("changes", "no journal is kept, so that no files of changes are written", "set journal_days")
+    else:
+        yield ok("changes", "no journal is kept: nothing can be reverted or followed")
+    if not config.changes or not config.journal_days:
         return
     try:
-        objects = app.open_change_files(examination.store, examination.config)
-        late = [*islice(late_merchants(examination.store, objects), FILES_NAMED_MAX)]
+        yield from check_change_files(examination.store, app.open_change_files(examination.store, config))
     except StoreError as fault:
-        yield warn("change files", str(fault), "correct the setting changes; the files go on where they ended")
+        yield warn(NAME, str(fault), "correct the setting changes; the files go on where they ended")
+
+
+def check_waiting_records(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn of records whose references have arrived and that nobody works."""
+    from goodsgate.store.contract import ok, warn
+
+    name = "waiting records"
+    ready = examination.store.ready_batches(limit=1)
+    if ready and not examination.figures.get("workers"):
+        merchant, batch = ready[0]
+        detail = f"what records waited for has arrived, and no worker is running; the first batch: {merchant} {batch}"
+        yield warn(name, detail, "start a worker: it works them before their time is over")
+    else:
+        yield ok(name, "none is ready and left behind")
+
+
+def check_proxies(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn if the gate is behind a proxy that it does not know."""
+    from goodsgate.store.contract import ok, warn
+
+    config = examination.config
+    if config.trusted_proxies:
+        yield ok("trusted_proxies", f"{config.trusted_proxies} ({config.proxy_header})")
+    elif config.public_url and config.host in ("127.0.0.1", "::1", "localhost"):
+        detail = "clients come through a proxy that is not trusted, so that log lines and limits have its address"
+        yield warn("trusted_proxies", detail, f"set trusted_proxies = {config.host}, if the proxy names its clients")
+
+
+def check_traces(examination: Examination) -> "Iterator[HealthCheck]":
+    """Check that somebody listens where spans are sent."""
+    import socket
+    from urllib.parse import urlsplit
+
+    from goodsgate.store.contract import ok, warn
+
+    address = urlsplit(examination.config.traces)
+    if not address.hostname:
         return
-    for merchant, missing, gaps in late:
-        if gaps:
-            detail = f"{merchant}: changes behind number {gaps[-1].after:,} are in no file ({gaps[-1].reason})"
-            yield warn("change files", detail, "load an export into the warehouse; raise journal_days")
-        if missing:
-            detail = f"{merchant}: {missing:,} changes are in no file yet"
-            yield warn("change files", detail, "see the log of the workers if this does not change")
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname, port), timeout=TRACES_SECONDS).close()
+    except OSError as error:
+        detail = f"{examination.config.traces} cannot be reached: {error}; spans are dropped, requests do not wait"
+        yield warn("traces", detail, "start the collector, or correct the setting traces")
+    else:
+        yield ok("traces", f"sent to {examination.config.traces}")
 
 
 def _check_folder(name: str, address: str) -> "Iterator[HealthCheck]":
@@ -292,5 +336,6 @@ def _merchants(store: "Store") -> "Iterator[str]":
 
 CHECKS = (
     check_public_url, check_queue, check_outbox, check_webhooks, check_secrets, check_signatures, check_client_tests,
-    check_rules, check_objects, check_change_files,
+    check_rules, check_objects, check_changes,
+    check_waiting_records, check_proxies, check_traces,
 )

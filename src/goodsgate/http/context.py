@@ -31,6 +31,7 @@ from goodsgate.http.threads import WORK, RequestThreads, Work
 from goodsgate.model.audit import ACT
 from goodsgate.model.permissions import granting_scopes
 from goodsgate.observe import Metrics, StatisticsCache
+from goodsgate.store.contract import HealthCheck
 
 if TYPE_CHECKING:
     from goodsgate.http.proxies import TrustedProxies
@@ -73,6 +74,8 @@ class ServerContext:
         """None: trouble on demand is not allowed."""
         self.traffic: TrafficLog | None = None
         """None: requests and responses are not recorded."""
+        self.checks: list[Callable[[], list[HealthCheck]]] = []
+        """Further checks for `/readyz`, which are quick or remember their results."""
         self.proxies: TrustedProxies | None = None
         """None: the client is whoever connects."""
         self.store = engine.store

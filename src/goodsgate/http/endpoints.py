@@ -30,6 +30,9 @@ from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 log = logging.getLogger(__name__)
 
 
+VERSION_HEADER = b"goodsgate-version"
+
+
 class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request whose key, path and query are valid."""
 
@@ -90,8 +93,8 @@ class WireProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """Returns the secret in a request's headers."""
     prefixes: tuple[str, ...] = ()
     """Path prefixes of this protocol alone; refusals below them have its format."""
-    has_rate_limit_headers: bool = False
-    """Whether responses say what is left of quotas; the published protocols have no such headers."""
+    version: str = ""
+    """Date of the version of the API; empty for published protocols, whose responses have no headers of the gate."""
     cached_response: Callable[[Scope], "CachedResponse | None"] | None = None
     """Returns the response to a GET request from memory, before routing; None if there is none."""
 
@@ -128,7 +131,8 @@ class Endpoint:
         self.protocol = protocol.name
         self._serialize_refusal = protocol.serialize_refusal
         self._secret_of = protocol.find_secret
-        self._has_rate_limit_headers = protocol.has_rate_limit_headers
+        self._version = protocol.version
+        self._version_header = (VERSION_HEADER, protocol.version.encode())
         self.methods = frozenset(path.operations)
         self.handlers = {operation.id: protocol.handlers[operation.id] for operation in path.operations.values()}
 
@@ -142,9 +146,14 @@ class Endpoint:
             except Exception as fault:
                 response = self.refusal(fault, scope)
                 if not receiver.ended and response.status_code != 408:
-                    await drain_body(response, receiver, send)
+                    await drain_body(self._with_version(response), receiver, send)
                     return
-            await response(scope, receive, send)
+            await self._with_version(response)(scope, receive, send)
+
+    def _with_version(self, response: Response) -> Response:
+        if self._version:
+            response.raw_headers.append(self._version_header)
+        return response
 
     async def _answer(self, request: Request) -> Response:
         method = request.method
@@ -153,8 +162,11 @@ class Endpoint:
             if method == "OPTIONS":
                 return Response(status_code=204, headers={"allow": self._path.allow})
             raise refuse("method_not_allowed", allow=self._path.allow)
+        headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        if self._version and headers.get(VERSION_HEADER, self._version_header[1]) != self._version_header[1]:
+            raise _unknown_version(self._version)
         permission = operation.permission
-        secret = self._secret_of(dict(request.scope["headers"])) if permission else None
+        secret = self._secret_of(headers) if permission else None
         caller = await self._context.caller(secret, permission=permission) if permission else None
         request.scope[CALLER] = caller
         set_origin_key(caller.key_id if caller is not None else "")
@@ -162,7 +174,7 @@ class Endpoint:
         request.scope[MERCHANT] = merchant
         if caller is not None and self._context.quotas.may_apply(merchant, caller.settings):
             await self._context.apply_quotas(
-                request, merchant, caller.key_id, caller.settings, has_headers=self._has_rate_limit_headers
+                request, merchant, caller.key_id, caller.settings, has_headers=bool(self._version)
             )
         query = operation.query(request.scope["query_string"])
         path = self._path.values(request.path_params)
@@ -192,6 +204,11 @@ class Endpoint:
         scope[REFUSED] = refusal.code
         status, headers, body = self._serialize_refusal(refusal, scope)
         return Response(body, status_code=status, headers=headers)
+
+
+def _unknown_version(known: str) -> Refusal:
+    detail = f"The API has no such version; Goodsgate-Version may be {known}, or left out."
+    return refuse("parameter_invalid", detail, parameter="Goodsgate-Version", allowed=[known])
 
 
 def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 import yaml
 
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.http.problems import HTTP_REFUSALS, REFUSALS, STATUSES
 from goodsgate.model.issue import CODES
 from goodsgate.store.sqlite import health
@@ -15,6 +16,26 @@ from tests.http_gate import HttpGate
 from tests.shop import METRICS_TOKEN, Shop, ndjson
 
 PAGES = ["/docs", "/docs/native", "/docs/problems", "/docs/issues"]
+
+
+def test_the_version_of_the_api_is_a_date_that_a_client_may_name(gate):
+    """Every response has it, refusals and responses from memory included; another one is refused."""
+    client = gate.client()
+    known = load_openapi("goodsgate.protocols.native").document["info"]["version"]
+    batch = client.submit(b'{"id": "A"}')["id"]
+    path = f"/v1/batches/{batch}"
+    etag = client.get(path).headers["etag"]
+    answers = [
+        client.get(path), client.get(path, headers={"if-none-match": etag}), client.get(path + "/results"),
+        client.get("/v1/batches/" + "0" * 32), gate.anonymous().get(path), gate.anonymous().get("/healthz"),
+        client.get(path, headers={"goodsgate-version": known}),
+    ]
+    assert [answer.headers.get_list("goodsgate-version") for answer in answers] == [[known]] * len(answers)
+    assert [answer.status_code for answer in answers] == [200, 304, 200, 404, 401, 200, 200]
+    refused = client.get(path, headers={"goodsgate-version": "2020-01-01"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "parameter_invalid")
+    assert (refused.json()["parameter"], refused.json()["allowed"]) == ("Goodsgate-Version", [known])
+    assert "goodsgate-version" not in client.get("/v3/catalog/departments").headers
 
 
 def test_health_and_readiness_are_public(gate, client):

@@ -24,7 +24,8 @@ from goodsgate.protocols.native.webhooks import message_senders as message_sende
 def protocol(context: ServerContext) -> WireProtocol:
     """Return the protocol with all its handlers."""
     openapi = load_openapi(__name__)
-    queries = BatchQueryHandlers(context)
+    version: str = openapi.document["info"]["version"]
+    queries = BatchQueryHandlers(context, version=version)
     return WireProtocol(
         name="native",
         title="Goodsgate",
@@ -39,5 +40,5 @@ def protocol(context: ServerContext) -> WireProtocol:
             **WebhookHandlers(context).handlers(), **ScorecardHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
-        has_rate_limit_headers=True,
+        version=version,
     )

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from goodsgate.engine.diff import DiffGroup, diff_groups, diff_page
 from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
-from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
+from goodsgate.http.endpoints import VERSION_HEADER, ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import BatchDocument, DocumentCache, unless_disconnected
 from goodsgate.model.batch import FINAL_STATES, Finding, Kind, Result, State
 from goodsgate.model.catalogue import display_key
@@ -31,7 +31,9 @@ PATH_CHARACTERS = len(PREFIX) + 32
 class BatchQueryHandlers:
     """Handlers of the operations that read batches."""
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: ServerContext, *, version: str) -> None:
+        """Take the version of the API, for responses from memory."""
+        self._version = (VERSION_HEADER, version.encode())
         self._context = context
         self._engine = context.engine
         self._store = context.store
@@ -90,7 +92,7 @@ class BatchQueryHandlers:
         if len(path) != PATH_CHARACTERS or not path.startswith(PREFIX) or scope["query_string"]:
             return None
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        if MERCHANT_HEADER.encode() in headers:
+        if MERCHANT_HEADER.encode() in headers or VERSION_HEADER in headers:
             return None
         secret = find_secret(headers)
         caller = self._context.authenticator.cached(secret) if secret is not None else None
@@ -101,8 +103,10 @@ class BatchQueryHandlers:
             return None
         etag = headers.get(b"if-none-match")
         if etag is None:
-            return CachedResponse(BATCH_PATH, 200, document.headers, document.body)
-        return CachedResponse(BATCH_PATH, 304, document.tag_headers, b"") if etag == document.tag else None
+            return CachedResponse(BATCH_PATH, 200, [*document.headers, self._version], document.body)
+        if etag != document.tag:
+            return None
+        return CachedResponse(BATCH_PATH, 304, [*document.tag_headers, self._version], b"")
 
     async def events(self, request: ApiRequest) -> Response:
         """Handle GET /v1/batches/{batch}/events."""

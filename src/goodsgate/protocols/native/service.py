@@ -80,7 +80,7 @@ class ServiceHandlers:
     def _check(self) -> dict[str, Any]:
         workers = self._context.workers_alive() if self._context.workers_alive is not None else None
         queue: dict[str, float] = {}
-        checks = self._context.store.quick_checks()
+        checks = [*self._context.store.quick_checks(), *(each for check in self._context.checks for each in check())]
         try:
             queue = self._context.statistics.now()
         except StoreError as error:
