@@ -36,7 +36,8 @@ CREDENTIALS = b"Authorization, X-API-Key, Goodsgate-Merchant"
 
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CORS_HEADERS = (
-    "ETag", "Goodsgate-Version", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id", "X-Srv-Time",
+    "ETag", "Goodsgate-Version", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id",
+    "X-Srv-Time",
 )
 """Headers of responses that a web page may read, beside those that browsers always show."""
 CORS_SECONDS = 600
