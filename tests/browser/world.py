@@ -11,9 +11,11 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from goodsgate.engine.saved_guards import save_guard
 from goodsgate.engine.saved_rules import save_rule
 from goodsgate.model.batch import Kind, Policy, now
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.guard import Guard
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
 from tests.http_gate import HttpGate
@@ -124,8 +126,10 @@ class World:
         shop.work()
         self.send("autumn.ndjson", [{"id": "W-1", "title": "Waits"}], merchant=merchant)
         save_rule(store, merchant, "cheap", RecordRule(expression="amount(record.price) >= 1.0", mode="shadow"))
+        save_guard(store, merchant, "prices", Guard(hold_if={"prices_halved": "10%", "zero_prices": "1"}))
         return {
             "rules": f"{of}/rules", "rule": f"{of}/rules/cheap",
+            "guards": f"{of}/guards", "guard": f"{of}/guards/prices",
             "batches": "/console/batches", "batch": f"{of}/batches/{dirty}",
             "records": f"{of}/batches/{dirty}/records?code=gtin_check_digit&field=/gtin",
             "grid": f"{of}/batches/{dirty}/grid", "grid of scripts": f"{of}/batches/{full}/grid",

@@ -16,8 +16,9 @@ GETS = (
     "{base}/catalogue/stock/products/item", "{base}/catalogue/product/products", "{base}/reference/{x}",
     "{base}/reference/brand", "{base}/reference/brand/usage",
     "{base}/webhooks", "{base}/webhooks/{x}", "/console/merchants", "/console/merchants/{x}",
-    "/console/health", "/console/traffic", "{base}/submit", "/console/merchants/{x}/catalogue",
-    "{batch}/records", "{batch}/report", "{batch}", "{batch}/grid", "{batch}/grid/rows",
+    "{base}/guards", "{base}/guards/{x}", "/console/health", "/console/traffic", "{base}/submit",
+    "/console/merchants/{x}/catalogue", "{batch}/records", "{batch}/report", "{batch}", "{batch}/grid",
+    "{batch}/grid/rows",
 )
 NAMES = st.sampled_from(
     ("q", "merchant", "protocol", "kind", "state", "outcome", "since", "until", "after", "code", "field", "key", "in",
@@ -27,12 +28,12 @@ POSTS = (
     "{batch}/accept-suggestions", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}",
     "{batch}/retry", "{batch}/cancel", "{batch}/grid", "{batch}/grid/rows",
     "{base}/catalogue/product/products/item/edit", "{base}/catalogue/{x}/products/item/unlock",
-    "{base}/webhooks", "{base}/webhooks/{x}",
+    "{base}/webhooks", "{base}/webhooks/{x}", "{base}/guards",
     "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
 )
 FIELDS = st.sampled_from(
     ("code", "field", "deletions", "accept", "record", "cell:sku", "cell:", "id", "name", "label", "scope", "url",
-     "event", "kind", "collections", "action")
+     "event", "kind", "collections", "action", "limit:created", "limit:x", "hold", "records_min")
 )
 DROPS = (
     "{base}/submit/preview", "{base}/submit/validate", "{base}/submit", "{batch}/fix", "{batch}/fix/preview",
@@ -41,7 +42,8 @@ DROPS = (
 UPLOAD_FIELDS = st.dictionaries(
     st.sampled_from(
         ("filename", "kind", "collection", "verb", "mode", "decimal", "currency", "duplicates", "references", "format",
-         "mapping", "mapped_with", "save_as", "label", "whole", "bytes", "replace", "map:a", "map:", "map:sku")
+         "mapping", "mapped_with", "save_as", "label", "whole", "bytes", "replace", "hold_if", "hold",
+         "map:a", "map:", "map:sku")
     ), TEXT | st.sampled_from(("product", "stock", "csv", "xlsx", "id", "-", "true")), max_size=6,
 )
 FILES = st.binary(max_size=200) | st.sampled_from(

@@ -63,8 +63,8 @@ def test_every_path_demands_its_permission(gate: HttpGate, scope: str) -> None:
 
 
 @pytest.mark.parametrize(("scope", "seen", "hidden"), [
-    ("clerk", ("Submit", "Catalogue", "clerk"), ("Rules", "Webhooks", "Audit", "Merchants")),
-    ("integrator", ("Submit", "Rules", "Webhooks", "Audit", "integrator"), ("Merchants",)),
+    ("clerk", ("Submit", "Catalogue", "clerk"), ("Rules", "Guards", "Webhooks", "Audit", "Merchants")),
+    ("integrator", ("Submit", "Rules", "Guards", "Webhooks", "Audit", "integrator"), ("Merchants",)),
     ("admin", ("Rules", "Webhooks", "Audit", "Merchants", "operator"), ()),
 ])
 def test_people_see_what_concerns_them(
@@ -95,6 +95,8 @@ def test_what_people_do_is_in_the_audit_log(gate: HttpGate) -> None:
         person.post(f"{base}/rules", data={"csrf": token, "name": "r", "expression": "true", "action": "save"})
         person.post(f"{base}/rules", data={"csrf": token, "name": "r", "expression": "true", "action": "try"})
         person.post(f"{base}/rules", data={"csrf": token, "name": "r", "action": "delete"})
+        for action in ("save", "try", "delete"):
+            person.post(f"{base}/guards", data={"csrf": token, "name": "g", "limit:created": "9", "action": action})
         person.post(
             f"{base}/catalogue/product/products/item/edit",
             data={"csrf": token, "key": "SKU-0001", "name": "note", "value": "by hand"},
@@ -102,8 +104,8 @@ def test_what_people_do_is_in_the_audit_log(gate: HttpGate) -> None:
         page = person.get(f"{base}/audit")
         actions = re.findall(r"<span title=\"[^\"]+\">([a-z_.]+)</span>", page.text)
         assert actions == [
-            "item.edit", "rule.delete", "rule.put", "merchant.change", "key.revoke", "key.change", "key.rotate",
-            "key.add", "sign_in.accept",
+            "item.edit", "guard.delete", "guard.put", "rule.delete", "rule.put", "merchant.change", "key.revoke",
+            "key.change", "key.rotate", "key.add", "sign_in.accept",
         ]
         assert person.get(f"{base}/audit?action=rule").text.count("<tr>") == 3
         assert person.get(f"{base}/audit?since=2099-01-01").text.count("<tr>") == 2

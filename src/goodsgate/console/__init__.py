@@ -20,6 +20,7 @@ from goodsgate.console.diff import DiffPage
 from goodsgate.console.edits import ItemEdits
 from goodsgate.console.endpoint import SIGN_IN_PATH, ConsoleEndpoint, Handler
 from goodsgate.console.grid import GridPage
+from goodsgate.console.guards import GuardPages
 from goodsgate.console.health import HealthPage
 from goodsgate.console.merchants import MerchantPages
 from goodsgate.console.metrics_history import MetricsHistory
@@ -84,7 +85,7 @@ class Console:
         grid = GridPage(context, renderer)
         submit = SubmitPage(context, renderer, self._dry_runner)
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
-        rules = RulePages(context, renderer, self._dry_runner)
+        guards, rules = GuardPages(context, renderer), RulePages(context, renderer, self._dry_runner)
         webhooks = WebhookPages(context, renderer)
         edits, audit = ItemEdits(context), AuditPage(context, renderer)
         scorecard = ScorecardPage(context, renderer)
@@ -121,8 +122,8 @@ class Console:
             f"{MERCHANT}/reference/{{kind}}/usage": (reference.usage,),
             f"{MERCHANT}/webhooks": (webhooks.webhooks, webhooks.add),
             f"{MERCHANT}/webhooks/{{number}}": (webhooks.webhook, webhooks.act),
-            f"{MERCHANT}/rules": (rules.rules, rules.act),
-            f"{MERCHANT}/rules/{{name}}": (rules.rule,),
+            f"{MERCHANT}/guards": (guards.guards, guards.act), f"{MERCHANT}/guards/{{name}}": (guards.guard,),
+            f"{MERCHANT}/rules": (rules.rules, rules.act), f"{MERCHANT}/rules/{{name}}": (rules.rule,),
             "/console/merchants": (merchants.merchants, merchants.add_merchant),
             MERCHANT: (merchants.keys, merchants.rename),
             f"{MERCHANT}/keys": (None, merchants.add_key),

@@ -6,6 +6,7 @@ from goodsgate.console.upload import Fields
 from goodsgate.engine.inspection import ColumnSample, FileSample, Inspection
 from goodsgate.engine.receive import parse_delimiter, parse_empty_words, parse_encoding
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.saved_guards import parse_conditions
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Policy, Verb
 
@@ -17,7 +18,7 @@ UNCHECKED = "-"
 POLICY_FIELDS = (
     "verb", "mode", "decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile",
     "group", "key", "currency", "duplicates", "replace", "empty", "references", "waiting_hours", "empty_words",
-    "dry_run",
+    "dry_run", "hold_if", "hold", "hold_hours",
 )
 """The parts of a policy that the form contains."""
 
@@ -39,6 +40,8 @@ def parse_policy(form: Fields) -> Policy:
         given["delimiter"] = parse_delimiter(form["delimiter"])
     if "empty_words" in given:
         given["empty_words"] = parse_empty_words(form["empty_words"])
+    if "hold_if" in given:
+        given["hold_if"] = parse_conditions(form["hold_if"])
     try:
         policy = msgspec.convert(given, Policy, strict=False)
     except msgspec.ValidationError as error:

@@ -15,6 +15,7 @@ from goodsgate.console.request import CSRF_FIELD, ConsoleRequest
 from goodsgate.http.docs import prose
 from goodsgate.model.batch import Batch, now
 from goodsgate.model.catalogue import Item, display_key
+from goodsgate.model.guard import condition_text, figure_text
 from goodsgate.model.issue import base_code
 from goodsgate.model.json_text import member_text
 from goodsgate.model.versions import EVERY_GROUP, read_group_versions, version_text
@@ -61,6 +62,7 @@ class PageRenderer:
         self._templates.globals.update(
             asset_url=asset_url, version=__version__, csrf_field=CSRF_FIELD, outcome_or_state=outcome_or_state,
             BADGE_SIGNS=BADGE_SIGNS, result_bar=result_bar, versions_text=versions_text,
+            condition_text=condition_text, figure_text=figure_text,
         )
 
     def text(self, template: str, values: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,6 +20,8 @@ CSRF_HEADER = "x-csrf"
 FORM_FIELDS_MAX = 5_000
 NUMBER_DIGITS_MAX = 18
 """Digits of a number in a path or a form field; int() fails beyond some thousand."""
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Name of a collection, profile, rule or guard."""
 NUL = "\0"
 """PostgreSQL cannot store it in a text."""
 SAME_SITE = frozenset({"same-origin", "none"})

@@ -1,13 +1,12 @@
 """Rules of a merchant: the list, saving one, and trying it on the last batches before it counts."""
 
-import re
 from typing import Any
 
 import msgspec
 from starlette.responses import RedirectResponse, Response
 
 from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
-from goodsgate.console.request import ConsoleRequest, FormFields
+from goodsgate.console.request import NAME, ConsoleRequest, FormFields
 from goodsgate.engine.dry_run import DryRunner
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.rule_trial import RuleTrial, try_rule
@@ -19,7 +18,6 @@ from goodsgate.model.batch import Kind
 from goodsgate.model.issue import ADJUSTABLE_CODES
 from goodsgate.model.record_rule import RecordRule
 
-NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TEXT_FIELDS = ("collection", "category", "expression", "code", "field", "message", "suggestion")
 
 

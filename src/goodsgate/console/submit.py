@@ -1,7 +1,6 @@
 """The submit page: preview a file, map its columns, save how it is read, validate it, and submit it."""
 
 import asyncio
-import re
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from goodsgate.console.batch import batch_path
 from goodsgate.console.preview import parse_kind, parse_policy, preview_columns, sheets_of, with_columns
 from goodsgate.console.records import record_values
 from goodsgate.console.rendering import HEADERS, PageRenderer
-from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
+from goodsgate.console.request import NAME, NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import ENCODINGS_OFFERED, Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.dry_run import DryRunner
@@ -25,14 +24,13 @@ from goodsgate.http.problems import refuse
 from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import RESULTS, Kind, Policy, Strictness, Verb
 from goodsgate.model.fields import FIELDS, REQUIRED
+from goodsgate.model.guard import CONDITIONS
 from goodsgate.profiles import profile_names
 
 VALIDATION_BYTES_MAX = 32 * 1024**2
 """Larger files are checked with `goodsgate check`, which takes no time of the server."""
 LABEL_CHARACTERS_MAX = 200
 DELIMITERS_OFFERED = ("comma", "semicolon", "tab", "pipe")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Name of a collection or profile."""
 
 
 class SubmitPage:
@@ -111,6 +109,7 @@ class SubmitPage:
             "profiles": [*sorted(saved_profiles(self._store, merchant)), *profile_names()],
             "sheets": sheets_of(inspection),
             "mapped_with": policy.saved_profile or "", "merchant": merchant,
+            "conditions": CONDITIONS, "hold_if": policy.hold_if,
             "bytes_total": bytes_total, "can_validate": bytes_total <= VALIDATION_BYTES_MAX,
             "validation_bytes_max": VALIDATION_BYTES_MAX,
             "collections": sorted({name for _, name, _ in self._store.collections(merchant)} | {"products"}),

@@ -6,7 +6,6 @@ anew and is applied. Otherwise the batch is held until somebody approves or disc
 """
 
 import statistics
-from collections.abc import Iterable
 from datetime import timedelta
 
 import msgspec
@@ -16,7 +15,7 @@ from goodsgate.engine.merchant_data import MerchantData
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Policy, RoundKind, State, Withheld, now
 from goodsgate.model.diff import PRICES, DiffSummary, Distribution
-from goodsgate.model.guard import Figure, Guard, Hold, HoldDecision, HoldReason, Limit, applies
+from goodsgate.model.guard import Figure, Guard, Hold, HoldDecision, applies, hold_reasons
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import BatchFilter, ChunkCommit, ClaimedRound, Store
 
@@ -62,8 +61,8 @@ class Guards:
         figures = self._measure(batch, round, withheld, file_errors)
         guards = self._guards_of(round)
         met = [
-            (guard, reason) for name, guard in guards if round.total >= guard.records_min
-            for reason in _reasons(guard, name, figures)
+            (guard, reason) for name, guard in guards
+            for reason in hold_reasons(guard, name, figures, records=round.total)
         ]
         hold = Hold(figures=figures, reasons=[reason for _, reason in met])
         state: State | None = None
@@ -184,10 +183,3 @@ def _price_figures(summary: DiffSummary, total: int) -> dict[str, Figure]:
         "prices_halved": Figure(halved, total), "prices_doubled": Figure(doubled, total),
         "price_fall_median": Figure(max(0.0, -median), 1), "price_rise_median": Figure(max(0.0, median), 1),
     }
-
-
-def _reasons(guard: Guard, name: str | None, figures: dict[str, Figure]) -> Iterable[HoldReason]:
-    for condition, text in guard.hold_if.items():
-        limit = Limit.parse(text)
-        if limit is not None and condition in figures and figures[condition].reaches(limit):
-            yield HoldReason(condition=condition, limit=text, figure=figures[condition], guard=name)

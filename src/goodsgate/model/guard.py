@@ -25,6 +25,13 @@ class Condition(msgspec.Struct, frozen=True):
     """What a share is a part of; empty if the condition has no share."""
     has_count: bool = True
     """Whether a number is a limit, too; else only a share is."""
+    name: str = ""
+    """The condition without a number; empty if that is its text."""
+
+    @property
+    def label(self) -> str:
+        """The condition in words, without a number and a limit."""
+        return self.name or self.text
 
 
 CONDITIONS: dict[str, Condition] = {
@@ -35,8 +42,10 @@ CONDITIONS: dict[str, Condition] = {
     "prices_rising": Condition("prices rise"),
     "prices_halved": Condition("prices fall by more than half"),
     "prices_doubled": Condition("prices rise to more than double"),
-    "price_fall_median": Condition("less is the median of the prices that change", of="price", has_count=False),
-    "price_rise_median": Condition("more is the median of the prices that change", of="price", has_count=False),
+    "price_fall_median": Condition("less is the median of the prices that change", of="price", has_count=False,
+                                   name="prices fall in the median"),
+    "price_rise_median": Condition("more is the median of the prices that change", of="price", has_count=False,
+                                   name="prices rise in the median"),
     "zero_prices": Condition("prices become zero"),
     "stock_to_zero": Condition("items go out of stock"),
     "titles_emptied": Condition("titles are emptied"),
@@ -105,16 +114,8 @@ class HoldReason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def text(self) -> str:
         """The reason in one sentence for people."""
-        condition, figure = CONDITIONS[self.condition], self.figure
-        if not condition.has_count:
-            found = f"{_percent(figure.share)} {condition.text}"
-        elif condition.of and (self.limit.endswith("%") or self.condition in ("fewer_records", "deleted")):
-            whole = f"{_number(figure.whole)} {condition.of}"
-            found = f"{_number(figure.count)} {condition.text}, {_percent(figure.share)} of {whole}"
-        else:
-            found = f"{_number(figure.count)} {condition.text}"
         owner = f'the guard "{self.guard}"' if self.guard is not None else "the submission"
-        return f"{found}; {owner} holds a batch from {self.limit} on."
+        return f"{figure_text(self.condition, self.limit, self.figure)}; {owner} holds a batch from {self.limit} on."
 
 
 class HoldDecision(StrEnum):
@@ -141,6 +142,36 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decision: HoldDecision | None = None
     changes_since: int | None = None
     """Changes that others made to the collection between the hold and the approval; None if that is not known."""
+
+
+def hold_reasons(guard: Guard, name: str | None, figures: Mapping[str, Figure], *, records: int) -> list[HoldReason]:
+    """Return the conditions of a guard that a batch with so many records and these figures meets."""
+    if records < guard.records_min:
+        return []
+    reasons = []
+    for condition, text in guard.hold_if.items():
+        limit = Limit.parse(text)
+        if limit is not None and condition in figures and figures[condition].reaches(limit):
+            reasons.append(HoldReason(condition=condition, limit=text, figure=figures[condition], guard=name))
+    return reasons
+
+
+def condition_text(name: str, limit: str) -> str:
+    """Return a condition with its limit in words, such as ``prices become zero: 1 or more``."""
+    condition = CONDITIONS[name]
+    whole = f" of the {condition.of}" if limit.endswith("%") and condition.has_count else ""
+    return f"{condition.label}: {limit.replace('%', ' %')} or more{whole}"
+
+
+def figure_text(name: str, limit: str, figure: Figure) -> str:
+    """Return what a condition measured in words, with the share if its limit is one or its whole is not the records."""
+    condition = CONDITIONS[name]
+    if not condition.has_count:
+        return f"{_percent(figure.share)} {condition.text}"
+    if condition.of and (limit.endswith("%") or name in ("fewer_records", "deleted")):
+        whole = f"{_number(figure.whole)} {condition.of}"
+        return f"{_number(figure.count)} {condition.text}, {_percent(figure.share)} of {whole}"
+    return f"{_number(figure.count)} {condition.text}"
 
 
 def _number(count: float) -> str:
