@@ -12,7 +12,7 @@ from goodsgate.store.shared.progress import Progress
 from goodsgate.store.sqlite import SqliteStore, batches
 from goodsgate.store.sqlite.database import MIGRATIONS
 from goodsgate.store.sqlite.file import SqliteFile
-from goodsgate.store.sqlite.statements import SQL
+from goodsgate.store.sqlite.statements import TEXTS as SQL
 from tests.store.statements import CALL, TOLD, code, is_bound
 
 PACKAGE = Path(statement_files.__file__).parent.parent

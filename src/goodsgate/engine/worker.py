@@ -107,6 +107,7 @@ class Worker:
             lease_seconds=settings.lease_seconds, guards=self._guards, stop=self._stop,
         )
         self._watch = ReferenceWatch(store)
+        self._can_prefetch = isinstance(self._store, SupportsPrefetch)
         self._watched_at = time.monotonic()
         self._small_batches = SmallBatches(
             self._parts, rounds_max=settings.claim_rounds_max, bytes_max=settings.claim_bytes_max
@@ -120,7 +121,7 @@ class Worker:
         gc.freeze()
         gc.set_threshold(500_000, 50, 100)
         # The thread that commits wants the interpreter between statements of a tenth of a millisecond or more.
-        sys.setswitchinterval(SWITCH_SECONDS_REMOTE if isinstance(self._store, SupportsPrefetch) else SWITCH_SECONDS)
+        sys.setswitchinterval(SWITCH_SECONDS_REMOTE if self._can_prefetch else SWITCH_SECONDS)
         outage = StoreOutage("the worker")
         while not self._stop.is_set():
             try:
@@ -217,7 +218,7 @@ class Worker:
                 return Revert(self._parts, round)
             if round.policy.pace_seconds and not round.is_trial:
                 return Paced(self._parts, round)
-            if isinstance(self._store, SupportsPrefetch):
+            if self._can_prefetch:
                 return PreparedAhead(self._parts, round)
         return Sequential(self._parts, round)
 

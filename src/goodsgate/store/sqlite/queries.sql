@@ -575,9 +575,11 @@ WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
 ORDER BY l.served LIMIT 1
 
 -- name: lease_lane
--- Differs because the lane was found before.
+-- Differs because the lane was found before; nothing happens if another thread was faster.
 UPDATE lane SET holder = :worker, expires_at = :until, served = :served, attempt = attempt + 1
-WHERE merchant = :merchant AND kind = :kind RETURNING attempt
+WHERE merchant = :merchant AND kind = :kind AND (expires_at <= :now OR holder IS NULL)
+  AND attempt - (expires_at = 0) = :last AND holder IS :holder
+RETURNING attempt
 
 -- name: open_rounds
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.content_encoding, r.bytes,

@@ -92,13 +92,16 @@ class SqliteQueue:
         until = now + int(lease_seconds * 1e6)
         named = {"merchant": lane.number, "kind": lane.kind}
         with self._intake.writing(lazy=True) as db:
-            if _next_lane(db, now) != lane:
+            row = db.first("lease_lane", {
+                **named, "worker": worker, "until": until, "served": self._next_served(db, now), "now": now,
+                "last": lane.attempt, "holder": lane.holder,
+            })
+            if row is None:
                 return None
+            (attempt,) = row
             has_died = lane.holder is not None and self._release_failures.has_died(
                 lane.merchant, lane.kind, lane.attempt
             )
-            leased = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
-            attempt = db.value("lease_lane", leased)
             values = {
                 **named, "cancelling": lane.cancelling, "limit": rounds_max, "now": now, "held": HELD,
                 "blocked_from": lane.blocked_from,

@@ -12,7 +12,13 @@ import apsw
 from goodsgate.store.shared.database import Row
 from goodsgate.store.shared.statement_files import statements
 
-SQL = statements(Path(__file__).parent / "queries.sql")
+TEXTS = statements(Path(__file__).parent / "queries.sql")
+"""As they are written."""
+SQL = {
+    name: " ".join(line.strip() for line in text.splitlines() if not line.startswith("--"))
+    for name, text in TEXTS.items()
+}
+"""As they are run: in one line without comments, because the cache of statements hashes the text at each use."""
 
 ROWS_PER_STATEMENT = 128
 """Of `insert_rows`; longer statements are not cached and compiled each time."""
