@@ -375,9 +375,9 @@ def _read_file(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str,
 
 
 def _suggestion(name: str, known: Iterable[str], *, quote: str = "`") -> str:
-    from rapidfuzz import process  # only when something is wrong
+    from rapidfuzz import fuzz, process  # only when something is wrong
 
-    nearest = process.extractOne(name, sorted(known), score_cutoff=SIMILARITY_MIN)
+    nearest = process.extractOne(name, sorted(known), scorer=fuzz.ratio, score_cutoff=SIMILARITY_MIN)
     return f"; did you mean {quote}{nearest[0]}{quote}?" if nearest else "; see docs/reference/settings.md"
 
 

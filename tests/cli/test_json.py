@@ -14,8 +14,8 @@ from goodsgate.cli.reference import KINDS
 from tests.http_gate import HttpGate
 from tests.shop import Shop
 
-WITHOUT_JSON = {"serve", "work", "completion", "reference export", "changes"}
-"""They run until they are stopped, or print a file or lines of JSON."""
+WITHOUT_JSON = {"serve", "work", "completion", "reference export", "changes", "mcp"}
+"""They run until they are stopped, speak a protocol, or print a file or lines of JSON."""
 
 
 @pytest.fixture(scope="module")

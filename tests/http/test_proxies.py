@@ -58,18 +58,18 @@ def test_request_lines_name_the_client_and_who_it_is(tmp_path, caplog) -> None:
     """With the code of a refusal; the key's secret is not there."""
     with Shop(tmp_path / "store", trusted_proxies="127.0.0.0/8", request_log="all") as shop:
         gate = HttpGate(shop)
-        try:
-            client = gate.client("acme")
-            with caplog.at_level(logging.INFO, "goodsgate"):
+        with caplog.at_level(logging.INFO, "goodsgate"):
+            try:
+                client = gate.client("acme")
                 client.get("/v1/batches/" + "0" * 32, headers={
                     "x-forwarded-for": "198.51.100.7", "x-request-id": "r-1",
                     "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                 })
                 client.get("/v1/batches", headers={"x-request-id": "r-2"})
                 client.get("/healthz", headers={"x-request-id": "r-3"})
-            lines = {record.request: record for record in caplog.records if hasattr(record, "route")}
-        finally:
-            gate.close()
+            finally:
+                gate.close()  # a line is written after its response; the end waits for it
+    lines = {record.request: record for record in caplog.records if hasattr(record, "route")}
     refused, listed, health = lines["r-1"], lines["r-2"], lines["r-3"]
     assert (refused.client, refused.merchant, refused.code, refused.status) == (
         "198.51.100.7", "acme", "batch_unknown", 404

@@ -22,7 +22,7 @@ from goodsgate.engine.saved_rules import saved_rules, with_rule_messages
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.engine.stock import Stock
-from goodsgate.engine.suggestions import COUNTED_RECORDS_MAX, SuggestedFix, SuggestionPreview, preview_suggestions
+from goodsgate.engine.suggestions import SuggestedFix, SuggestionPreview, preview_suggestions
 from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.engine.waiting_references import with_waiting_hours
 from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, Kind, Policy, RoundKind, State, new_id
@@ -151,7 +151,7 @@ class Engine:
         return receipt.batch
 
     def suggestions(self, merchant: str, batch: str, *, code: str | None = None, field: str | None = None,
-                    records_max: int = COUNTED_RECORDS_MAX) -> SuggestionPreview:
+                    records_max: int | None = None) -> SuggestionPreview:
         """Return what applying suggestions would change; see `engine.suggestions`. Raises Refusal: batch_unknown."""
         return preview_suggestions(
             self.store, self.batch(merchant, batch), code=code, field=field, records_max=records_max

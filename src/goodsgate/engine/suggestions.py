@@ -137,11 +137,12 @@ class SuggestedFix:
 
 
 def preview_suggestions(store: Store, batch: Batch, *, code: str | None = None, field: str | None = None,
-                        records_max: int = COUNTED_RECORDS_MAX) -> SuggestionPreview:
+                        records_max: int | None = None) -> SuggestionPreview:
     """Return what applying suggestions would change, with `code` and `field` only those.
 
-    About `records_max` rejected records are read.
+    About `records_max` rejected records are read, or COUNTED_RECORDS_MAX.
     """
+    records_max = COUNTED_RECORDS_MAX if records_max is None else records_max
     counters: dict[tuple[str, str], _GroupCounter] = {}
     after = read = changed = 0
     while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
