@@ -30,7 +30,7 @@ def test_a_feed_trips_a_guard_and_its_mended_version_is_approved(sqlite_world: W
         world.shop.work()
         page.get_by_text("it was discarded. Nothing was applied.").wait_for()
         _submit(world, page, merchant, "mended.csv", MENDED, "prices_rising:1")
-        page.get_by_text("1 prices rise; the submission holds a batch from 1 on.").wait_for()
+        page.get_by_text("1 price rises; the submission holds a batch from 1 on.").wait_for()
         page.get_by_role("button", name="Approve and apply").click()
         world.shop.work()
         page.locator(".heading .badge.clean").wait_for()

@@ -21,7 +21,7 @@ def test_a_held_batch_is_read_and_decided(clerk: Person, decision: str) -> None:
     shop.work()
     page = clerk.get(path).text
     assert "Guards hold this batch. Nothing of it has been applied." in page
-    assert '1 prices fall by more than half; the guard "prices" holds a batch from 1 on.' in text_of(page)
+    assert '1 price falls by more than half; the guard "prices" holds a batch from 1 on.' in text_of(page)
     assert "price falls in 1 item" in text_of(page)
     assert not any(f"{path}/{action}" in page for action in ("retry", "confirm"))
     assert "A1 2 updated price 12.50 EUR 1.25 EUR" in text_of(clerk.get(f"{path}/diff").text)
@@ -54,7 +54,7 @@ def test_a_guard_is_tried_on_past_batches_before_it_is_saved(clerk: Person) -> N
     page = clerk.fill(path, f"{path}/half", **fields, **limits, action="try")
     tried = text_of(page.text)
     assert "The guard would have held 1 of the last 2 batches with figures." in tried
-    assert "1 prices fall by more than half; 1 records are rejected, 33.33 % of 3 records The most" in tried
+    assert "1 price falls by more than half; 1 record is rejected, 33.33 % of 3 records The most" in tried
     assert "1 other batch has no figures" in tried
     assert (f'href="{cheap}">cheap.csv<' in page.text, 'value="2.5"' in page.text) == (True, True)
     assert "prices fall by more than half: 90 % or more of the records" in text_of(clerk.get(path).text)
@@ -95,7 +95,7 @@ def test_a_submission_has_conditions_of_its_own(clerk: Person) -> None:
     assert "it is held if records are rejected: 30 % or more of the records , or prices become zero: 1 or" in preview
     path = clerk.submit(AFTER, **form)
     page = text_of(clerk.get(path).text)
-    assert "1 records are rejected, 33.33 % of 3 records; the submission holds a batch from 30% on." in page
+    assert "1 record is rejected, 33.33 % of 3 records; the submission holds a batch from 30% on." in page
     assert "Held if records are rejected: 30 % or more of the records or prices become zero: 1 or more" in page
     policy = clerk.gate.shop.engine.batch(clerk.merchant, path.rpartition("/")[2]).policy
     assert (policy.hold_if, policy.hold, policy.hold_hours) == ({"rejected": "30%", "zero_prices": "1"}, "pass", 3.0)

@@ -21,6 +21,8 @@ class Condition(msgspec.Struct, frozen=True):
 
     text: str
     """What is counted, as a sentence continues after a number: ``of the records are rejected``."""
+    single: str = ""
+    """The same after the number 1; empty if only a share is a limit."""
     of: str = "records"
     """What a share is a part of; empty if the condition has no share."""
     has_count: bool = True
@@ -35,22 +37,22 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 CONDITIONS: dict[str, Condition] = {
-    "rejected": Condition("records are rejected"),
-    "created": Condition("items are new"),
-    "deleted": Condition("items would be deleted", of="items in the collection"),
-    "prices_falling": Condition("prices fall"),
-    "prices_rising": Condition("prices rise"),
-    "prices_halved": Condition("prices fall by more than half"),
-    "prices_doubled": Condition("prices rise to more than double"),
+    "rejected": Condition("records are rejected", "record is rejected"),
+    "created": Condition("items are new", "item is new"),
+    "deleted": Condition("items would be deleted", "item would be deleted", of="items in the collection"),
+    "prices_falling": Condition("prices fall", "price falls"),
+    "prices_rising": Condition("prices rise", "price rises"),
+    "prices_halved": Condition("prices fall by more than half", "price falls by more than half"),
+    "prices_doubled": Condition("prices rise to more than double", "price rises to more than double"),
     "price_fall_median": Condition("less is the median of the prices that change", of="price", has_count=False,
                                    name="prices fall in the median"),
     "price_rise_median": Condition("more is the median of the prices that change", of="price", has_count=False,
                                    name="prices rise in the median"),
-    "zero_prices": Condition("prices become zero"),
-    "stock_to_zero": Condition("items go out of stock"),
-    "titles_emptied": Condition("titles are emptied"),
-    "fewer_records": Condition("records fewer than usual", of="usual records"),
-    "file_errors": Condition("errors concern the file as a whole", of=""),
+    "zero_prices": Condition("prices become zero", "price becomes zero"),
+    "stock_to_zero": Condition("items go out of stock", "item goes out of stock"),
+    "titles_emptied": Condition("titles are emptied", "title is emptied"),
+    "fewer_records": Condition("records fewer than usual", "record fewer than usual", of="usual records"),
+    "file_errors": Condition("errors concern the file as a whole", "error concerns the file as a whole", of=""),
 }
 """What guards can limit, by name."""
 
@@ -168,10 +170,10 @@ def figure_text(name: str, limit: str, figure: Figure) -> str:
     condition = CONDITIONS[name]
     if not condition.has_count:
         return f"{_percent(figure.share)} {condition.text}"
+    counted = f"{_number(figure.count)} {condition.single if figure.count == 1 else condition.text}"
     if condition.of and (limit.endswith("%") or name in ("fewer_records", "deleted")):
-        whole = f"{_number(figure.whole)} {condition.of}"
-        return f"{_number(figure.count)} {condition.text}, {_percent(figure.share)} of {whole}"
-    return f"{_number(figure.count)} {condition.text}"
+        return f"{counted}, {_percent(figure.share)} of {_number(figure.whole)} {condition.of}"
+    return counted
 
 
 def _number(count: float) -> str:
