@@ -96,11 +96,11 @@ def _tables_of_migrations() -> set[str]:
 
 def test_both_stores_have_the_same_statements_in_the_same_order() -> None:
     """A name that one of them has alone, or at another place, says why."""
-    ours, theirs = list(TEXTS), list(embedded.SQL)
+    ours, theirs = list(TEXTS), list(embedded.TEXTS)
     matched = difflib.SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
     same = {ours[block.a + at] for block in matched for at in range(block.size)}
     untold = [f"postgres: {name}" for name in ours if name not in same and not DIFFERS.search(TEXTS[name])]
-    untold += [f"sqlite: {name}" for name in theirs if name not in same and not DIFFERS.search(embedded.SQL[name])]
+    untold += [f"sqlite: {name}" for name in theirs if name not in same and not DIFFERS.search(embedded.TEXTS[name])]
     assert untold == []
 
 

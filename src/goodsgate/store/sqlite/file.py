@@ -51,6 +51,8 @@ class SqliteFile:
         self._all: set[apsw.Connection] = set()
         self._lock = threading.RLock()
         self._writer: SqliteStatements | None = None
+        self._is_lazy = False
+        """Whether the connection that writes does not sync its commits."""
         self._watch_lock = threading.Lock()
         self._watcher: apsw.Connection | None = None
         self._closed = False
@@ -188,8 +190,9 @@ class SqliteFile:
             if not lazy:  # nothing is acknowledged by a lazy one
                 self.check_place()
             connection = db.connection
-            if lazy:
-                connection.execute("PRAGMA synchronous=NORMAL")
+            if lazy != self._is_lazy:
+                connection.execute("PRAGMA synchronous=NORMAL" if lazy else "PRAGMA synchronous=FULL")
+                self._is_lazy = lazy
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield db
@@ -199,9 +202,6 @@ class SqliteFile:
                     with suppress(apsw.Error):
                         connection.execute("ROLLBACK")
                 raise
-            finally:
-                if lazy:
-                    connection.execute("PRAGMA synchronous=FULL")
 
     def _note_log(self, *arguments: object) -> int:
         *_, pages = arguments
