@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import goodsgate
 from tests.cli import gate as cli_gate
@@ -116,6 +117,19 @@ def test_an_installed_gate_starts_and_takes_a_feed(install: Path, tmp_path: Path
 def test_an_installation_has_the_tested_versions(install: Path):
     """An extra can be added later with the versions that the tests ran with."""
     assert (install / "env/share/goodsgate/constraints.txt").read_bytes() == (TOP / "constraints.txt").read_bytes()
+
+
+def test_tested_versions_install_on_the_oldest_python():
+    """A version that asks for a later patch release (3.11.5) cannot be installed with the Python of Debian 12."""
+    pinned = {re.split(r"[=;\s]", line, maxsplit=1)[0].lower().replace("_", "-")
+              for line in (TOP / "constraints.txt").read_text("utf-8").splitlines() if "==" in line}
+    project = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    asked = {each.name.lower().replace("_", "-"): each.metadata.get("Requires-Python")
+             for each in metadata.distributions()}
+    assert len(pinned & asked.keys()) > 50
+    assert {name: asked[name] for name in pinned & asked.keys()
+            if asked[name] and oldest not in SpecifierSet(asked[name])} == {}
 
 
 def test_the_changelog_has_the_version():
