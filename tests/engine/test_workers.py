@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from goodsgate.app import create_worker
 from goodsgate.engine import Worker
+from goodsgate.engine.worker import GATHER_ROUNDS
 from goodsgate.store.contract import Store, StoreError
 from goodsgate.store.shared import rounds
 from goodsgate.store.strict import StrictStore
@@ -82,3 +84,25 @@ def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: i
             for batch in batches:
                 expected.send(shop, batch)  # type: ignore[arg-type]
         expected.check(shop)
+
+
+def test_a_worker_gathers_small_batches_of_a_lane_that_is_alone(tmp_path: Path) -> None:
+    """Not after one batch, whose client may wait for it, nor after many or large ones, nor while others wait."""
+    with Shop(tmp_path, "acme", "bolt") as shop:
+        small, large = (b'{"id": "A", "title": "%s"}' % (b"x" * length) for length in (10, 40_000))
+
+        def gathers(*payloads: bytes, merchant: str = "acme") -> bool:
+            for payload in payloads:
+                shop.send(payload, merchant=merchant)
+            assert shop.worker.step()
+            return shop.worker.gathers
+
+        assert not gathers(small, small)  # the lane is served for the first time
+        assert gathers(small, small)
+        assert gathers(small, small, small)
+        assert not gathers(small)
+        assert not gathers(large, large)
+        assert not gathers(*[small] * GATHER_ROUNDS)
+        assert gathers(small, small)
+        assert not gathers(small, small, merchant="bolt")
+        assert not gathers(small, small)

@@ -33,7 +33,7 @@ from goodsgate.engine.small_batches import GROUPS_CLAIMED, SmallBatches
 from goodsgate.engine.validator import Validator
 from goodsgate.engine.waiting_references import ReferenceWatch
 from goodsgate.model import crash
-from goodsgate.model.batch import RoundKind, State, new_id
+from goodsgate.model.batch import Kind, RoundKind, State, new_id
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.tracing import NO_ORIGIN, ORIGIN
@@ -64,6 +64,12 @@ WATCH_SECONDS = 1.0
 """A busy worker looks this often for references that have arrived."""
 IDLE_WATCH_SECONDS = 0.2
 """An idle one looks this often."""
+GATHER_SECONDS = 0.01
+"""Pause after a small group of batches. While a client submits one after the other, the next group is larger then,
+and costs less for each batch."""
+GATHER_ROUNDS = 16
+GATHER_BYTES = 65_536
+"""A group of fewer rounds and bytes is a small one."""
 SWEEP_STEPS = 20
 SWEEP_SECONDS_MAX = 0.2
 """A sweep gives way to the work after this time, and goes on between two claims."""
@@ -112,6 +118,9 @@ class Worker:
         self._small_batches = SmallBatches(
             self._parts, rounds_max=settings.claim_rounds_max, bytes_max=settings.claim_bytes_max
         )
+        self._lane: tuple[str, Kind] | None = None
+        self.gathers = False
+        """Whether the last claim was so small that the next one can wait for more batches."""
         self._open: dict[RoundId, Schedule] = {}
         self._faults: dict[RoundId, FaultCount] = {}
 
@@ -141,6 +150,8 @@ class Worker:
             outage.end()
             if not has_worked:
                 self._store.wait_for_work(self._settings.poll_seconds)
+            elif self.gathers:
+                self._stop.wait(GATHER_SECONDS)
         self.close()
 
     def stop(self) -> None:
@@ -161,6 +172,7 @@ class Worker:
         )
         if claim is None:
             return False
+        self.gathers = self._is_small_group(claim)
         crash.point("claimed")
         self._validator.refresh()
         claim.rounds[:] = map(self._guards.watch, claim.rounds)
@@ -174,6 +186,17 @@ class Worker:
             ORIGIN.set(NO_ORIGIN)
             self._store.release_claim(claim)
         return True
+
+    def _is_small_group(self, claim: Claim) -> bool:
+        """Return whether a lane is served again, so that no other lane waits, and had only a few small batches.
+
+        A single batch is none: its client may wait for the end before it submits the next.
+        """
+        last, self._lane = self._lane, (claim.merchant, claim.kind)
+        return (
+            last == self._lane and 1 < len(claim.rounds) < GATHER_ROUNDS
+            and sum(round.bytes_total for round in claim.rounds) < GATHER_BYTES
+        )
 
     def watch_references(self) -> bool:
         """Queue the waiting records whose references have arrived, and give up held batches whose time is over.
