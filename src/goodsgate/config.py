@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from goodsgate.model.nearest import nearest_name
+
 
 class ConfigError(Exception):
     """Settings that cannot be used; the message has one line for each, with its file and line, or its variable."""
@@ -281,8 +283,6 @@ _SERVICE_ADDRESS = re.compile(r"(tcp|udp)://.*")
 """Value of GOODSGATE_PORT in a Kubernetes cluster that has a service named ``goodsgate``; not a setting."""
 SECRET_SETTINGS = frozenset({"store", "secrets", "metrics_token", "oidc_client_secret"})
 """Settings whose values error messages do not show."""
-SIMILARITY_MIN = 60
-"""Percentage of similarity from which a name is suggested for an unknown one."""
 VALUE_CHARACTERS_MAX = 60
 
 
@@ -375,10 +375,8 @@ def _read_file(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str,
 
 
 def _suggestion(name: str, known: Iterable[str], *, quote: str = "`") -> str:
-    from rapidfuzz import fuzz, process  # only when something is wrong
-
-    nearest = process.extractOne(name, sorted(known), scorer=fuzz.ratio, score_cutoff=SIMILARITY_MIN)
-    return f"; did you mean {quote}{nearest[0]}{quote}?" if nearest else "; see docs/reference/settings.md"
+    nearest = nearest_name(name, sorted(known))
+    return f"; did you mean {quote}{nearest}{quote}?" if nearest else "; see docs/reference/settings.md"
 
 
 def _quoted(value: object) -> str:

@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "profiles": MODEL,
     "rules": MODEL,
     "store": MODEL,
-    "config": set(),
+    "config": MODEL,
     "auth": {"store", "model", "engine"},
     "observe": {"store", "model"},
     "engine": BELOW_ENGINE,

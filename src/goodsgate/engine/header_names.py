@@ -8,10 +8,9 @@ import functools
 import re
 from typing import NamedTuple
 
-from rapidfuzz import fuzz, process
-
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind
+from goodsgate.model.nearest import nearest_name
 from goodsgate.profiles import GENERIC, Column, fold, load_profile
 from goodsgate.rules.currencies import DECIMALS, meant_by
 
@@ -121,10 +120,8 @@ def nearest_field(name: str, kind: Kind) -> str | None:
             field = _field(text, kind) if length == len(words) or len(text) >= 4 else None
             if field is not None:
                 return field
-    near = process.extractOne(
-        fold(" ".join(words)), _all_names(kind).keys(), scorer=fuzz.ratio, score_cutoff=fields.NEAR_ENOUGH
-    )
-    return _all_names(kind)[near[0]] if near else None
+    near = nearest_name(fold(" ".join(words)), _all_names(kind), similarity_min=fields.NEAR_ENOUGH)
+    return _all_names(kind)[near] if near is not None else None
 
 
 def _field(name: str, kind: Kind) -> str | None:

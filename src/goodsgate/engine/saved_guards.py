@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from rapidfuzz import process
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.guard import CONDITIONS, HOLD_HOURS_MAX, Guard, Limit
+from goodsgate.model.nearest import nearest_name
 from goodsgate.store.contract import NameTakenError, ResourcesFullError, Store
 
 RESOURCE_TYPE = "merchant/guards"
 GUARDS_MAX = 100
-SIMILARITY_MIN = 60
 
 _decode = msgspec.json.Decoder(Guard).decode
 
@@ -101,8 +100,8 @@ def find_fault(conditions: Mapping[str, str]) -> str | None:
     for name, text in conditions.items():
         condition, limit = CONDITIONS.get(name), Limit.parse(text)
         if condition is None:
-            near = process.extractOne(name, CONDITIONS.keys(), score_cutoff=SIMILARITY_MIN)
-            hint = f"; did you mean {near[0]}?" if near is not None else f". There are: {', '.join(CONDITIONS)}."
+            near = nearest_name(name, CONDITIONS)
+            hint = f"; did you mean {near}?" if near is not None else f". There are: {', '.join(CONDITIONS)}."
             return f"There is no condition {name[:100]!r}{hint}"
         if limit is None:
             return f"{text[:100]!r} is no limit of {name}: a number such as 20, or a share such as 1.5%, above 0."

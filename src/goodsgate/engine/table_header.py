@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 
-from rapidfuzz import fuzz, process
-
 from goodsgate.engine.field_mapping import ASIDE, NAMED, RESERVED, Source, find_source
 from goodsgate.engine.header_names import nearest_field
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, Verb
 from goodsgate.model.issue import Issue, Severity, issue
+from goodsgate.model.nearest import nearest_name
 from goodsgate.profiles import Column, Profile, fold
 
 TITLE_VERBS = frozenset({Verb.UPSERT, Verb.CREATE})
@@ -145,5 +144,5 @@ def _currency(source: Source) -> str | None:
 def nearest_column(name: str, columns: Iterable[str]) -> str | None:
     """Return the column of a file that a name may stand for: the same but for case and marks, or a similar one."""
     known = {fold(column): column for column in columns}
-    near = process.extractOne(fold(name), known.keys(), scorer=fuzz.ratio, score_cutoff=fields.NEAR_ENOUGH)
-    return known[near[0]] if near else None
+    near = nearest_name(fold(name), known, similarity_min=fields.NEAR_ENOUGH)
+    return known[near] if near is not None else None

@@ -4,12 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from rapidfuzz import process
 
 from goodsgate.engine.refusal import Refusal
-
-SIMILARITY_MIN = 60
-"""Percentage of similarity from which a name is suggested for an unknown one."""
+from goodsgate.model.nearest import nearest_name
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +65,9 @@ class KnownSettings:
         if name in others:
             detail = f"`{name}` is a setting of {other_owner}, not of {owner}."
             return Refusal("setting_unknown", detail, setting=name, allowed=allowed)
-        nearest = process.extractOne(name, allowed, score_cutoff=SIMILARITY_MIN)
+        nearest = nearest_name(name, allowed)
         if nearest is None:
             detail = f"Unknown setting `{name}`; the settings of {owner} are {', '.join(allowed)}."
             return Refusal("setting_unknown", detail, setting=name, allowed=allowed)
-        detail = f"Unknown setting `{name}`; did you mean `{nearest[0]}`?"
-        return Refusal("setting_unknown", detail, setting=name, suggestion=nearest[0], allowed=allowed)
+        detail = f"Unknown setting `{name}`; did you mean `{nearest}`?"
+        return Refusal("setting_unknown", detail, setting=name, suggestion=nearest, allowed=allowed)

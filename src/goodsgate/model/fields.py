@@ -12,9 +12,9 @@ import re
 from typing import Literal
 
 import msgspec
-from rapidfuzz import fuzz, process
 
 from goodsgate.model.batch import Kind
+from goodsgate.model.nearest import nearest_name
 
 Type = Literal[
     "sku", "location", "text", "long_text", "gtin", "choice", "yes_no", "money", "whole", "measure", "moment", "span",
@@ -255,8 +255,8 @@ def resolve_in_variant(name: str) -> str | None:
 def nearest(name: str, kind: Kind) -> str | None:
     """Return the field whose name or alias is close to a name that `resolve` does not know; None if none is."""
     names = _names(kind)
-    near = process.extractOne(_fold(name), names.keys(), scorer=fuzz.ratio, score_cutoff=NEAR_ENOUGH)
-    return names[near[0]] if near else None
+    near = nearest_name(_fold(name), names, similarity_min=NEAR_ENOUGH)
+    return names[near] if near is not None else None
 
 
 def holds_members(name: str, kind: Kind) -> bool:

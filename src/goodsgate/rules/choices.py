@@ -5,10 +5,9 @@ Source: Google Merchant product data specification, the supported values of each
 
 import re
 
-from rapidfuzz import fuzz, process
-
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
+from goodsgate.model.nearest import nearest_name
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.text_checks import repeated
 
@@ -52,9 +51,9 @@ def _one_of(choices: tuple[str, ...]) -> Rule:
         if wrong in folded and len(value) <= 100:
             issues.append(issue("value_spelling", path, value=value, suggestion=folded[wrong]))
             return
-        near = process.extractOne(wrong, folded.keys(), scorer=fuzz.ratio, score_cutoff=SIMILARITY_MIN)
+        near = nearest_name(wrong, folded, similarity_min=SIMILARITY_MIN)
         issues.append(issue("value_not_allowed", path, value=value, expected=expected,
-                            suggestion=folded[near[0]] if near else None))
+                            suggestion=folded[near] if near is not None else None))
 
     return rule
 

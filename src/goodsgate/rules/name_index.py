@@ -3,7 +3,7 @@
 import re
 from bisect import bisect
 
-from rapidfuzz import fuzz, process
+from goodsgate.model.nearest import nearest_name
 
 SIMILARITY_MIN = 75
 """Minimum similarity, 0 to 100, of a suggestion."""
@@ -62,8 +62,8 @@ class NameIndex:
         candidates += [
             name[::-1] for name in self._backward[max(0, backward - COMPARED_NAMES_MAX) : backward + COMPARED_NAMES_MAX]
         ]
-        near = process.extractOne(wrong, candidates, scorer=fuzz.ratio, score_cutoff=SIMILARITY_MIN)
-        return names[near[0]] if near else None
+        near = nearest_name(wrong, candidates, similarity_min=SIMILARITY_MIN)
+        return names[near] if near is not None else None
 
     def _index(self) -> None:
         self._folded = {}

@@ -10,10 +10,9 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-from rapidfuzz import fuzz, process
-
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import Severity, issue
+from goodsgate.model.nearest import nearest_name
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.currencies import DECIMALS, is_unique, meant_by
 from goodsgate.rules.numbers import (
@@ -123,9 +122,7 @@ def currency(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
 
 @functools.lru_cache(maxsize=1_000)
 def _near_currency(sign: str) -> str | None:
-    meant = meant_by(sign, None)
-    near = None if meant else process.extractOne(sign.upper(), DECIMALS.keys(), scorer=fuzz.ratio, score_cutoff=60)
-    return near[0] if near else meant
+    return meant_by(sign, None) or nearest_name(sign.upper(), DECIMALS)
 
 
 def _read_text(value: str, path: str, context: RuleContext, issues: Issues, *, currency: str | None) -> Money | None:
