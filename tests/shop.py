@@ -7,8 +7,9 @@ import orjson
 
 from goodsgate.app import create_engine, create_worker
 from goodsgate.config import Config
-from goodsgate.model.batch import Batch, Finding, Kind, Policy
+from goodsgate.model.batch import Batch, Kind, Policy
 from goodsgate.model.catalogue import Merchant, ReferenceEntry
+from goodsgate.model.finding import Finding
 from goodsgate.store.contract import RecordResult, Store
 from goodsgate.store.strict import StrictStore
 from tests import factories, stores

@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.batch import FixMatch
+from goodsgate.model.finding import FixMatch
 from tests.shop import Shop
 
 FEED = b"sku,title,price\nA,,1 EUR\nB,Mug,ask\nC,Cup,1 EUR\nD,,2 EUR\n"

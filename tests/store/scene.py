@@ -10,19 +10,9 @@ import msgspec
 import pytest
 
 from goodsgate.engine.search_terms import item_terms
-from goodsgate.model.batch import (
-    RESULT_BYTE,
-    Batch,
-    Counts,
-    Finding,
-    Kind,
-    Policy,
-    Result,
-    RoundKind,
-    State,
-    new_id,
-)
+from goodsgate.model.batch import RESULT_BYTE, Batch, Counts, Kind, Policy, Result, RoundKind, State, new_id
 from goodsgate.model.catalogue import Delete, Merchant, Write
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.references import Reference
 from goodsgate.store.contract import (

@@ -16,8 +16,9 @@ from goodsgate.engine.search import SearchResult, contains_text, search
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model import fields
-from goodsgate.model.batch import Batch, Finding, Kind
+from goodsgate.model.batch import Batch, Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, split_key
+from goodsgate.model.finding import Finding
 from goodsgate.model.json_text import read_json, write_json
 
 PAGE_ITEMS = 50

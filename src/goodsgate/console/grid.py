@@ -20,7 +20,8 @@ from goodsgate.engine.corrections import (
 from goodsgate.engine.idempotency import RequestKey
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Result
+from goodsgate.model.batch import FINAL_STATES, Batch, Result
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import CODES, base_code
 
 Body = TypeVar("Body", "RowsRequest", "SaveRequest")

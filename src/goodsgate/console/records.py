@@ -14,7 +14,8 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.suggestions import SuggestionPreview, fix_line, member_of, members_of, with_suggestions
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import FINAL_STATES, Batch, Finding
+from goodsgate.model.batch import FINAL_STATES, Batch
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import CODES, Issue, base_code
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, member_text
 

@@ -25,8 +25,9 @@ from goodsgate.engine.stock import Stock
 from goodsgate.engine.suggestions import SuggestedFix, SuggestionPreview, preview_suggestions
 from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.engine.waiting_references import with_waiting_hours
-from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, Kind, Policy, RoundKind, State, new_id
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, RoundKind, State, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
+from goodsgate.model.finding import FixMatch
 from goodsgate.model.issue import rule_name
 from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.journal import JournalPage, JournalPosition, parse_cursor

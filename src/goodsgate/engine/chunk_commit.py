@@ -19,8 +19,9 @@ from goodsgate.engine.unknown_skus import have_variants
 from goodsgate.engine.waiting_references import waiting_records
 from goodsgate.formats import Chunk
 from goodsgate.model import crash, tracing
-from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State, Strictness
+from goodsgate.model.batch import RESULTS, Counts, RoundKind, State, Strictness
 from goodsgate.model.catalogue import Delete, Writes
+from goodsgate.model.finding import Finding
 from goodsgate.model.guard import Hold
 from goodsgate.model.issue import Issue, rule_name
 from goodsgate.model.roles import count_roles

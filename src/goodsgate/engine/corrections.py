@@ -20,8 +20,9 @@ from goodsgate.engine.idempotency import RequestKey
 from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.suggestions import fix_line, member_of, members_of, with_suggestions
-from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Result
+from goodsgate.model.batch import FINAL_STATES, Batch, Result
 from goodsgate.model.catalogue import display_key
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import Members, cell_text, write_json
 

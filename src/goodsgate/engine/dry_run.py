@@ -14,8 +14,9 @@ from goodsgate.engine.api import Engine
 from goodsgate.engine.saved_guards import RESOURCE_TYPE as GUARDS
 from goodsgate.engine.saved_rules import RESOURCE_TYPE, rule_resources
 from goodsgate.engine.worker import Worker
-from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Kind, Policy, now
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, now
 from goodsgate.model.catalogue import CurrentItem, Item, Merchant, ReferenceEntry, Resource
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.store.contract import Page, Store

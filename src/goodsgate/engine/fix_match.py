@@ -16,7 +16,8 @@ from goodsgate.engine.reader import open_fix
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
-from goodsgate.model.batch import Batch, FixMatch, ReadingDecision, RoundKind
+from goodsgate.model.batch import Batch, ReadingDecision, RoundKind
+from goodsgate.model.finding import FixMatch
 from goodsgate.store.contract import Idempotency, NewRound, Store
 
 MATCHED_RECORDS = 4_096

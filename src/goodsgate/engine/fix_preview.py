@@ -11,8 +11,9 @@ from goodsgate.engine.fix_rows import new_columns
 from goodsgate.engine.report import submission_of
 from goodsgate.engine.suggestions import members_of
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Batch, Finding, FixMatch, ReadingDecision
+from goodsgate.model.batch import Batch, ReadingDecision
 from goodsgate.model.catalogue import display_key
+from goodsgate.model.finding import Finding, FixMatch
 from goodsgate.model.json_text import cell_text
 from goodsgate.store.contract import Store
 

@@ -12,7 +12,8 @@ from goodsgate.engine.fix_rows import ADDED_COLUMNS, FixTable, new_columns, read
 from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping
 from goodsgate.formats import Chunk
 from goodsgate.formats.formula_marks import mark_formula, needs_mark, unmark_formula
-from goodsgate.model.batch import Finding, Result
+from goodsgate.model.batch import Result
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_json, read_members, read_value
 from goodsgate.store.contract import ClaimedRound, Store

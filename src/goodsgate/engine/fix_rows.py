@@ -7,7 +7,7 @@ that has too many. A row that comes back as it was is the received one, with wha
 import msgspec
 
 from goodsgate.formats.formula_marks import is_marked, needs_mark, unmark_formula
-from goodsgate.model.batch import Finding
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue, issue
 
 ADDED_COLUMNS = frozenset({"_row", "_codes", "_messages", "_result"})

@@ -11,7 +11,7 @@ from goodsgate import formats
 from goodsgate.engine.fix_records import MARKED_FORMATS, row_numbers, row_texts_of
 from goodsgate.engine.fix_rows import FixTable
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Finding
+from goodsgate.model.finding import Finding
 from goodsgate.store.contract import ClaimedRound, Store
 
 CORRECTED_CHARACTERS_MAX = 64 * 1024 * 1024

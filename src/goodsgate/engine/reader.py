@@ -29,7 +29,8 @@ from goodsgate.engine.mapped_names import MappedNames
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.engine.member_mapping import MemberMapping
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, Result, RoundKind
+from goodsgate.model.batch import Kind, Policy, ReadingDecision, Result, RoundKind
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.currencies import is_unique, meant_by
 from goodsgate.store.contract import ClaimedRound, Store

@@ -14,7 +14,8 @@ from goodsgate.engine.merchant_limits import MerchantLimits
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model import crash, tracing
-from goodsgate.model.batch import Batch, FixMatch, Policy, new_id
+from goodsgate.model.batch import Batch, Policy, new_id
+from goodsgate.model.finding import FixMatch
 from goodsgate.store.contract import (
     Idempotency,
     IdempotentAnswer,

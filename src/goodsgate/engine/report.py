@@ -12,8 +12,9 @@ from goodsgate import formats
 from goodsgate.engine.dialect import dialect_of
 from goodsgate.engine.reader import RoundReader, raw_record
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.batch import Batch, Finding, RoundKind
+from goodsgate.model.batch import Batch, RoundKind
 from goodsgate.model.catalogue import display_key
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue
 from goodsgate.model.journal import JournalPosition
 from goodsgate.model.json_text import cell_text, read_json, read_members

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from goodsgate.model.batch import Batch, Finding, FixMatch
+from goodsgate.model.batch import Batch
+from goodsgate.model.finding import Finding, FixMatch
 from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, read_members, read_value, write_json
 from goodsgate.store.contract import Store

@@ -1,4 +1,4 @@
-"""Batches and rounds, and the results and issues of their records."""
+"""Batches and rounds, and the results of their records."""
 
 import secrets
 import time
@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import msgspec
 
 from goodsgate.model.guard import HOLD_HOURS_MAX, Hold, HoldMode
-from goodsgate.model.issue import Issue
 from goodsgate.model.rule_counts import RuleCounts
 
 
@@ -380,35 +379,6 @@ class BatchRound(msgspec.Struct, frozen=True, kw_only=True):
     """Records that it worked."""
     counts: Counts
     """Those of the batch when the round ended."""
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """All issues of one record or of the file, and the record as received if it was rejected or waits."""
-
-    number: int
-    """Record number from 1; 0 for the file as a whole."""
-    source_row: int
-    """Line or row in the submitter's file, from 1; 0 for none."""
-    key: str | None
-    result: Result | None
-    """None for the file as a whole."""
-    issues: list[Issue]
-    role: int = 0
-    """What a rejected or waiting row is among the rows of its product, a byte of `model.roles`."""
-    raw: bytes | None = None
-    """The record as received, if it was rejected or waits: the line, or the JSON array of its cells; else None."""
-
-
-class FixMatch(msgspec.Struct, frozen=True, kw_only=True):
-    """How many records a fix has, and how many of them replace a rejected record of the batch."""
-
-    records: int = 0
-    replacing: int = 0
-    """Records whose `_row` names a rejected record that no record before them names."""
-    unmatched: int = 0
-    """Records with another `_row`, which will be rejected."""
-    without_row: int = 0
-    """Records with an empty `_row`, or none: new records of the batch, if that is wanted."""
 
 
 def new_id() -> str:

@@ -13,8 +13,9 @@ import msgspec
 from goodsgate.engine.secrets import UnknownMasterError
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import ProtocolServices
-from goodsgate.model.batch import Batch, Finding, Result, now
+from goodsgate.model.batch import Batch, Result, now
 from goodsgate.model.catalogue import split_key
+from goodsgate.model.finding import Finding
 from goodsgate.protocols.justwalkout import unpublished
 from goodsgate.store.contract import Store
 from goodsgate.store.objects import Objects

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from goodsgate.model.batch import Batch, Finding
+from goodsgate.model.batch import Batch
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import read_json
 from goodsgate.protocols.konnect.unpublished import error_code

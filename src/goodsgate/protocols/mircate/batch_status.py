@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.trials import without_trial
-from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Kind, Result, State
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Result, State
+from goodsgate.model.finding import Finding
 from goodsgate.model.json_text import cell_text, read_members
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.records import failed_product

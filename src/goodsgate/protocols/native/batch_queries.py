@@ -12,9 +12,10 @@ from goodsgate.engine.diff import DiffGroup, diff_groups, diff_page
 from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import VERSION_HEADER, ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import BatchDocument, DocumentCache, unless_disconnected
-from goodsgate.model.batch import FINAL_STATES, Finding, Kind, Result, State
+from goodsgate.model.batch import FINAL_STATES, Kind, Result, State
 from goodsgate.model.catalogue import display_key
 from goodsgate.model.diff import DiffChange, field_changes
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue, base_code
 from goodsgate.protocols.native.batches import encode_batch, serialize_batch
 from goodsgate.protocols.native.responses import JSON, page_response

@@ -25,7 +25,6 @@ from goodsgate.model.batch import (
     FINAL_STATES,
     Batch,
     Duplicates,
-    FixMatch,
     Kind,
     Policy,
     ReadingDecision,
@@ -33,6 +32,7 @@ from goodsgate.model.batch import (
     Verb,
     duplicates_of,
 )
+from goodsgate.model.finding import FixMatch
 from goodsgate.model.issue import base_code
 from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.references import WaitingReference

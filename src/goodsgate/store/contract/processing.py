@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from goodsgate.model.batch import Batch, Finding, Kind
+from goodsgate.model.batch import Batch, Kind
 from goodsgate.model.catalogue import CurrentItem
+from goodsgate.model.finding import Finding
 from goodsgate.model.references import Reference, WaitingReference
 from goodsgate.store.contract.values import (
     ChunkCommit,

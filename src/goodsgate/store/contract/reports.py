@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
 
-from goodsgate.model.batch import BatchRound, Finding, Result
+from goodsgate.model.batch import BatchRound, Result
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.scorecard import FeedDay, FeedIssues
 from goodsgate.store.contract.values import RecordResult

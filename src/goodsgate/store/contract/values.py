@@ -6,20 +6,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from goodsgate.model.batch import (
-    BatchView,
-    Counts,
-    Finding,
-    Kind,
-    Policy,
-    ReadingDecision,
-    Result,
-    RoundKind,
-    State,
-    Withheld,
-)
+from goodsgate.model.batch import BatchView, Counts, Kind, Policy, ReadingDecision, Result, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Delete, Item, Write
 from goodsgate.model.diff import DiffChange, DiffSummary
+from goodsgate.model.finding import Finding
 from goodsgate.model.guard import Hold
 from goodsgate.model.issue import Issue
 from goodsgate.model.journal import JournalPosition

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
-from goodsgate.model.batch import RESULT_BYTE, Finding
+from goodsgate.model.batch import RESULT_BYTE
+from goodsgate.model.finding import Finding
 from goodsgate.store.contract import ChunkCommit
 from goodsgate.store.postgres.statements import SQL, PostgresStatements
 from goodsgate.store.shared.issue_counts import (

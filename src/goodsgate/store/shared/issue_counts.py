@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import orjson
 
-from goodsgate.model.batch import Finding, Result
+from goodsgate.model.batch import Result
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import ChunkCommit
 

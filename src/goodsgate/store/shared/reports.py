@@ -6,7 +6,8 @@ from datetime import date
 import msgspec
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, RESULTS, BatchRound, Counts, Finding, Kind, Result, RoundKind
+from goodsgate.model.batch import RESULT_BYTE, RESULTS, BatchRound, Counts, Kind, Result, RoundKind
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.scorecard import FeedDay, FeedIssues
 from goodsgate.store.contract import RecordResult

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, Finding, Kind, Result
+from goodsgate.model.batch import RESULT_BYTE, Kind, Result
+from goodsgate.model.finding import Finding
 from goodsgate.model.references import PRODUCT, Reference, WaitingReference
 from goodsgate.store.contract import ChunkCommit, ClaimedRound, WaitingMark
 from goodsgate.store.shared.database import Database, Row, Statements

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, Finding
+from goodsgate.model.batch import RESULT_BYTE
+from goodsgate.model.finding import Finding
 from goodsgate.store.contract import ChunkCommit
 from goodsgate.store.shared.issue_counts import (
     IssueCounts,

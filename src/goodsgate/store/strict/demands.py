@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from goodsgate.model.batch import FINAL_STATES, RESULTS, Batch, Counts, Finding, Result, State
+from goodsgate.model.batch import FINAL_STATES, RESULTS, Batch, Counts, Result, State
 from goodsgate.model.catalogue import Label, Resource
+from goodsgate.model.finding import Finding
 from goodsgate.store.contract import ChunkCommit, Page
 
 ID = re.compile(r"[0-9a-f]{32}")

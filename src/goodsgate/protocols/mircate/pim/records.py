@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from goodsgate.model.batch import Finding
+from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import read_json, read_members, read_value, write_json
 from goodsgate.protocols.mircate.pim.product_rules import CODE, MODEL
