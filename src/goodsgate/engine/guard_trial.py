@@ -11,23 +11,30 @@ BATCHES_MAX = 20
 BATCHES_SEARCHED = 200
 
 
-class HeldBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A past batch that a guard would have held."""
+class MeasuredBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A past batch, and why a guard would have held it."""
 
     batch: Batch
+    records: int
+    """Records that its own trial has worked."""
     reasons: list[HoldReason]
+    """Empty if the guard would have let it pass."""
 
 
 class GuardTrial(msgspec.Struct, frozen=True, kw_only=True):
     """What a guard would have done."""
 
-    batches: int
+    batches: list[MeasuredBatch]
     """Past batches that have figures, the newest first."""
     unmeasured: int
     """Batches between them, or instead of them, that have none: no guard was about them."""
-    held: list[HeldBatch]
     highest: list[HoldReason]
     """The highest figure of each condition of the guard, met or not: by share if its limit is one."""
+
+    @property
+    def held_batches(self) -> list[MeasuredBatch]:
+        """The batches that the guard would have held."""
+        return [each for each in self.batches if each.reasons]
 
 
 def try_guard(store: Store, merchant: str, name: str, guard: Guard) -> GuardTrial:
@@ -38,7 +45,7 @@ def try_guard(store: Store, merchant: str, name: str, guard: Guard) -> GuardTria
     """
     check_guard(guard)
     filters = BatchFilter(kind=Kind(guard.kind) if guard.kind is not None else None, collection=guard.collection)
-    batches, unmeasured, held, highest = 0, 0, list[HeldBatch](), dict[str, Figure]()
+    batches, unmeasured, highest = list[MeasuredBatch](), 0, dict[str, Figure]()
     for batch in store.batches(merchant, filters, limit=BATCHES_SEARCHED).rows:
         if not _is_feed(batch):
             continue
@@ -46,21 +53,20 @@ def try_guard(store: Store, merchant: str, name: str, guard: Guard) -> GuardTria
             unmeasured += 1
             continue
         figures = batch.hold.figures
-        reasons = hold_reasons(guard, name, figures, records=int(figures["rejected"].whole))
-        if reasons:
-            held.append(HeldBatch(batch=batch, reasons=reasons))
+        records = int(figures["rejected"].whole)
+        reasons = hold_reasons(guard, name, figures, records=records)
+        batches.append(MeasuredBatch(batch=batch, records=records, reasons=reasons))
         for condition, limit in guard.hold_if.items():
             if condition in figures:
                 pair = (highest.get(condition, figures[condition]), figures[condition])
                 highest[condition] = max(pair, key=lambda each: each.share if limit.endswith("%") else each.count)
-        batches += 1
-        if batches == BATCHES_MAX:
+        if len(batches) == BATCHES_MAX:
             break
     reasons = [
         HoldReason(condition=condition, limit=limit, figure=highest[condition], guard=name)
         for condition, limit in guard.hold_if.items() if condition in highest
     ]
-    return GuardTrial(batches=batches, unmeasured=unmeasured, held=held, highest=reasons)
+    return GuardTrial(batches=batches, unmeasured=unmeasured, highest=reasons)
 
 
 def _is_feed(batch: Batch) -> bool:

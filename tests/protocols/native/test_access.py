@@ -72,7 +72,7 @@ def test_the_chain_of_the_installation_is_for_operators(scoped):
 
 NO_ACTS = {
     "submit", "inspect", "fix", "preview_fix",  # records: the list of batches tells who sent what
-    "try_rule", "test_webhook",  # change nothing
+    "try_rule", "try_guard", "test_webhook",  # change nothing
 }
 
 

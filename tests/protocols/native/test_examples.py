@@ -71,6 +71,7 @@ REQUESTS = [
     ("put_rule", "PUT", "/v1/rules/minimum-price", 200),
     ("try_rule", "POST", "/v1/rules/minimum-price/trial", 200),
     ("put_guard", "PUT", "/v1/guards/decimal-point", 200),
+    ("try_guard", "POST", "/v1/guards/decimal-point/trial", 200),
     ("add_merchant", "POST", "/v1/merchants", 201),
     ("add_key", "POST", "/v1/merchants/{merchant}/keys", 201),
     ("change_key", "PATCH", "/v1/merchants/{merchant}/keys/{key}", 200),
