@@ -15,6 +15,7 @@ from goodsgate.cli.errors import CommandError
 from goodsgate.cli.mcp import mcp
 from goodsgate.cli.transcripts import RequestTemplate, load_client
 from goodsgate.config import Config
+from goodsgate.engine.credentials import Credentials
 from goodsgate.engine.saved_rules import save_rule
 from goodsgate.formats.images import ImageChange, change_image
 from goodsgate.formats.parquet_writer import check_parquet
@@ -23,6 +24,7 @@ from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, verify_signature
 from goodsgate.protocols.konnect.orders.pdf_documents import render_labels
+from goodsgate.remote import Access, RemoteSettings, open_place, parse_address
 from goodsgate.rules import cel
 from goodsgate.rules.cel import Expression
 from goodsgate.rules.json_schema import JsonSchema
@@ -35,12 +37,12 @@ from tests.shop import Shop
 PACKAGES = {
     "postgres": ("psycopg",), "s3": ("obstore",), "aws": ("botocore",), "pdf": ("fpdf",), "images": ("PIL",),
     "parquet": ("pyarrow",), "rules": ("cel_expr_python", "jsonschema_rs"), "otel": ("opentelemetry",),
-    "oidc": ("authlib",), "mcp": ("mcp",),
+    "oidc": ("authlib",), "mcp": ("mcp",), "feeds": ("asyncssh", "cryptography"),
 }
 """Extra → modules of its packages."""
 NEEDING = (
     "goodsgate.store.postgres", "goodsgate.store.object_bucket", "goodsgate.formats.image_process",
-    "goodsgate.http.spans", "goodsgate.cli.assistant.server",
+    "goodsgate.http.spans", "goodsgate.cli.assistant.server", "goodsgate.remote.sftp", "goodsgate.remote.s3",
 )
 """Modules that import such a package at once; others import these only if it is needed."""
 
@@ -71,6 +73,10 @@ def _change_image() -> None:
     change_image(b"", ImageChange(format="png"), memory_bytes_max=1, seconds_max=1)
 
 
+def _seal() -> None:
+    Credentials(None, frozenset(), {}).seal("acme", "x", {"password": "p"})  # type: ignore[arg-type]
+
+
 def _sign_in() -> None:
     provider = OpenIdProvider(None)  # type: ignore[arg-type]
     provider.authorization_url(redirect_uri="", state="", nonce="", verifier="")
@@ -88,6 +94,9 @@ USES: list[tuple[str, Callable[[], Any], type[Exception]]] = [
     ("rules", lambda: JsonSchema({}), ExtraMissingError),
     ("oidc", _sign_in, ExtraMissingError),
     ("mcp", lambda: mcp.main([], standalone_mode=False), CommandError),
+    ("feeds", lambda: open_place(parse_address("sftp://h/x"), Access(), RemoteSettings()), ExtraMissingError),
+    ("feeds", _seal, ExtraMissingError),
+    ("s3", lambda: open_place(parse_address("s3://bucket/x"), Access(), RemoteSettings()), ExtraMissingError),
     ("otel", lambda: app.start_tracing(Config(traces="http://127.0.0.1:9"), instance="x"), ExtraMissingError),
 ]
 

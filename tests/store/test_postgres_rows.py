@@ -14,6 +14,7 @@ from goodsgate.model.audit import Act, acting
 from goodsgate.model.batch import Kind, State, new_id
 from goodsgate.model.catalogue import Key, ReferenceEntry, Token
 from goodsgate.model.catalogue import Scope as KeyScope
+from goodsgate.model.job import JobRun, JobTime
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, StockChange
 from tests import stores
@@ -35,7 +36,7 @@ DISPATCHING = {
     "merchant", "credential", "idempotency_key", "batch", "round", "upload", "lane", "collection", "total_count",
     "token", "resource", "message", "stock_order", "journal_head", "waiting_reference", "label",
     "feed_day",
-    "audit_entry", "audit_head",
+    "audit_entry", "audit_head", "job",
 }
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
 
@@ -59,6 +60,10 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.add_resource(
         merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)], messages=messages
     )
+    store.add_resource(merchant, "tested/job", name="a", body=b"{}", resources_max=9, job=JobTime(NOW))
+    job = store.claim_job(["tested/job"], lease_seconds=10)
+    assert job is not None
+    store.save_job(job, state=b"{}", run=JobRun(number=1, started_at=NOW), end=JobTime(None))
     answered = Idempotency(merchant=merchant, key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()

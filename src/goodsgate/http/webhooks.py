@@ -6,24 +6,20 @@ its address between the check and the connection leads nowhere else. Redirects a
 
 import asyncio
 import base64
-import socket
 import ssl
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from functools import cache
 from time import monotonic
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
 from standardwebhooks.webhooks import Webhook
 
 from goodsgate.engine.outbox import DeliveryError
-from goodsgate.http.public_addresses import is_public
 from goodsgate.http.services import WebhookSettings
 from goodsgate.model import tracing
-from goodsgate.model.background import run_once
 from goodsgate.model.batch import now
+from goodsgate.remote.guard import PrivateHostError, UnknownHostError, is_allowed, resolve
 
 PORTS = {"http": 80, "https": 443}
 GONE = 410
@@ -125,8 +121,7 @@ def parse_webhook_url(url: str, hosts: frozenset[str]) -> SplitResult:
     plain = url.isascii() and url.isprintable() and " " not in url and "@" not in address.netloc
     if address.scheme not in PORTS or not host or not plain or port > 65535:
         raise AddressRefusedError("the URL must be like https://host/path, without a password")
-    wildcards = {f"*.{host[at + 1:]}" for at, letter in enumerate(host) if letter == "."}
-    if not hosts & {host, "*", *wildcards}:
+    if not is_allowed(host, hosts):
         raise AddressRefusedError(f"the host {host} is not allowed (setting webhook_hosts)")
     return address
 
@@ -135,29 +130,8 @@ def resolve_host(address: SplitResult, *, private: bool, timeout_seconds: float)
     """Return one IP address of a host if all of them may be called; raise DeliveryError."""
     host, port = address.hostname or "", address.port or PORTS[address.scheme]
     try:
-        results = _look_up(host, port, timeout_seconds)
-    except TimeoutError as fault:
-        raise DeliveryError(f"the host {host} is not found within {timeout_seconds:g} s", unavailable=True) from fault
-    except (OSError, UnicodeError) as fault:
-        raise DeliveryError(f"the host {host} is not found: {fault}", unavailable=True) from fault
-    ip_addresses = [str(result[4][0]).partition("%")[0] for result in results]
-    for ip_address in ip_addresses:
-        if not private and not is_public(ip_address):
-            raise PrivateAddressError(
-                f"the host {host} has the private address {ip_address} (setting webhook_private)", unavailable=True
-            )
-    return ip_addresses[0]
-
-
-def _look_up(host: str, port: int, seconds: float) -> list[Any]:
-    """Return what `socket.getaddrinfo` does, which may take longer than a delivery may. Raises TimeoutError."""
-    found: Future[list[Any]] = Future()
-
-    def look_up() -> None:
-        try:
-            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as fault:
-            found.set_exception(fault)
-
-    run_once("resolve", look_up)
-    return found.result(seconds)
+        return resolve(host, port, allow_private=private, timeout_seconds=timeout_seconds)
+    except PrivateHostError as fault:
+        raise PrivateAddressError(f"{fault} (setting webhook_private)", unavailable=True) from fault
+    except UnknownHostError as fault:
+        raise DeliveryError(str(fault), unavailable=True) from fault

@@ -8,6 +8,7 @@ from goodsgate.store.contract import (
     DryRunStore,
     IndexStore,
     IntakeStore,
+    JobStore,
     JournalStore,
     LookupStore,
     MaintenanceStore,
@@ -33,7 +34,8 @@ class ComposedStore:
                  waiting: WaitingStore, committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore,
                  journal: JournalStore, dry_runs: DryRunStore, index: IndexStore, search: SearchStore,
                  stock: StockStore, batches: BatchStore, reports: ReportStore, processes: ProcessStore,
-                 audit: AuditStore, maintenance: MaintenanceStore) -> None:
+                 audit: AuditStore, maintenance: MaintenanceStore, jobs: JobStore) -> None:
+        self._add_jobs(jobs)
         self._add_administration(merchants, reference, resources, outbox, audit, maintenance)
         self._add_processing(intake, queue, lookups, waiting, committer, stock)
         self._add_dry_runs(dry_runs)
@@ -143,6 +145,15 @@ class ComposedStore:
         self.note_worker = processes.note_worker
         self.forget_worker = processes.forget_worker
         self.lease_quota = processes.lease_quota
+
+    def _add_jobs(self, jobs: JobStore) -> None:
+        self.claim_job = jobs.claim_job
+        self.renew_job = jobs.renew_job
+        self.save_job = jobs.save_job
+        self.job = jobs.job
+        self.jobs = jobs.jobs
+        self.job_runs = jobs.job_runs
+        self.job_alerts = jobs.job_alerts
 
     def _add_dry_runs(self, dry_runs: DryRunStore) -> None:
         self.dry_run_items = dry_runs.dry_run_items

@@ -25,13 +25,13 @@ from goodsgate import app
 from goodsgate.cli import main
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http import webhooks as http_webhooks
-from goodsgate.http.public_addresses import is_public
 from goodsgate.http.services import WebhookSettings
 from goodsgate.http.webhooks import AddressRefusedError, parse_webhook_url, resolve_host
 from goodsgate.model.message import DeliveryState, Message
 from goodsgate.protocols.konnect.orders import webhooks
 from goodsgate.protocols.konnect.orders.events import WEBHOOK, WebhookMessage
 from goodsgate.protocols.konnect.orders.webhooks import OrderWebhookSender
+from goodsgate.remote.public_addresses import is_public
 from tests.factories import NOW
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for

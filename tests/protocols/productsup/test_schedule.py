@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.protocols.productsup.schedule import check_schedule, next_import
+from goodsgate.engine.cron import check_cron, next_time
 
 FIELDS = st.tuples(
     st.sampled_from(["*", "*/7", "3,50", "10-20"]), st.sampled_from(["*", "0", "5-7", "*/6"]),
@@ -35,10 +35,10 @@ def _due(fields: tuple[str, ...], at: datetime) -> bool:
 
 
 @settings(deadline=None)
-@given(st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)), FIELDS)
+@given(st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)), FIELDS)
 def test_the_next_time_is_the_first_that_fits(after: datetime, fields: tuple[str, ...]) -> None:
     """It is the first matching minute of the next two days, or a later match."""
-    found = next_import(" ".join(fields), after)
+    found = next_time(" ".join(fields), after)
     assert found > after
     assert _due(fields, found)
     begin = after.replace(second=0, microsecond=0)
@@ -56,8 +56,8 @@ def test_the_next_time_is_the_first_that_fits(after: datetime, fields: tuple[str
 def test_the_meaning_of_cron_entries(entry: str, found: str) -> None:
     """Entries have five fields; if both kinds of days are restricted, either may match."""
     after = datetime(2026, 1, 31, 8, 15, 30, tzinfo=UTC)
-    check_schedule(entry)
-    assert next_import(entry, after) == datetime.fromisoformat(found).replace(tzinfo=UTC)
+    check_cron(entry)
+    assert next_time(entry, after) == datetime.fromisoformat(found).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("entry", [
@@ -67,4 +67,4 @@ def test_the_meaning_of_cron_entries(entry: str, found: str) -> None:
 def test_invalid_cron_entries_are_refused(entry: str) -> None:
     """The error has a reason; entries with a field for seconds are invalid, too."""
     with pytest.raises(ValueError, match=r"\w"):
-        check_schedule(entry)
+        check_cron(entry)

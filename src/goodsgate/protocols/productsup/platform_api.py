@@ -11,13 +11,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from goodsgate.engine.cron import check_cron
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import now
 from goodsgate.protocols.productsup.imports import ImportProblem, ImportProcess, SiteImports
 from goodsgate.protocols.productsup.responses import platform_response
-from goodsgate.protocols.productsup.schedule import ALWAYS, check_schedule
+from goodsgate.protocols.productsup.schedule import ALWAYS
 from goodsgate.protocols.productsup.site_products import site_rows
 from goodsgate.protocols.productsup.site_store import DataSource, SiteState, SiteStore, StoredSite, add_source
 from goodsgate.protocols.productsup.stream_store import StreamStore
@@ -268,7 +269,7 @@ def _apply_request(site: SiteState, body: SiteRequest) -> SiteState:
     schedule = _or_default(body.import_schedule, site.schedule).strip()
     try:
         if schedule not in ("", ALWAYS):
-            check_schedule(schedule)
+            check_cron(schedule)
     except ValueError as fault:
         raise refuse("body_invalid", f"The import_schedule is no cron entry: {fault}.") from fault
     return msgspec.structs.replace(

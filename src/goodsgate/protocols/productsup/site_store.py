@@ -6,11 +6,12 @@ from typing import Literal
 
 import msgspec
 
+from goodsgate.engine.cron import next_time
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import NewMessage
-from goodsgate.protocols.productsup.schedule import ALWAYS, next_import
+from goodsgate.protocols.productsup.schedule import ALWAYS
 from goodsgate.protocols.productsup.stream_store import StreamStore, collection_of
 from goodsgate.protocols.productsup.unpublished import IMPORT, SITES_MAX, SOURCES_MAX, UPDATE_STARTS
 from goodsgate.store.contract import Store
@@ -192,7 +193,7 @@ def _import_messages(number: int, state: SiteState, *, after: datetime) -> list[
     if state.schedule in ("", ALWAYS):
         return []
     body = msgspec.json.encode({"schedule_version": state.schedule_version})
-    return [NewMessage(topic=IMPORT, subject=str(number), body=body, due_at=next_import(state.schedule, after))]
+    return [NewMessage(topic=IMPORT, subject=str(number), body=body, due_at=next_time(state.schedule, after))]
 
 
 def add_source(site: SiteState, *, stream: int, import_type: Literal[1, 2], description: str,

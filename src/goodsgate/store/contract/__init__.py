@@ -1,10 +1,10 @@
 """The contract of a store: what it does, the values that it takes and returns, and its errors.
 
 `concerns.py` has one small protocol per concern, except for merchants (`merchants.py`), the lookups and commits of a
-worker (`processing.py`), messages to other systems (`outbox.py`), the audit log (`audit.py`) and reports
-(`reports.py`); `values.py` has the values, `health.py` the results of checks, and `errors.py` the errors. Import all of
-them from here. Every implementation keeps the contract, `strict` checks it on every call in the tests, and one
-conformance suite over all implementations (`tests/store/`) is the definition of done.
+worker (`processing.py`), jobs of resources (`jobs.py`), messages to other systems (`outbox.py`), the audit log
+(`audit.py`) and reports (`reports.py`); `values.py` has the values, `health.py` the results of checks, and `errors.py`
+the errors. Import all of them from here. Every implementation keeps the contract, `strict` checks it on every call in
+the tests, and one conformance suite over all implementations (`tests/store/`) is the definition of done.
 Nothing here knows SQL, HTTP or a protocol.
 
 Each method is one transaction. A store may be used from several threads at once, and from any number of processes that
@@ -42,6 +42,7 @@ from goodsgate.store.contract.health import bad as bad
 from goodsgate.store.contract.health import ok as ok
 from goodsgate.store.contract.health import run_checks as run_checks
 from goodsgate.store.contract.health import warn as warn
+from goodsgate.store.contract.jobs import JobStore as JobStore
 from goodsgate.store.contract.merchants import MerchantStore as MerchantStore
 from goodsgate.store.contract.outbox import OutboxStore as OutboxStore
 from goodsgate.store.contract.processes import ProcessStore as ProcessStore

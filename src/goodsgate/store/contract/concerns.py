@@ -14,10 +14,12 @@ from goodsgate.model.catalogue import (
     Resource,
 )
 from goodsgate.model.diff import DiffChange, DiffSummary, DryRunItems
+from goodsgate.model.job import JobTime
 from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition, StoredItem
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.audit import AuditStore
 from goodsgate.store.contract.health import HealthCheck
+from goodsgate.store.contract.jobs import JobStore
 from goodsgate.store.contract.merchants import MerchantStore
 from goodsgate.store.contract.outbox import OutboxStore
 from goodsgate.store.contract.processes import ProcessStore
@@ -68,21 +70,23 @@ class ResourceStore(Protocol):
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
                      messages: Sequence[NewMessage] = (), common_numbers: bool = False,
-                     idempotency: Idempotency[Resource] | None = None, changes_rules: bool = False) -> Resource:
+                     idempotency: Idempotency[Resource] | None = None, changes_rules: bool = False,
+                     job: JobTime | None = None) -> Resource:
         """Add a resource with the next number of its type: of the merchant's, or with `common_numbers` of everybody's.
 
-        All resources of a type are added in the same way; `changes_rules` also changes the `reference_version`.
+        All resources of a type are added in the same way; `changes_rules` also changes the `reference_version`, and
+        `job` gives the resource a job (see JobStore).
         Raises NameTakenError, ResourcesFullError if `resources_max` resources of the type never expire, and
         KeyInUseError as `add_batch` does, for a key of the same merchant.
         """
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
                      messages: Sequence[NewMessage] = (), idempotency: Idempotency[Resource] | None = None,
-                     changes_rules: bool = False) -> Resource | None:
+                     changes_rules: bool = False, job: JobTime | None = None) -> Resource | None:
         """Replace name, body and expiry of a resource, and return it with its new version.
 
         Returns None if the stored version is another one. `labels` replace those of the resource; None keeps them.
-        `changes_rules` also changes the `reference_version` of the merchant.
+        `changes_rules` also changes the `reference_version` of the merchant, and `job` when its job is due.
         Raises NameTakenError, and KeyInUseError as `add_batch` does.
         """
 
@@ -314,8 +318,8 @@ class MaintenanceStore(Protocol):
 
 
 class Store(
-    MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, WaitingStore,
-    CommitStore, CatalogueStore, SnapshotStore, JournalStore, DryRunStore, IndexStore, SearchStore, StockStore,
-    BatchStore, ReportStore, ProcessStore, AuditStore, MaintenanceStore, Protocol,
+    MerchantStore, ReferenceStore, ResourceStore, JobStore, OutboxStore, IntakeStore, QueueStore, LookupStore,
+    WaitingStore, CommitStore, CatalogueStore, SnapshotStore, JournalStore, DryRunStore, IndexStore, SearchStore,
+    StockStore, BatchStore, ReportStore, ProcessStore, AuditStore, MaintenanceStore, Protocol,
 ):
     """Everything that a store does."""

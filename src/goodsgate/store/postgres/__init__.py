@@ -27,6 +27,7 @@ from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.dry_run import SqlDryRuns
 from goodsgate.store.shared.item_index import SqlIndex
 from goodsgate.store.shared.item_snapshot import SqlSnapshots
+from goodsgate.store.shared.jobs import SqlJobs
 from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
@@ -64,7 +65,7 @@ class PostgresStore(ComposedStore):
             catalogue=SqlCatalogue(database), snapshots=SqlSnapshots(database, changes), journal=changes,
             dry_runs=SqlDryRuns(database, TEXTS), index=SqlIndex(database), search=PostgresSearch(database),
             stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
-            processes=SqlProcesses(database), audit=SqlAudit(database),
+            processes=SqlProcesses(database), jobs=SqlJobs(database), audit=SqlAudit(database),
             maintenance=PostgresMaintenance(database, lookups, journal=journal),
         )
         self.prefetch = lookups.prefetch

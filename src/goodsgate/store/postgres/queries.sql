@@ -368,6 +368,71 @@ SELECT count(*), min(created_at) FROM message WHERE due_at IS NOT NULL AND (due_
 -- Every merchant: for metrics.
 SELECT count(*) FROM message WHERE given_up_at IS NOT NULL
 
+-- ===================================================== jobs =====================================================
+
+-- name: has_due_job
+-- Every merchant: whether anything is to be claimed.
+SELECT 1 FROM job j
+WHERE coalesce(j.lease_until, j.due_at) <= :now AND j.type IN (SELECT json_array_elements_text(:types::json))
+  AND j.merchant NOT IN (SELECT json_array_elements_text(:without::json)::bigint)
+LIMIT 1
+
+-- name: due_job
+-- Differs because others claim at the same time: rows that they have locked are skipped.
+-- Every merchant: whoever has waited longest is next.
+SELECT o.number, o.id, j.type, j.number, j.due_at, j.requested, j.lease_until, j.attempt, j.alert, j.state, j.runs
+FROM job j JOIN merchant o ON o.number = j.merchant
+WHERE coalesce(j.lease_until, j.due_at) <= :now AND j.type IN (SELECT json_array_elements_text(:types::json))
+  AND j.merchant NOT IN (SELECT json_array_elements_text(:without::json)::bigint)
+ORDER BY coalesce(j.lease_until, j.due_at), j.merchant, j.type, j.number LIMIT 1
+FOR UPDATE OF j SKIP LOCKED
+
+-- name: claim_job
+UPDATE job SET lease_until = :until, due_at = NULL, attempt = attempt + 1
+WHERE merchant = :merchant AND type = :type AND number = :number
+
+-- name: renew_job
+UPDATE job SET lease_until = :until
+WHERE merchant = :merchant AND type = :type AND number = :number AND attempt = :attempt AND lease_until IS NOT NULL
+
+-- name: save_job
+UPDATE job SET state = :state::json, alert = :alert
+WHERE merchant = :merchant AND type = :type AND number = :number AND attempt = :attempt AND lease_until IS NOT NULL
+
+-- name: end_job
+-- What was set since the claim stays.
+UPDATE job SET lease_until = NULL, due_at = coalesce(due_at, :due_at::bigint),
+               requested = CASE WHEN due_at IS NULL THEN :requested ELSE requested END
+WHERE merchant = :merchant AND type = :type AND number = :number AND attempt = :attempt
+
+-- name: set_job
+INSERT INTO job (merchant, type, number, due_at, requested)
+VALUES (:merchant, :type, :number, :due_at::bigint, :requested)
+ON CONFLICT (merchant, type, number) DO UPDATE SET due_at = :due_at::bigint, requested = :requested
+
+-- name: jobs
+SELECT j.number, j.due_at, j.requested, j.lease_until, j.attempt, j.alert, j.state, j.runs FROM job j
+WHERE j.merchant = :merchant AND j.type = :type AND (:number::bigint IS NULL OR j.number = :number) ORDER BY j.number
+
+-- name: job_alerts
+-- Every merchant: for metrics.
+SELECT type, alert, count(*) FROM job WHERE alert <> '' GROUP BY type, alert
+
+-- name: save_run
+INSERT INTO job_run (merchant, type, number, run, started_at, ended_at, body)
+VALUES (:merchant, :type, :number, :run, :started_at, :ended_at::bigint, :body::json)
+ON CONFLICT (merchant, type, number, run) DO UPDATE SET ended_at = :ended_at::bigint, body = :body::json
+
+-- name: count_run
+UPDATE job SET runs = :run WHERE merchant = :merchant AND type = :type AND number = :number AND runs < :run
+
+-- name: delete_old_runs
+DELETE FROM job_run WHERE merchant = :merchant AND type = :type AND number = :number AND run <= :until
+
+-- name: job_runs
+SELECT run, started_at, ended_at, body FROM job_run
+WHERE merchant = :merchant AND type = :type AND number = :number AND run < :before ORDER BY run DESC LIMIT :limit
+
 -- ================================================== submissions ==================================================
 
 -- name: idempotency_key

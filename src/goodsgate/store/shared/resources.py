@@ -6,11 +6,13 @@ from datetime import datetime
 import msgspec
 
 from goodsgate.model.catalogue import Label, Resource
+from goodsgate.model.job import JobTime
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, NameTakenError, ResourcesFullError
 from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.database import ALL_MERCHANTS, Database, Row, Statements
 from goodsgate.store.shared.idempotency import answer_key
+from goodsgate.store.shared.jobs import set_job
 from goodsgate.store.shared.outbox import add_messages
 from goodsgate.store.shared.timestamps import microseconds, timestamp_or_none
 
@@ -27,7 +29,8 @@ class SqlResources:
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
                      messages: Sequence[NewMessage] = (), common_numbers: bool = False,
-                     idempotency: Idempotency[Resource] | None = None, changes_rules: bool = False) -> Resource:
+                     idempotency: Idempotency[Resource] | None = None, changes_rules: bool = False,
+                     job: JobTime | None = None) -> Resource:
         """Add a resource with the next number of its type. Raises NameTakenError, ResourcesFullError."""
         owner = self._database.require_number(merchant)
         owned = {"merchant": owner, "type": type}
@@ -44,6 +47,8 @@ class SqlResources:
             }
             db.change("add_resource", row)
             _add_labels(db, row, labels)
+            if job is not None:
+                set_job(db, row, job)
             add_messages(db, owner, self._database.now(), messages)
             if changes_rules:
                 db.value("next_reference_version", {"merchant": owner, "now": self._database.now()})
@@ -59,7 +64,7 @@ class SqlResources:
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
                      messages: Sequence[NewMessage] = (), idempotency: Idempotency[Resource] | None = None,
-                     changes_rules: bool = False) -> Resource | None:
+                     changes_rules: bool = False, job: JobTime | None = None) -> Resource | None:
         """Replace a resource; return None if the stored version is another one. Raises NameTakenError."""
         owner = self._database.number(resource.merchant)
         if owner is None:
@@ -80,6 +85,8 @@ class SqlResources:
                 db.change("delete_labels", row)
                 _add_labels(db, row, labels)
             if changed:
+                if job is not None:
+                    set_job(db, row, job)
                 add_messages(db, owner, self._database.now(), messages)
                 if changes_rules:
                     db.value("next_reference_version", {"merchant": owner, "now": self._database.now()})

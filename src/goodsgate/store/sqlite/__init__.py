@@ -19,6 +19,7 @@ from goodsgate.store.shared.catalogue import SqlCatalogue
 from goodsgate.store.shared.dry_run import SqlDryRuns
 from goodsgate.store.shared.item_index import SqlIndex
 from goodsgate.store.shared.item_snapshot import SqlSnapshots
+from goodsgate.store.shared.jobs import SqlJobs
 from goodsgate.store.shared.journal import SqlJournal
 from goodsgate.store.shared.merchants import SqlMerchants
 from goodsgate.store.shared.outbox import SqlOutbox
@@ -68,6 +69,7 @@ class SqliteStore(ComposedStore):
             dry_runs=SqlDryRuns(database, SQL),
             index=SqlIndex(database), search=SqliteSearch(database), stock=SqliteStock(database, journal=journal),
             batches=batches, reports=SqlReports(database), processes=SqlProcesses(database),
+            jobs=SqlJobs(database),
             audit=SqlAudit(database), maintenance=SqliteMaintenance(database, journal=journal),
         )
         self.back_up = SqliteBackup(database).back_up

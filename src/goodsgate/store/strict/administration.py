@@ -1,4 +1,4 @@
-"""Checks of maintenance, merchants, reference data, resources and the outbox."""
+"""Checks of maintenance, merchants, reference data, resources, jobs and the outbox."""
 
 # ruff: noqa: D103, ARG001 – the contract documents the methods, and not every check uses both arguments.
 from itertools import pairwise
@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from goodsgate.model.audit import ACT, entry_hash
+from goodsgate.model.job import RUNS_KEPT, Job
 from goodsgate.model.message import DeliveryState, Message
 from goodsgate.store.contract import HealthCheck, HealthLevel
 from goodsgate.store.strict.demands import (
@@ -254,6 +255,48 @@ def list_by_label(observed: Observed, call: Any) -> Check:
     found = yield None
     require(len(found) <= call.limit, "the limit is kept", len(found))
     require(len({resource.number for resource in found}) == len(found), "each resource appears once", found)
+
+
+@checks
+def claim_job(observed: Observed, call: Any) -> Check:
+    require(call.lease_seconds > 0, "a lease lasts", call.lease_seconds)
+    job = yield None
+    if job is not None:
+        _check_job(job)
+        require(job.type in call.types and job.merchant not in call.without, "filters apply", job)
+        require(job.attempt > 0 and job.lease_until is not None, "a claimed job has a lease", job)
+
+
+@checks
+def save_job(observed: Observed, call: Any) -> Check:
+    require(call.run is None or call.run.number > 0, "runs are numbered from 1", call.run)
+    if call.run is not None:
+        check_utc(call.run.started_at)
+        check_utc(call.run.ended_at)
+    check_utc(None if call.end is None else call.end.due_at)
+    yield None
+
+
+@checks
+def jobs(observed: Observed, call: Any) -> Check:
+    found = yield None
+    check_order([job.number for job in found], None)
+    for job in found:
+        _check_job(job)
+        require((job.merchant, job.type) == (call.merchant, call.type), "filters apply", job)
+
+
+@checks
+def job_runs(observed: Observed, call: Any) -> Check:
+    runs = yield None
+    require(len(runs) <= min(call.limit, RUNS_KEPT), "the limit is kept", len(runs))
+    check_order([-run.number for run in runs], -call.before if call.before is not None else None)
+
+
+def _check_job(job: Job) -> None:
+    require(bool(job.state) and job.last_run >= 0, "a job has a state", job)
+    for moment in (job.due_at, job.lease_until):
+        check_utc(moment)
 
 
 @checks

@@ -673,3 +673,46 @@ ALTER TABLE label ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON label USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);
 CREATE POLICY every ON label USING (current_setting('goodsgate.every', true) = 'on');
 GRANT SELECT, INSERT, UPDATE, DELETE ON label TO goodsgate_app;
+
+-- What workers do for a resource at times; deleted with it.
+CREATE TABLE job (
+    merchant bigint NOT NULL,
+    type text COLLATE "C" NOT NULL,
+    number bigint NOT NULL,                         -- of the resource
+    due_at bigint,                                  -- NULL: a worker has it, or it waits for somebody to ask for it
+    requested boolean NOT NULL,                     -- somebody has asked for it
+    lease_until bigint,                             -- set while a worker has it
+    attempt bigint NOT NULL DEFAULT 0,              -- fencing token
+    alert text COLLATE "C" NOT NULL DEFAULT '',
+    state json NOT NULL DEFAULT '{}',               -- only its type reads it
+    runs bigint NOT NULL DEFAULT 0,                 -- number of the newest
+    PRIMARY KEY (merchant, type, number),
+    FOREIGN KEY (merchant, type, number) REFERENCES resource (merchant, type, number) ON DELETE CASCADE
+) WITH (fillfactor = 50);
+CREATE INDEX job_due ON job ((coalesce(lease_until, due_at))) WHERE coalesce(lease_until, due_at) IS NOT NULL;
+CREATE INDEX job_alert ON job (type, alert) WHERE alert <> '';
+
+CREATE TABLE job_run (
+    merchant bigint NOT NULL,
+    type text COLLATE "C" NOT NULL,
+    number bigint NOT NULL,
+    run bigint NOT NULL,
+    started_at bigint NOT NULL,
+    ended_at bigint,
+    body json NOT NULL,                             -- only its type reads it
+    PRIMARY KEY (merchant, type, number, run),
+    FOREIGN KEY (merchant, type, number) REFERENCES job (merchant, type, number) ON DELETE CASCADE
+);
+
+DO $$
+DECLARE
+    name text;
+    mine text := 'merchant = nullif(current_setting(''goodsgate.merchant'', true), '''')::bigint';
+BEGIN
+    FOREACH name IN ARRAY ARRAY['job', 'job_run'] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO goodsgate_app', name);
+    END LOOP;
+END $$;
+CREATE POLICY every ON job USING (current_setting('goodsgate.every', true) = 'on');

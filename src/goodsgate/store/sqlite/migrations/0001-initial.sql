@@ -280,6 +280,36 @@ CREATE INDEX label_of ON label (merchant, type, number);
 -- Webhooks of all merchants are found by their label.
 CREATE INDEX label_webhook ON label (label) WHERE type = 'native/webhook';
 
+-- What workers do for a resource at times; deleted with it.
+CREATE TABLE job (
+    merchant INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    number INTEGER NOT NULL,                  -- of the resource
+    due_at INTEGER,                           -- NULL: a worker has it, or it waits for somebody to ask for it
+    requested INTEGER NOT NULL,               -- 1: somebody has asked for it
+    lease_until INTEGER,                      -- set while a worker has it
+    attempt INTEGER NOT NULL DEFAULT 0,       -- fencing token
+    alert TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL DEFAULT '{}',         -- JSON that only its type reads
+    runs INTEGER NOT NULL DEFAULT 0,          -- number of the newest
+    PRIMARY KEY (merchant, type, number),
+    FOREIGN KEY (merchant, type, number) REFERENCES resource (merchant, type, number) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_due ON job (coalesce(lease_until, due_at)) WHERE coalesce(lease_until, due_at) IS NOT NULL;
+CREATE INDEX job_alert ON job (type, alert) WHERE alert <> '';
+
+CREATE TABLE job_run (
+    merchant INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    body TEXT NOT NULL,                       -- JSON that only its type reads
+    PRIMARY KEY (merchant, type, number, run),
+    FOREIGN KEY (merchant, type, number) REFERENCES job (merchant, type, number) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
 -- The audit log: one chain for each merchant, and number 0 for that of the installation. Entries never change.
 CREATE TABLE audit_entry (
     merchant INTEGER NOT NULL,

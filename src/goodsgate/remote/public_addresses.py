@@ -1,4 +1,4 @@
-"""IP addresses that webhooks may be sent to: those of the public internet, and none that leads back inside.
+"""IP addresses that the gate may call for merchants: those of the public internet, and none that leads back inside.
 
 `ipaddress` knows most of the IANA registries of special-purpose addresses. The tables add what it misses, and the
 addresses of IPv6 that stand for one of IPv4.
