@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Images of containers often set it. Hundreds of processes would compile all modules, each for half a second."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+"""Shells start background jobs so, and what ignores a signal hands that on: no process of a test could be stopped."""
 
 httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
 """Thousands of clients, which speak plain HTTP, would each load the certificates of the system: 20 ms of CPU time."""

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests import commands
+
 COMMAND = [sys.executable, "-m", "goodsgate"]
 START_SECONDS_MAX = 60
 RUN_SECONDS_MAX = 120
@@ -19,7 +21,9 @@ RUNNING_AT = re.compile(r"running at (http://\S+)")
 class Gate:
     """`goodsgate serve` on a free port with a store below `folder`; the first merchant is `acme`."""
 
-    def __init__(self, folder: Path, *options: str, **settings: object) -> None:
+    def __init__(self, folder: Path, *options: str, program: Path | None = None, **settings: object) -> None:
+        """Start it; `program` is an installed `goodsgate`, if not that of the tests."""
+        self._program = program
         self.folder = folder
         self.store = folder / "store"
         self.log = folder / "serve.log"
@@ -42,10 +46,11 @@ class Gate:
 
     def launch(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command on the gate's store without waiting for it."""
+        command = [self._program] if self._program else COMMAND
         # Standard error goes to a file: nobody reads a pipe while the process runs, and a full one would stop it.
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [*COMMAND, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=log, cwd=self.folder,
+                [*command, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=log, cwd=self.folder,
                 text=True,
             )
 
@@ -53,8 +58,9 @@ class Gate:
             ) -> subprocess.CompletedProcess[str]:
         """Run a command with the key of the merchant acme."""
         environment = self.environment | {"GOODSGATE_URL": url or self.url, "GOODSGATE_KEY": key or self.key}
+        program = self._program or commands.programs() / "goodsgate"
         done = subprocess.run(
-            [*COMMAND, *arguments], env=environment, cwd=self.folder, input=stdin, capture_output=True,
+            [program, *arguments], env=environment, cwd=self.folder, input=stdin, capture_output=True,
             timeout=RUN_SECONDS_MAX, check=False,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import goodsgate
-from tests.cli import gate as cli_gate
+from tests.cli.gate import Gate
 from tests.conventions.source import CLIENT, PACKAGE, TOP
 
 INSTALLATION_MB_MAX = 95
@@ -100,10 +100,9 @@ def find_pip() -> list[str]:
 def test_an_installed_gate_starts_and_takes_a_feed(install: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The command of the package checks a file, serves, submits and reports, without the folder of the project."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    monkeypatch.setattr(cli_gate, "COMMAND", [str(install / "env/bin/goodsgate")])
     feed = tmp_path / "feed.csv"
     feed.write_text("sku,title,price\nCUP-1,Cup,3.00 EUR\n")
-    gate = cli_gate.Gate(tmp_path)
+    gate = Gate(tmp_path, program=install / "env/bin/goodsgate")
     try:
         assert gate.run("--version").stdout == f"goodsgate, version {goodsgate.__version__}\n"
         assert gate.document("check", str(feed), code=0)["outcome"] == "clean"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import commands
 from tests.cli.gate import Gate
-from tests.docs import commands
 from tests.docs.pages import PAGES, TOP, anchors, links, name_of, saved_files, shell_blocks, steps
 from tests.docs.session import Session
 
@@ -27,15 +27,8 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     assert served.stop() == 0
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a `goodsgate` that starts fast."""
-    with commands.installed(tmp_path_factory.mktemp("commands")) as folder:
-        yield folder
-
-
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name_of)
-def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, programs: Path, page: Path, tmp_path: Path):
+def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, page: Path, tmp_path: Path):
     """They run in one shell session per page, in a folder with the demo, the samples and the files of the page."""
     merchant = re.sub(r"[^a-z0-9]", "-", name_of(page).lower())[-64:]
     scopes = [word for scope in ("submit", "read", "admin") for word in ("--scope", scope)]
@@ -46,7 +39,7 @@ def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, programs: Path, 
         (tmp_path / name).write_text(text, "utf-8")
     environment = gate.environment | {
         "GOODSGATE_URL": gate.url, "GOODSGATE_KEY": key, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8",
-        "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(commands.programs()), str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     with closing(Session(tmp_path, environment)) as session:
         for step in steps(page):

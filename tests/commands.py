@@ -1,23 +1,27 @@
-"""`goodsgate` for the pages: each command is a fork of one process that has imported everything.
+"""`goodsgate` for the tests: each command is a fork of one process that has imported everything.
 
-`python -m tests.docs.commands SOCKET` serves. The program that `installed` writes passes its arguments, folder,
-environment and open files to that process, and ends with the exit code of the fork. A start of Python costs ten times
-as much.
+`python -m tests.commands SOCKET` serves until its standard input ends. The program that `programs` writes passes its
+arguments, folder, environment and open files to that process, and ends with the exit code of the fork. A start of
+Python costs ten times as much.
 """
 
+import atexit
+import functools
+import gc
 import json
 import os
+import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 
 PRELOADED = (
-    "goodsgate.cli", "goodsgate.app", "goodsgate_client", "httpx", "rich.progress", "goodsgate.engine.inspection",
-    "goodsgate.store.sqlite",
+    "goodsgate.cli", "goodsgate.cli.acts", "goodsgate.app", "goodsgate_client", "httpx", "httpcore", "rich.progress",
+    "goodsgate.engine.inspection", "goodsgate.store.sqlite", "goodsgate.protocols", "goodsgate.observe", "uvicorn",
 )
 REQUEST_BYTES_MAX = 1 << 20
 PROGRAM = """#!{python} -IS
@@ -34,42 +38,47 @@ os._exit(code[0] if code else 70)
 """
 
 
-@contextmanager
-def installed(folder: Path) -> Iterator[Path]:
-    """Serve commands, and give the folder of the program `goodsgate`, which belongs at the front of PATH."""
+@functools.cache
+def programs() -> Path:
+    """Serve commands until the tests end, and return the folder of the program `goodsgate`, for the front of PATH."""
+    folder = Path(tempfile.mkdtemp(prefix="goodsgate-commands-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address = str(folder / "commands")
-    programs = folder / "bin"
-    programs.mkdir()
-    program = programs / "goodsgate"
+    program = folder / "bin" / "goodsgate"
+    program.parent.mkdir()
     program.write_text(PROGRAM.format(python=sys.executable, address=address))
     program.chmod(0o700)
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.docs.commands", address], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        cwd=Path(__file__).resolve().parents[2], env=os.environ | {"LC_ALL": "C.UTF-8"},
+        [sys.executable, "-m", "tests.commands", address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=Path(__file__).resolve().parents[1], env=os.environ | {"LC_ALL": "C.UTF-8"},
     )
+    atexit.register(_end, server)
     assert server.stdout is not None
     assert server.stdout.readline() == b"ready\n"
-    try:
-        yield programs
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
+    return program.parent
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    server.communicate()
 
 
 def serve(address: str) -> None:
-    """Fork for each connection, until the process is killed."""
+    """Fork for each connection, until the tests are gone."""
     for module in PRELOADED:
         __import__(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody collects the forks
-    with socket.socket(socket.AF_UNIX) as listener:
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
         listener.bind(address)
         listener.listen(64)
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(sys.stdin, selectors.EVENT_READ)
         print("ready", flush=True)
-        while True:
+        while all(key.fileobj is listener for key, _ in selector.select()):
             connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
+                selector.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 connection.sendall(bytes([_run(connection)]))
                 os._exit(0)
@@ -82,7 +91,8 @@ def _run(connection: socket.socket) -> int:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode, closefd=False) for number, mode in enumerate("rww"))
+    sys.stdin, sys.stdout = (os.fdopen(number, mode, closefd=False) for number, mode in enumerate("rw"))
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     request = b"".join(iter(lambda: connection.recv(REQUEST_BYTES_MAX), b""))
     arguments, folder, environment = json.loads(request)
     os.chdir(folder)
