@@ -32,8 +32,8 @@ def test_a_group_of_issues_is_a_sentence_an_example_and_what_to_do(capsys: pytes
         "issues": issues,
         "counts": counts | {"rejected": 4, "total": 4, "accounted": 4},
     }
-    examples = examples_of([("price_unreadable", "/price", 7), ("price_unreadable", "/price", 9),
-                            ("barcode_form", "/variants/1/gtin", 12), ("barcode_form", "", 0)])
+    examples = examples_of([("price_unreadable", "/price", "line 7"), ("price_unreadable", "/price", "line 9"),
+                            ("barcode_form", "/variants/1/gtin", "line 12"), ("barcode_form", "", "")])
     print_batch(batch, as_json=False, examples=lambda: examples)
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert " / ".join(lines[3:]) == (

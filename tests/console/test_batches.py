@@ -251,10 +251,25 @@ def test_the_suggestions_of_one_record_are_applied(clerk: Person) -> None:
     assert (none.status_code, "nothing_suggested" in none.text) == (409, True)
 
 
+def test_an_edited_record_keeps_columns_with_one_name_and_further_cells(clerk: Person) -> None:
+    """Every cell of the row is in the form, under its position; short rows can be filled."""
+    path = clerk.submit(b"sku,note,title,note\nA1,first,,second\nA2,one,Tent,two,three\nA3\n")
+    page = clerk.get(f"{path}/records").text
+    assert re.findall(r'name="cell:(\d+)" value', page) == [*"2013", *"01234", *"0123"]
+    for record, cell, text in ((1, 2, "Peg"), (2, 4, ""), (3, 2, "Rope")):
+        clerk.fill(f"{path}/records/{record}", path, **{f"cell:{cell}": text})
+        clerk.gate.shop.work()
+    items = clerk.gate.shop.items(merchant=clerk.merchant)
+    assert {key: item["title"] for key, item in items.items()} == {"A1": "Peg", "A2": "Tent", "A3": "Rope"}
+    findings = clerk.gate.shop.findings(path.rpartition("/")[2], merchant=clerk.merchant)
+    assert [each.issues for each in findings if each.number and each.result == "rejected"] == []
+
+
+
 def test_a_rejected_record_is_edited_and_validated_again(clerk: Person) -> None:
     """Cells that are not sent keep their values; the other members of a JSON record keep their bytes."""
     path = clerk.submit(DIRTY)
-    clerk.fill(f"{path}/records/4", path, **{"cell:title": "Peg", "cell:sku": "A4"})
+    clerk.fill(f"{path}/records/4", path, **{"cell:1": "Peg", "cell:0": "A4"})
     clerk.gate.shop.work()
     item = clerk.gate.shop.store.item(clerk.merchant, Kind.PRODUCT, "products", "A4")
     assert item is not None

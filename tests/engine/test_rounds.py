@@ -350,3 +350,46 @@ def test_a_key_whose_body_is_on_its_way_is_in_use(shop: Shop) -> None:
     assert refused.value.code == "key_in_use"
     one.abort()
     shop.send(products(1), idempotency_key="k")
+
+
+def test_a_record_is_named_in_the_first_file_and_in_that_of_the_last_fix(opens: Opens) -> None:
+    """A fix, a correction, a retry and a new record: each place says which file it belongs to, on every store."""
+    shop = opens()
+
+    def places() -> dict[int, tuple[int, int, int, str]]:
+        found = [each for each in shop.findings(batch.id) if each.number]
+        return {each.number: (each.source_row, each.fix_round, each.fix_row, each.place) for each in found}
+
+    batch = shop.run(FEED, format="csv")
+    assert places() == {2: (3, 0, 0, "line 3"), 3: (4, 0, 0, "line 4")}
+    fix = csv_of([["sku", "Title", "price", "_row"], ["C", "Coat", "y", "3"], ["N", "", "1.00 EUR", ""]])
+    shop.fix(batch.id, fix, format="csv", new_records=True)
+    shop.work()
+    fixed = {
+        2: (3, 0, 0, "line 3"), 3: (4, 2, 2, "line 4 of the first file, line 2 of the file of round 2"),
+        4: (0, 2, 3, "line 3 of the file of round 2"),
+    }
+    assert places() == fixed
+    shop.engine.retry("acme", batch.id)
+    shop.work()
+    assert places() == fixed
+    correction = ndjson([{"sku": "C", "Title": "Coat", "price": "z", "_row": 3}])
+    shop.engine.submit_correction("acme", batch.id, [correction])
+    shop.work()
+    assert places() == fixed  # nobody has a file of a correction
+    shop.fix(batch.id, csv_of([["sku", "Title", "price", "_row"], ["B", "", "x", "2"]]), format="csv")
+    shop.work()
+    assert places() == fixed | {2: (3, 5, 2, "line 3 of the first file, line 2 of the file of round 5")}
+
+
+def test_a_change_by_a_fix_names_the_row_of_the_first_file(shop: Shop) -> None:
+    """The journal has one row, that of the submission; a record that a fix adds has none."""
+    batch = shop.run(FEED, format="csv")
+    fix = csv_of([["sku", "Title", "price", "_row"], ["N", "New", "1.00 EUR", ""], ["C", "Coat", "3.00 EUR", "3"]])
+    shop.fix(batch.id, fix, format="csv", new_records=True)
+    shop.work()
+    places = {}
+    for key in ("A", "C", "N"):
+        (change,) = shop.store.item_history("acme", Kind.PRODUCT, "products", key, limit=9).changes
+        places[key] = change.record, change.row
+    assert places == {"A": (1, 2), "C": (3, 4), "N": (4, None)}

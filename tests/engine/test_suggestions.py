@@ -1,5 +1,8 @@
 """Suggestions taken in a record as it was received."""
 
+import csv
+import io
+
 import msgspec
 import orjson
 import pytest
@@ -7,16 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.engine import suggestions
+from goodsgate.engine.received_records import ReceivedRecord, fix_of_records, member_name, received_record
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.suggestions import (
-    Members,
-    SuggestedChange,
-    SuggestedFix,
-    fix_line,
-    member_of,
-    members_of,
-    with_suggestions,
-)
+from goodsgate.engine.suggestions import SuggestedChange, SuggestedFix
 from goodsgate.model.issue import Issue, issue
 from tests import effort
 from tests.shop import Shop
@@ -31,12 +27,17 @@ def suggested(path: str, value: str | None, suggestion: str | None, *, column: s
 
 def taken(record: object, *issues: Issue, columns: list[str] | None = None) -> object:
     """The record as it is sent back, without its number; None if nothing of it can be corrected."""
-    members = members_of(orjson.dumps(record), columns)
-    assert members is not None
-    found = with_suggestions(members, issues)
+    received = received_record(orjson.dumps(record), columns)
+    assert received is not None
+    found = received.with_suggestions(issues)
     if found is None:
         return None
-    line = orjson.loads(fix_line(7, found))
+    fix = b"".join(fix_of_records([(7, found)], columns))
+    if columns is not None:
+        row = [*csv.reader(io.StringIO(fix.decode()))][-1]
+        assert row.pop(len(columns)) == "7"
+        return row
+    line = orjson.loads(fix)
     assert line.pop("_row") == 7
     return line
 
@@ -64,16 +65,31 @@ def test_a_suggestion_goes_where_the_value_stood(record: object, one: Issue, exp
 def test_in_a_cell_that_holds_more_the_rest_stays() -> None:
     """A list of values in one cell of a table."""
     columns = ["sku", "size"]
-    assert taken(["A", "S, m, L"], suggested("/size/1", "m", "M"), columns=columns) == {"sku": "A", "size": "S, M, L"}
-    assert taken(["A", "mm"], suggested("/size", "mm", "M"), columns=columns) == {"sku": "A", "size": "M"}
+    assert taken(["A", "S, m, L"], suggested("/size/1", "m", "M"), columns=columns) == ["A", "S, M, L"]
+    assert taken(["A", "mm"], suggested("/size", "mm", "M"), columns=columns) == ["A", "M"]
+
+
+@pytest.mark.parametrize(("cells", "one", "expected"), [
+    (["A", "1", "9"], suggested("/gtin", "1", "2", column="ean"), ["A", "2", "9"]),
+    (["A", "9", "1"], suggested("/gtin", "1", "2", column="ean"), ["A", "9", "2"]),
+    (["A", "", "1"], suggested("/gtin", "1", "2", column="ean"), ["A", "", "2"]),
+    (["A", "9", "x; 1"], suggested("/gtin", "1", "2", column="ean"), ["A", "9", "x; 2"]),
+    (["A", "", "9"], suggested("/gtin", None, "2", column="ean"), ["A", "", "2"]),
+    (["A"], suggested("/gtin", None, "2", column="ean"), ["A", "2", ""]),
+    (["A", "1", "9", "more", ""], suggested("/gtin", "1", "2", column="ean"), ["A", "2", "9", "more", ""]),
+])
+def test_of_columns_with_one_name_the_one_with_the_value_is_changed(cells: list[str], one: Issue,
+                                                                   expected: list[str]) -> None:
+    """The others stay, as do further cells of a row."""
+    assert taken(cells, one, columns=["sku", "ean", "ean"]) == expected
 
 
 def test_what_is_no_record_has_no_members() -> None:
     """Lines that are broken, and values that are none."""
     for raw in (b"{", b"[1]", b"\xff", b"", b"1"):
-        assert members_of(raw, None) is None
-    assert members_of(b"{}", ["a"]) is None
-    assert members_of(b'["1","2","3"]', ["a", "a"]) == {"a": "1"}
+        assert received_record(raw, None) is None
+    assert received_record(b"{}", ["a"]) is None
+    assert received_record(b'["1","2","3"]', ["a", "a"]) == ReceivedRecord(["a", "a", "column 3"], ["1", "2", "3"])
 
 
 @settings(deadline=None, max_examples=effort.examples(150))
@@ -82,15 +98,15 @@ def test_only_what_was_refused_is_changed(record: dict[str, str], suggestion: st
     """Whatever the names and values are."""
     name = data.draw(st.sampled_from(sorted(record)))
     one = suggested("/" + name.replace("~", "~0").replace("/", "~1"), record[name], suggestion)
-    members: Members | None = members_of(orjson.dumps(record), None)
-    assert members is not None
-    if member_of(one, members) != name:
+    received = received_record(orjson.dumps(record), None)
+    assert received is not None
+    if member_name(one, received.names) != name:
         return
-    found = with_suggestions(members, [one])
+    found = received.with_suggestions([one])
     expected = {**record, name: suggestion}
     assert (found is None) == (expected == record)
     if found is not None:
-        assert orjson.loads(msgspec.json.encode(found)) == expected
+        assert orjson.loads(msgspec.json.encode(dict(zip(found.names, found.values, strict=True)))) == expected
 
 
 def test_every_record_of_a_group_is_mended_and_no_other(shop: Shop) -> None:
@@ -159,3 +175,12 @@ def test_a_preview_of_a_large_batch_is_bounded(shop: Shop, monkeypatch: pytest.M
     _, match = shop.engine.apply_suggestions("acme", batch.id, code="price_decimal_mark", field="/price")
     shop.work()
     assert (match.records, shop.engine.batch("acme", batch.id).counts.created) == (100, 100)
+
+
+def test_applied_suggestions_keep_columns_with_one_name_and_further_cells(shop: Shop) -> None:
+    """The key stands in the second column of its name, and stays there."""
+    table = b"SKU;SKU;Titel;EAN\n;A1;Schuh;4006381333932\nA2;;Zelt;4006381333932\n"
+    batch = shop.run(table, format="csv")
+    shop.engine.apply_suggestions("acme", batch.id, code="gtin_check_digit")
+    shop.work()
+    assert {key: item["gtin"] for key, item in shop.items().items()} == dict.fromkeys(("A1", "A2"), "4006381333931")

@@ -57,11 +57,11 @@ def follow_batch(client: "Client", batch_id: str, *, progress: ProgressDisplay) 
 
 
 def print_result(client: "Client", batch: Document, *, as_json: bool) -> None:
-    """Print a batch, with the first row of each group of its issues."""
+    """Print a batch, with the first place of each group of its issues."""
 
     def examples() -> Examples:
         first = next(client.issues(batch["id"], page_records=EXAMPLE_RECORDS).pages())
-        return examples_of((issue.code, issue.path, issue.source_row) for issue in first.rows)
+        return examples_of((issue.code, issue.path, issue.place) for issue in first.rows)
 
     print_batch(batch, as_json=as_json, examples=examples)
 

@@ -175,10 +175,10 @@ class LocalGate:
             raise CommandError(f"{target}: {error.strerror}") from error
 
     def examples(self, batch: "Batch") -> Examples:
-        """Return the first row of each group of issues."""
+        """Return the first place of each group of issues."""
         findings = self._store.findings(MERCHANT, batch.id, limit=EXAMPLE_RECORDS)
         return examples_of(
-            (each.code, each.path, finding.source_row) for finding in findings for each in finding.issues
+            (each.code, each.path, finding.place) for finding in findings for each in finding.issues
         )
 
     def document(self, batch: "Batch") -> Document:

@@ -35,7 +35,7 @@ WIDTH_WITHOUT_TERMINAL = 110
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
-Examples = Mapping[tuple[str, str], int]
+Examples = Mapping[tuple[str, str], str]
 """Code and field of a group of issues → the line or row of its first record."""
 
 
@@ -171,12 +171,12 @@ def exit_code(batch: Document) -> ExitCode:
     return ExitCode.CLEAN if batch["outcome"] == "clean" else ExitCode.REJECTED
 
 
-def examples_of(issues: Iterable[tuple[str, str, int]]) -> Examples:
-    """Return the first row of each group among issues, given as code, path and row."""
-    examples: dict[tuple[str, str], int] = {}
-    for code, path, row in issues:
-        if row:
-            examples.setdefault((code, POSITION.sub("/*", path)), row)
+def examples_of(issues: Iterable[tuple[str, str, str]]) -> Examples:
+    """Return the first place of each group among issues, given as code, path and place."""
+    examples: dict[tuple[str, str], str] = {}
+    for code, path, place in issues:
+        if place:
+            examples.setdefault((code, POSITION.sub("/*", path)), place)
     return examples
 
 
@@ -267,10 +267,10 @@ def print_groups(out: "Console", groups: list[Document], examples: Examples) -> 
     from rich.padding import Padding
 
     for group in groups[:GROUPS_MAX]:
-        row = examples.get((group["code"], group["field"]))
+        place = examples.get((group["code"], group["field"]))
         values = ", ".join(f"{_shorten(top['value'])} ({top['count']:,})" for top in group["top"][:VALUES_MAX])
         field = group["field"].lstrip("/")
-        where = " · ".join(filter(None, (field, f"first in line {row:,}" if row else "", values)))
+        where = " · ".join(filter(None, (field, f"first in {place}" if place else "", values)))
         out.print(mask_control(f"{group['count']:,} × {group['severity']}: {group['message']}"))
         for line in filter(None, (where, f"{group['remedy']} [{group['code']}]")):
             out.print(Padding(mask_control(line), (0, 0, 0, 4), expand=False))

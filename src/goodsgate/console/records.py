@@ -10,14 +10,15 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from goodsgate.console.batch import batch_path
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
+from goodsgate.engine.received_records import ReceivedRecord, fix_format, fix_of_records, received_record
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.suggestions import SuggestionPreview, fix_line, member_of, members_of, with_suggestions
+from goodsgate.engine.suggestions import SuggestionPreview
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch
 from goodsgate.model.finding import Finding
 from goodsgate.model.issue import CODES, Issue, base_code
-from goodsgate.model.json_text import UNREADABLE_JSON, Members, member_text
+from goodsgate.model.json_text import UNREADABLE_JSON, member_text
 
 PAGE_RECORDS = 20
 ALL_SUGGESTIONS = "all"
@@ -29,12 +30,14 @@ SCANS_MAX = 25
 TEXT_CHARACTERS_MAX = 4_000
 """Longest value, or invalid line, that is shown in full; the report contains the rest."""
 CELL_PREFIX = "cell:"
-"""Prefix of the form fields that hold the cells of a record."""
+"""Prefix of the form fields that hold the cells of a record; behind it is the position of the cell."""
 
 
 class SubmittedField(msgspec.Struct, frozen=True, kw_only=True):
     """One field of a record as it was submitted."""
 
+    place: int
+    """Position among the values of the record, from 0."""
     name: str
     text: str
     issues: list[Issue]
@@ -137,53 +140,54 @@ class RecordsPage:
             if finding is None:
                 raise Refusal("nothing_rejected", "This record is no longer rejected.")
             accepted = form.get("accept")
-            members = _with_suggestions(finding, batch, accepted) if accepted else _edited(form, finding, batch)
-            return self._engine.submit_fix(merchant, id, [fix_line(finding.number, members)])
+            record = _with_suggestions(finding, batch, accepted) if accepted else _edited(form, finding, batch)
+            pieces = fix_of_records([(finding.number, record)], batch.columns)
+            return self._engine.submit_correction(merchant, id, pieces, format=fix_format(batch.columns))
 
         return RedirectResponse(batch_path(await self._context.run_in_thread(correct)), 303, headers=HEADERS)
 
 
-def _with_suggestions(finding: Finding, batch: Batch, accepted: str) -> Members:
+def _with_suggestions(finding: Finding, batch: Batch, accepted: str) -> ReceivedRecord:
     """Return the record with one suggestion, named by the position (from 1) and code of its issue, or with all."""
-    members = members_of(finding.raw or b"", batch.columns)
+    record = received_record(finding.raw or b"", batch.columns)
     issues = [
         issue for number, issue in enumerate(finding.issues, 1)
         if accepted in (ALL_SUGGESTIONS, f"{number} {issue.code}")
     ]
-    corrected = with_suggestions(members, issues) if members is not None else None
+    corrected = record.with_suggestions(issues) if record is not None else None
     if corrected is None:
         raise Refusal("nothing_suggested")
     return corrected
 
 
-def _edited(form: FormFields, finding: Finding, batch: Batch) -> Members:
-    """Return the record in the form, which holds its cells by column, or its JSON text."""
+def _edited(form: FormFields, finding: Finding, batch: Batch) -> ReceivedRecord:
+    """Return the record in the form, which has its cells by position, or its JSON text."""
     if batch.columns is not None:
-        before = members_of(finding.raw or b"", batch.columns) or {}
+        before = received_record(finding.raw or b"", batch.columns) or ReceivedRecord([], [])
         cells = {name[len(CELL_PREFIX):]: value for name, value in form.pairs if name.startswith(CELL_PREFIX)}
         # Browsers change line breaks; a cell that differs only in these keeps its submitted value.
-        return {
-            column: before[column]
-            if column in before and _unix_lines(cells.get(column)) in (None, _unix_lines(before[column]))
-            else cells.get(column, "") for column in batch.columns
-        }
-    members = members_of(form.get_raw("record").encode(), None)
-    if members is None:
+        values = [
+            value if _unix_lines(cell := cells.get(str(at), str(value))) == _unix_lines(str(value)) else cell
+            for at, value in enumerate(before.values)
+        ]
+        return ReceivedRecord(before.names, values)
+    record = received_record(form.get_raw("record").encode(), None)
+    if record is None:
         raise Refusal("parameter_invalid", "The record is not a JSON object.", parameter="record")
-    return members
+    return record
 
 
-def _unix_lines(value: object) -> str | None:
-    return str(value).replace("\r\n", "\n") if value is not None else None
+def _unix_lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
 
 
 def record_values(batch: Batch, finding: Finding, code: str | None, field: str | None) -> dict[str, Any]:
     """Return the template values of one record."""
     is_rejected = finding.raw is not None
-    members = members_of(finding.raw, batch.columns) if finding.raw is not None else None
-    fields = [*_submitted_fields(members, finding, code, field)] if members is not None else []
+    received = received_record(finding.raw, batch.columns) if finding.raw is not None else None
+    fields = [*_submitted_fields(received, finding, code, field)] if received is not None else []
     issues = [
-        (issue, is_rejected and members is not None and with_suggestions(members, [issue]) is not None)
+        (issue, is_rejected and received is not None and received.with_suggestions([issue]) is not None)
         for issue in finding.issues
     ]
     return {
@@ -194,23 +198,23 @@ def record_values(batch: Batch, finding: Finding, code: str | None, field: str |
     }
 
 
-def _submitted_fields(members: Members, finding: Finding, code: str | None, field: str | None,
+def _submitted_fields(record: ReceivedRecord, finding: Finding, code: str | None, field: str | None,
                       ) -> Iterator[SubmittedField]:
     """Yield the fields of a record: first those of this group of issues, then those with other issues."""
-    issues_by_name: dict[str, list[Issue]] = {}
+    issues_by_place: dict[int, list[Issue]] = {}
     for issue in finding.issues:
-        name = member_of(issue, members)
-        if name is not None:
-            issues_by_name.setdefault(name, []).append(issue)
+        place = record.place_of(issue)
+        if place is not None:
+            issues_by_place.setdefault(place, []).append(issue)
 
-    def rank(name: str) -> int:
-        issues = issues_by_name.get(name, [])
+    def rank(at: int) -> int:
+        issues = issues_by_place.get(at, [])
         return 0 if any((issue.code, issue.field) == (code, field) for issue in issues) else 1 if issues else 2
 
-    for name in sorted(members, key=rank):
-        text = member_text(members[name])
+    for at in sorted(range(len(record.names)), key=rank):
+        text = member_text(record.values[at])
         yield SubmittedField(
-            name=name, text=text[:TEXT_CHARACTERS_MAX], issues=issues_by_name.get(name, []),
+            place=at, name=record.names[at], text=text[:TEXT_CHARACTERS_MAX], issues=issues_by_place.get(at, []),
             is_truncated=len(text) > TEXT_CHARACTERS_MAX,
         )
 

@@ -130,15 +130,15 @@ class Engine:
             content_encoding=content_encoding, encoding=encoding,
         )
 
-    def submit_fix(self, merchant: str, batch: str, pieces: Iterable[bytes], *, format: str = "ndjson",
+    def submit_correction(self, merchant: str, batch: str, pieces: Iterable[bytes], *, format: str = "ndjson",
                    idempotency: Idempotency[Batch] | None = None) -> Batch:
-        """Submit a fix whose records were generated here, each with its `_row`.
+        """Submit a correction: a fix whose records were generated here, each with its `_row`.
 
         Raises Refusal: payload_empty without a record, and as `fix`.
         """
         def begin() -> NewRound:
             self._ended(merchant, batch)
-            return NewRound(merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format)
+            return NewRound(merchant=merchant, batch=batch, kind=RoundKind.CORRECTION, format=format)
 
         submission = Submission(self.store, self.settings, merchant, begin, limits=self.limits)
         try:
@@ -171,7 +171,7 @@ class Engine:
         if key is not None and answer is not None:
             idempotency = key.answered_by(lambda fixed: answer(fixed, fix.match))
         try:
-            return self.submit_fix(merchant, batch, fix, idempotency=idempotency), fix.match
+            return self.submit_correction(merchant, batch, fix, format=fix.format, idempotency=idempotency), fix.match
         except Refusal as refusal:
             raise Refusal("nothing_suggested") if refusal.code == "payload_empty" else refusal from None
 

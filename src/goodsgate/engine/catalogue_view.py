@@ -120,7 +120,7 @@ def find_newer_keys(store: Store, round: ClaimedRound, keys: Iterable[str]) -> S
     The submission of a batch that others have passed while it was held counts as a later round.
     """
     was_passed = round.is_tried and round.hold is not None and bool(round.hold.reasons) and round.hold.mode == "pass"
-    if round.round_kind not in (RoundKind.FIX, RoundKind.RETRY, RoundKind.REFERENCES) and not was_passed:
+    if round.round_kind in (RoundKind.SUBMISSION, RoundKind.REMOVAL) and not was_passed:
         return frozenset()
     is_newer = {round.batch: False}
     newer = set()

@@ -37,7 +37,9 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
     results, keys, replaced = changes.results, changes.keys, {}
     counts, first = Counter(results), round.total + 1
     numbers: Sequence[int] = range(first, first + len(results))
+    rows: Sequence[int] = chunk.source_rows
     if chunk.replaces is not None:
+        rows = [0 if number is None else row for row, number in zip(rows, chunk.replaces, strict=True)]
         added = [at for at, number in enumerate(chunk.replaces) if number is None]
         replaced = {
             number: (RESULTS[results[at]], keys[at]) for at, number in enumerate(chunk.replaces) if number is not None
@@ -53,13 +55,15 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         if changes.issues[at]:
             is_kept = results[at] in (REJECTED, WAITING)
             warned += not is_kept
+            fix_round, fix_row = chunk.fix_rows[at] if chunk.fix_rows else (0, 0)
             findings.append(Finding(
-                number=numbers[at], source_row=chunk.source_rows[at], key=keys[at], result=RESULTS[results[at]],
+                number=numbers[at], source_row=rows[at], fix_round=fix_round, fix_row=fix_row, key=keys[at],
+                result=RESULTS[results[at]],
                 issues=_with_columns(changes.issues[at], mapping, chunk, at),
                 raw=raw_record(chunk, at) if is_kept else None,
                 role=roles[at] if roles and is_kept else 0,
             ))
-    origins = _origins(changes, numbers, chunk.source_rows) if changes.writes or changes.deletes else {}
+    origins = _origins(changes, numbers, rows) if changes.writes or changes.deletes else {}
     waiting = []
     if round.policy.references is Strictness.WAIT and WAITING in results and not round.is_dry_run:
         waiting = waiting_records(round, results, keys, numbers, changes.issues, version=changes.reference_version)
@@ -67,7 +71,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
     # The mapping is stored with the first chunk of the submission, and again if a fix has more columns.
     has_mapping = mapping is not None and len(chunk) > 0 and (
-        mapping.columns != round.columns if round.round_kind is RoundKind.FIX
+        mapping.columns != round.columns if round.round_kind.is_fix
         else round.mapping is None and round.round_kind is RoundKind.SUBMISSION
     )
     file_issues: list[Issue] = chunk.file_issues

@@ -12,27 +12,24 @@ from typing import Annotated
 
 import msgspec
 
-from goodsgate import formats
 from goodsgate.engine.api import Engine
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.fix_records import typed_member
 from goodsgate.engine.idempotency import RequestKey
 from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping
+from goodsgate.engine.received_records import ReceivedRecord, fix_format, fix_line, fix_of_rows, received_record
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.suggestions import fix_line, member_of, members_of, with_suggestions
 from goodsgate.model.batch import FINAL_STATES, Batch, Result
 from goodsgate.model.catalogue import display_key
 from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue
-from goodsgate.model.json_text import Members, cell_text, write_json
+from goodsgate.model.json_text import cell_text, read_members, write_json
 
 NEW_COLUMN = "+"
 CELL_CHARACTERS_MAX = 4_000
 """A longer cell is cut and cannot be corrected here; the report contains the rest."""
 COLUMNS_MAX = 1_000
 """Columns that are listed; the members of JSON records have no bound."""
-DELIMITER_LINE = b"sep=,\r\n"
-"""Keeps the delimiter of a fix from being detected by cells that contain others."""
 
 RecordNumber = Annotated[int, msgspec.Meta(ge=0, lt=10**18)]
 
@@ -53,8 +50,8 @@ class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
 
     row: int
     """Record number, which is the `_row` of a report."""
-    line: int
-    """Line or row in the submitter's file, from 1; 0 for none."""
+    place: str
+    """Where it is in the submitter's files, in words; empty if it is in none."""
     key: str
     version: str
     """Changes when the record is replaced by a correction."""
@@ -110,14 +107,14 @@ class CorrectionReceipt(msgspec.Struct, frozen=True, kw_only=True):
 def rejected_rows(batch: Batch, findings: Sequence[Finding], *, shown: Iterable[str] = ()) -> RejectedRows:
     """Return rejected records as rows, with the cells of the columns `shown` and of all that have errors."""
     columns = _Columns(batch)
-    records = [(finding, members_of(finding.raw or b"", batch.columns)) for finding in findings]
-    issues = [[columns.issue(each, members) for each in finding.issues] for finding, members in records]
-    for (finding, members), row_issues in zip(records, issues, strict=True):
-        columns.add(finding, members, row_issues)
+    records = [(finding, received_record(finding.raw or b"", batch.columns)) for finding in findings]
+    issues = [[columns.issue(each, record) for each in finding.issues] for finding, record in records]
+    for (finding, record), row_issues in zip(records, issues, strict=True):
+        columns.add(finding, record, row_issues)
     ids = dict.fromkeys([*columns.keys, *columns.failing, *shown])
     rows = [
-        _row(finding, members, row_issues, columns, ids)
-        for (finding, members), row_issues in zip(records, issues, strict=True)
+        _row(finding, record, row_issues, columns, ids)
+        for (finding, record), row_issues in zip(records, issues, strict=True)
     ]
     return RejectedRows(columns=columns.listed(), rows=rows)
 
@@ -138,31 +135,32 @@ class _Columns:
         self.keys: dict[str, None] = {}
         self.failing: dict[str, None] = {}
 
-    def issue(self, issue: Issue, members: Members | None) -> CellIssue:
+    def issue(self, issue: Issue, record: ReceivedRecord | None) -> CellIssue:
         """Return an issue with the column of its cell: a new one if the record lacks the field."""
-        name = member_of(issue, members or {})
-        if name is None and issue.path.count("/") == 1:
-            name = issue.path.lstrip("/").replace("~1", "/").replace("~0", "~")
-        column = self._id(name) if name and members is not None else None
+        place = record.place_of(issue) if record is not None else None
+        column = None
+        if record is not None and place is not None:
+            column = self.id_at(record, place)
+        elif record is not None and issue.path.count("/") == 1:
+            column = self._id(issue.path.lstrip("/").replace("~1", "/").replace("~0", "~"))
         return CellIssue(column=column, code=issue.code, severity=issue.severity, message=issue.message)
 
-    def add(self, finding: Finding, members: Members | None, issues: Sequence[CellIssue]) -> None:
+    def add(self, finding: Finding, record: ReceivedRecord | None, issues: Sequence[CellIssue]) -> None:
         """Count the columns of a record; a line that is no JSON object has none."""
-        if members is None:
+        if record is None:
             return
-        raw = finding.raw or b""
-        record = raw if self._header is None else _decode_row(raw)
-        for name in members if self._header is None else ():
+        for name in record.names if self._header is None else ():
             self._names.setdefault(name, name)
         for issue in issues:
             if issue.column is not None and issue.severity == "error":
                 self.failing[issue.column] = None
                 self._names.setdefault(issue.column, issue.column.removeprefix(NEW_COLUMN))
-        for at in range(len(self._header or ()), len(record) if self._header is not None else 0):
-            self._names.setdefault(str(at), f"column {at + 1}")
+        for at in range(len(self._header), len(record.names)) if self._header is not None else ():
+            self._names.setdefault(str(at), record.names[at])
             self.failing[str(at)] = None
-        key = self._mapping.column_of("/id", record) or "id"
-        if key in (members if self._header is None else self._places):
+        received = finding.raw or b"" if self._header is None else [*map(cell_text, record.values)]
+        key = self._mapping.column_of("/id", received) or "id"
+        if key in (record.names if self._header is None else self._places):
             self.keys[self._id(key)] = None
 
     def listed(self) -> list[RowColumn]:
@@ -175,15 +173,20 @@ class _Columns:
             for id, name in [*self._names.items()][:COLUMNS_MAX]
         ]
 
+    def id_at(self, record: ReceivedRecord, at: int) -> str:
+        """Return the column of a value of a record: its position in a table, or the member."""
+        return record.names[at] if self._header is None else str(at)
+
     def _id(self, name: str) -> str:
         if self._header is None:
             return name
         return self._places.get(name) or NEW_COLUMN + name
 
 
-def _row(finding: Finding, members: Members | None, issues: list[CellIssue], columns: _Columns,
+def _row(finding: Finding, record: ReceivedRecord | None, issues: list[CellIssue], columns: _Columns,
          ids: Iterable[str]) -> RejectedRow:
-    texts = _texts(finding, members, is_table=columns._header is not None)
+    values = record.values if record is not None else ()
+    texts = {columns.id_at(record, at): cell_text(value) for at, value in enumerate(values)} if record else {}
     cells = {id: texts.get(id, "") for id in ids}
     by_column: dict[str, list[Issue]] = {}
     for found, each in zip(finding.issues, issues, strict=True):
@@ -191,24 +194,15 @@ def _row(finding: Finding, members: Members | None, issues: list[CellIssue], col
             by_column.setdefault(each.column, []).append(found)
     suggestions: dict[str, str] = {}
     for column, found_issues in by_column.items():
-        if members is not None and (corrected := with_suggestions(members, found_issues)) is not None:
-            name = member_of(found_issues[0], members) or ""
-            value = corrected[name]
+        if record is not None and (corrected := record.with_suggestions(found_issues)) is not None:
+            value = corrected.values[record.place_of(found_issues[0]) or 0]
             suggestions[column] = value if isinstance(value, str) else write_json(value).decode()
     return RejectedRow(
-        row=finding.number, line=finding.source_row, key=display_key(finding.key) or "",
+        row=finding.number, place=finding.place, key=display_key(finding.key) or "",
         version=version_of(finding), cells={id: text[:CELL_CHARACTERS_MAX] for id, text in cells.items()},
         cut=[id for id, text in cells.items() if len(text) > CELL_CHARACTERS_MAX], issues=issues,
-        suggestions=suggestions, is_readable=members is not None,
+        suggestions=suggestions, is_readable=record is not None,
     )
-
-
-def _texts(finding: Finding, members: Members | None, *, is_table: bool) -> dict[str, str]:
-    if members is None:
-        return {}
-    if is_table:
-        return {str(at): cell for at, cell in enumerate(_decode_row(finding.raw or b"[]"))}
-    return {name: cell_text(value) for name, value in members.items()}
 
 
 def version_of(finding: Finding) -> str:
@@ -221,7 +215,7 @@ def correct_records(engine: Engine, merchant: str, id: str, corrections: Sequenc
     """Send corrections as one fix and return the CorrectionReceipt as JSON.
 
     A request that is repeated under its key has no further effect. Raises Refusal: batch_unknown, batch_open,
-    batch_dry_run, key_in_use, key_reused, and as `Engine.submit_fix`.
+    batch_dry_run, key_in_use, key_reused, and as `Engine.submit_correction`.
     """
     def send() -> bytes:
         batch = engine.batch(merchant, id)
@@ -243,8 +237,8 @@ def correct_records(engine: Engine, merchant: str, id: str, corrections: Sequenc
         answer = msgspec.json.encode(CorrectionReceipt(sent=sent, changed=changed, gone=gone))
         if matched:
             pieces = _table_fix(batch, matched) if batch.columns is not None else _json_fix(matched)
-            engine.submit_fix(
-                merchant, id, pieces, format="ndjson" if batch.columns is None else "csv",
+            engine.submit_correction(
+                merchant, id, pieces, format=fix_format(batch.columns),
                 idempotency=key.answered_by(lambda _: answer),
             )
         else:
@@ -255,11 +249,11 @@ def correct_records(engine: Engine, merchant: str, id: str, corrections: Sequenc
 
 
 def _table_fix(batch: Batch, matched: Sequence[tuple[Finding, Mapping[str, str]]]) -> Iterator[bytes]:
-    """Yield a report of the records with their corrected cells: further cells of a row stand behind all columns."""
+    """Return a fix of the records with their corrected cells."""
     header = batch.columns or []
     added = [*dict.fromkeys(id for _, cells in matched for id in cells if id.startswith(NEW_COLUMN))]
 
-    def rows() -> Iterator[list[str]]:
+    def rows() -> Iterator[tuple[int, list[str]]]:
         for finding, corrected in matched:
             cells = _decode_row(finding.raw or b"[]")
             cells += [""] * (len(header) - len(cells))
@@ -267,17 +261,15 @@ def _table_fix(batch: Batch, matched: Sequence[tuple[Finding, Mapping[str, str]]
                 if id.isdecimal() and int(id) < len(cells):
                     cells[int(id)] = text
             new = [corrected.get(id, "") for id in added]
-            yield [*cells[: len(header)], *new, str(finding.number), *cells[len(header) :]]
+            yield finding.number, [*cells[: len(header)], *new, *cells[len(header) :]]
 
-    yield DELIMITER_LINE
-    names = [*header, *(id.removeprefix(NEW_COLUMN) for id in added), "_row"]
-    yield from formats.write(rows(), format="csv", header=names)
+    return fix_of_rows(rows(), header, added=[id.removeprefix(NEW_COLUMN) for id in added])
 
 
 def _json_fix(matched: Sequence[tuple[Finding, Mapping[str, str]]]) -> Iterator[bytes]:
     """Yield lines with the members as they were received, except those that were corrected."""
     for finding, corrected in matched:
-        members = members_of(finding.raw or b"", None)
+        members = read_members(finding.raw or b"")
         if members is None:
             continue
         for id, text in corrected.items():

@@ -9,12 +9,11 @@ from goodsgate.engine.fix_match import match_fix
 from goodsgate.engine.fix_records import MARKED_FORMATS, assemble, row_texts
 from goodsgate.engine.fix_rows import new_columns
 from goodsgate.engine.report import submission_of
-from goodsgate.engine.suggestions import members_of
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Batch, ReadingDecision
 from goodsgate.model.catalogue import display_key
 from goodsgate.model.finding import Finding, FixMatch
-from goodsgate.model.json_text import cell_text
+from goodsgate.model.json_text import cell_text, read_members
 from goodsgate.store.contract import Store
 
 EXAMPLES_MAX = 20
@@ -113,7 +112,7 @@ def _changes(raw: bytes, fixed: Chunk, at: int, columns: list[str] | None) -> It
     line = fixed.lines[at]
     if line.strip() == raw.strip():
         return
-    was_members, members = members_of(raw, None), members_of(line, None)
+    was_members, members = read_members(raw), read_members(line)
     if was_members is None or members is None:
         texts = (text[:TEXT_CHARACTERS_MAX].decode("utf-8", "replace") for text in (raw, line))
         yield CellChange("record", *texts)

@@ -12,7 +12,7 @@ from goodsgate.engine.fix_rows import ADDED_COLUMNS, FixTable, new_columns, read
 from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping
 from goodsgate.formats import Chunk
 from goodsgate.formats.formula_marks import mark_formula, needs_mark, unmark_formula
-from goodsgate.model.batch import Result
+from goodsgate.model.batch import Result, RoundKind
 from goodsgate.model.finding import Finding
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_json, read_members, read_value
@@ -87,9 +87,24 @@ def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, col
     replaces, issues = _replacements(texts, rejected)
     return msgspec.structs.replace(
         chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues,
+        source_rows=[
+            row if number is None else rejected[number].source_row
+            for row, number in zip(chunk.source_rows, replaces, strict=True)
+        ],
+        fix_rows=[
+            _fix_row(round, row, None if number is None else rejected[number])
+            for row, number in zip(chunk.source_rows, replaces, strict=True)
+        ],
         roles_before=bytes(0 if number is None else rejected[number].role for number in replaces),
         waited=frozenset(number for number, before in rejected.items() if before.result is Result.WAITING),
     )
+
+
+def _fix_row(round: ClaimedRound, row: int, before: Finding | None) -> tuple[int, int]:
+    """Return the round whose file has sent a record last, and its row there; a correction is no file of anybody."""
+    if round.round_kind is RoundKind.FIX:
+        return round.number + 1, row
+    return (before.fix_round, before.fix_row) if before is not None else (0, 0)
 
 
 def _json_line(members: Members, before: Finding | None, problem: Issue | None, *, is_table: bool, has_marks: bool,

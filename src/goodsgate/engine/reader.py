@@ -79,9 +79,9 @@ class RoundReader:
         """Reading decisions that chunks have carried so far."""
         # A file that is read again reports again what earlier chunks of the round reported.
         # The report of a file, which a fix is, has the same peculiarities.
-        is_repeated = round.chunks or round.round_kind is RoundKind.FIX
+        is_repeated = round.chunks or round.round_kind.is_fix
         self._known = _known_file_issues(store, round) if is_repeated else []
-        if round.round_kind in (RoundKind.SUBMISSION, RoundKind.FIX):
+        if round.round_kind is RoundKind.SUBMISSION or round.round_kind.is_fix:
             self._file = self._open_own()
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 
@@ -114,7 +114,7 @@ class RoundReader:
         round, file = self.round, self._file
         if file is None:
             chunks = self._with_groups(self._rejected_chunks())
-        elif round.round_kind is RoundKind.FIX:
+        elif round.round_kind.is_fix:
             chunks = self._with_groups(chain(self._corrected_chunks(file), self._dependent_chunks()))
         else:
             chunks = self._submitted_chunks(file)
@@ -417,6 +417,7 @@ def _rejected_chunk(findings: list[Finding], *, follows: int | None, is_table: b
         lines=[] if is_table else raws,
         rows=[orjson.loads(raw) if raw else [] for raw in raws] if is_table else [],
         source_rows=[finding.source_row for finding in findings],
+        fix_rows=[(finding.fix_round, finding.fix_row) for finding in findings],
         unreadable={
             at: problem for at, finding in enumerate(findings) if (problem := reading_issue(finding)) is not None
         },

@@ -1,6 +1,6 @@
 """Accept suggestions: rejected records as they were received, with the suggestions of their issues filled in.
 
-The result is a fix. Its members have the submitter's own names, and `_row` names the record that is replaced.
+The result is a fix. Its values have the submitter's own names, and `_row` names the record that is replaced.
 """
 
 from collections import Counter
@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from goodsgate.engine.received_records import ReceivedRecord, fix_format, fix_of_records, received_record
 from goodsgate.model.batch import Batch
 from goodsgate.model.finding import Finding, FixMatch
 from goodsgate.model.issue import Issue
-from goodsgate.model.json_text import UNREADABLE_JSON, Members, read_members, read_value, write_json
 from goodsgate.store.contract import Store
 
 RECORDS_AT_ONCE = 1_000
@@ -51,65 +51,8 @@ class SuggestionPreview(msgspec.Struct, frozen=True, kw_only=True):
     """The most frequent first."""
 
 
-def members_of(raw: bytes, columns: Sequence[str] | None) -> Members | None:
-    """Return the members of a record as received; None if it is no object or row."""
-    if columns is None:
-        return read_members(raw)
-    try:
-        row = msgspec.json.decode(raw, type=list[str])
-    except UNREADABLE_JSON:
-        return None
-    cells: Members = {}
-    for column, cell in zip(columns, row, strict=False):
-        cells.setdefault(column, cell)
-    return cells
-
-
-def member_of(issue: Issue, members: Members) -> str | None:
-    """Return the member or column that an issue is about; None if the record has none such."""
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in issue.path.split("/")[1:]]
-    for name in (issue.column, ".".join(steps), *(".".join(steps[:end]) for end in range(len(steps) - 1, 0, -1))):
-        if name and name in members:
-            return name
-    top = (issue.column or "").partition(".")[0]
-    return top if top in members else None
-
-
-def with_suggestions(members: Members, issues: Sequence[Issue]) -> Members | None:
-    """Return the record with the suggestions of the issues; None if none of them can be filled in."""
-    corrected, is_changed = dict(members), False
-    for issue in issues:
-        name = member_of(issue, members)
-        if issue.suggestion is None or name is None:
-            continue
-        before = corrected[name]
-        value = read_value(before)
-        after = _replace(value, issue)
-        is_changed = is_changed or after != value
-        corrected[name] = after
-    return corrected if is_changed else None
-
-
-def _replace(value: object, issue: Issue) -> object:
-    """Return a member with the suggestion in place of the rejected value, at any depth."""
-    suggestion, rejected = issue.suggestion, issue.value
-    if isinstance(value, dict):
-        return {name: _replace_inside(each, issue) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_replace_inside(each, issue) for each in value]
-    if isinstance(value, str) and rejected and value != rejected and value.count(rejected) == 1:
-        return value.replace(rejected, suggestion or "")
-    return suggestion
-
-
-def _replace_inside(value: object, issue: Issue) -> object:
-    if isinstance(value, dict | list):
-        return _replace(value, issue)
-    return issue.suggestion if value is not None and str(value) == issue.value else value
-
-
 class SuggestedFix:
-    """Body of a fix that applies the suggestions of an issue code, of one field or of all, in pieces of lines."""
+    """Body of a fix that applies the suggestions of an issue code, of one field or of all."""
 
     def __init__(self, store: Store, batch: Batch, *, code: str, field: str | None = None) -> None:
         self._store = store
@@ -117,24 +60,28 @@ class SuggestedFix:
         self._code = code
         self._field = field
         self.match = FixMatch()
-        """How it matches the batch, as far as it was read: every line replaces a record."""
+        """How it matches the batch, as far as it was read: every record replaces one."""
+
+    @property
+    def format(self) -> str:
+        """The format of the body."""
+        return fix_format(self._batch.columns)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the lines, some at once."""
+        """Yield the body in pieces; none if no record has such a suggestion."""
+        return fix_of_records(self._records(), self._batch.columns)
+
+    def _records(self) -> Iterator[tuple[int, ReceivedRecord]]:
         batch, records, after = self._batch, 0, 0
         while page := self._store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
-            lines = [line for finding in page if (line := self._line(finding))]
-            records += len(lines)
-            self.match = FixMatch(records=records, replacing=records)
-            if lines:
-                yield b"".join(lines)
+            for finding in page:
+                groups = _suggested(finding, self._code, self._field)
+                corrected = _corrected(finding, batch, [issue for issues in groups.values() for issue in issues])
+                if corrected is not None:
+                    records += 1
+                    self.match = FixMatch(records=records, replacing=records)
+                    yield finding.number, corrected
             after = page[-1].number
-
-    def _line(self, finding: Finding) -> bytes:
-        """Return the corrected record; empty if no suggestion is for it."""
-        groups = _suggested(finding, self._code, self._field)
-        corrected = _corrected(finding, self._batch, [issue for issues in groups.values() for issue in issues])
-        return fix_line(finding.number, corrected) if corrected is not None else b""
 
 
 def preview_suggestions(store: Store, batch: Batch, *, code: str | None = None, field: str | None = None,
@@ -196,11 +143,6 @@ def _suggested(finding: Finding, code: str | None, field: str | None) -> dict[tu
     return groups
 
 
-def _corrected(finding: Finding, batch: Batch, issues: Sequence[Issue]) -> Members | None:
-    members = members_of(finding.raw or b"", batch.columns) if issues else None
-    return with_suggestions(members, issues) if members is not None else None
-
-
-def fix_line(number: int, members: Members) -> bytes:
-    """Return one line of a fix."""
-    return write_json({**members, "_row": number}) + b"\n"
+def _corrected(finding: Finding, batch: Batch, issues: Sequence[Issue]) -> ReceivedRecord | None:
+    record = received_record(finding.raw or b"", batch.columns) if issues else None
+    return record.with_suggestions(issues) if record is not None else None

@@ -92,7 +92,11 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """Tables: the cells of each record, not trimmed; a readable row has as many as the header. Empty for JSON."""
     source_rows: list[int]
     """Line (NDJSON, CSV, TSV, XML: of the record's first line) or row (XLSX, JSON array: position) in the file, from 1.
+
+    In a fix or a retry that of the record that is replaced, in the file of the submission.
     """
+    fix_rows: list[tuple[int, int]] = []
+    """In a fix or a retry: the round whose file has sent each record last, and its row there; (0, 0) for none."""
     unreadable: dict[int, Issue] = {}
     """Index → why it cannot be read; `lines` or `rows` still hold the start of what was received there."""
     bytes_done: int
@@ -139,7 +143,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
             unreadable={at - start: problem for at, problem in self.unreadable.items() if start <= at < end},
             replaces=None if self.replaces is None else self.replaces[start:end],
             issues={at - start: problem for at, problem in self.issues.items() if start <= at < end}, follows=follows,
-            roles=self.roles[start:end], roles_before=self.roles_before[start:end],
+            fix_rows=self.fix_rows[start:end], roles=self.roles[start:end], roles_before=self.roles_before[start:end],
             file_issues=[] if start else self.file_issues, reading=None if start else self.reading,
             stopped=self.stopped if is_end else None,
             is_last=self.is_last and is_end,

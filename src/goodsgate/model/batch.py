@@ -98,15 +98,22 @@ FINAL_STATES = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
 class RoundKind(StrEnum):
     """Why records of a batch are processed: submitted, corrected, retried, missing from a full feed, or waiting.
 
-    A round of kind ``references`` works the waiting records whose references have arrived, and rejects those that have
-    waited too long.
+    A ``fix`` is a file of the submitter; a ``correction`` is of the same form, but the gate has written it: of edits,
+    or of accepted suggestions. A round of kind ``references`` works the waiting records whose references have arrived,
+    and rejects those that have waited too long.
     """
 
     SUBMISSION = "submission"
     FIX = "fix"
+    CORRECTION = "correction"
     RETRY = "retry"
     REMOVAL = "removal"
     REFERENCES = "references"
+
+    @property
+    def is_fix(self) -> bool:
+        """Whether the round has records that replace others, by their `_row`."""
+        return self in (RoundKind.FIX, RoundKind.CORRECTION)
 
 
 class Strictness(StrEnum):

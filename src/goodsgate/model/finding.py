@@ -12,7 +12,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """Record number from 1; 0 for the file as a whole."""
     source_row: int
-    """Line or row in the submitter's file, from 1; 0 for none."""
+    """Line or row in the file of the submission, from 1; 0 for none. A fix does not change it."""
+    fix_round: int = 0
+    """Round, from 2, whose file has sent the record last; 0 if no file of a fix has."""
+    fix_row: int = 0
+    """Line or row in that file, from 1."""
     key: str | None
     result: Result | None
     """None for the file as a whole."""
@@ -21,6 +25,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What a rejected or waiting row is among the rows of its product, a byte of `model.roles`."""
     raw: bytes | None = None
     """The record as received, if it was rejected or waits: the line, or the JSON array of its cells; else None."""
+
+    @property
+    def place(self) -> str:
+        """Where the record is in the submitter's files, in words; empty if it is in none."""
+        own = f"line {self.source_row:,}" if self.source_row else ""
+        if not self.fix_round:
+            return own
+        fixed = f"line {self.fix_row:,} of the file of round {self.fix_round}"
+        return f"{own} of the first file, {fixed}" if own else fixed
 
 
 class FixMatch(msgspec.Struct, frozen=True, kw_only=True):

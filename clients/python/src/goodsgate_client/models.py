@@ -211,13 +211,24 @@ class Batch(Model, frozen=True, kw_only=True):
 ENDED_STATES = frozenset({"finished", "cancelled", "broken"})
 
 
+class FixPlace(Model, frozen=True, kw_only=True):
+    """A place in the file of a fix."""
+
+    round: int
+    """Round of the batch, of which the submission is 1."""
+    row: int
+    """Line or row, from 1."""
+
+
 class Issue(Model, frozen=True, kw_only=True):
     """What is wrong with one field of one record, or with the file."""
 
     record: int
     """Number of the record; 0 is the file as a whole."""
     source_row: int = 0
-    """Line or row in the file; 0 for none."""
+    """Line or row in the file of the submission; 0 for none."""
+    fix: FixPlace | None = None
+    """Where the record is in the file of the last fix that has sent it; None if no file of a fix has."""
     key: str | None = None
     result: str | None = None
     code: str
@@ -231,6 +242,15 @@ class Issue(Model, frozen=True, kw_only=True):
     suggestion: str | None = None
     message: str
     docs: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the record is in your files, in words; empty if it is in none."""
+        own = f"line {self.source_row:,}" if self.source_row else ""
+        if self.fix is None:
+            return own
+        fixed = f"line {self.fix.row:,} of the file of round {self.fix.round}"
+        return f"{own} of the first file, {fixed}" if own else fixed
 
 
 class RecordResult(Model, frozen=True, kw_only=True):

@@ -299,7 +299,7 @@
     note.replaceChildren();
     const row = rowAt(at.r), column = columnAt(at.c);
     if (!row) return;
-    note.append(tag("span", `Record ${number(row.row)}${row.key ? ` · ${row.key}` : ""}${column ? ` · ${column.name}` : ""}`, { className: "where" }));
+    note.append(tag("span", `Record ${number(row.row)}${row.key ? ` · ${row.key}` : ""}${column ? ` · ${column.name}` : ""}${row.place ? ` · ${row.place}` : ""}`, { className: "where" }));
     const issues = column ? cells.issues(row, column.id) : row.issues;
     issues.forEach((issue) => note.append(tag("span", issue.message, { className: "issue" })));
     if (!column) return;

@@ -221,6 +221,7 @@ def _serialize_issue(finding: Finding, issue: Issue) -> dict[str, Any]:
     return {
         "record": finding.number,
         "source_row": finding.source_row,
+        "fix": {"round": finding.fix_round, "row": finding.fix_row} if finding.fix_round else None,
         "key": display_key(finding.key),
         "result": finding.result,
         "code": issue.code,

@@ -81,7 +81,7 @@ class FindingWriter:
 
 def _row(merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:
     return (
-        merchant, batch, finding.number, finding.source_row, finding.key,
+        merchant, batch, finding.number, finding.source_row, finding.fix_round, finding.fix_row, finding.key,
         None if finding.result is None else RESULT_BYTE[finding.result], *search_columns(finding),
         encode_issues(finding.issues).decode(), finding.role, finding.raw,
     )

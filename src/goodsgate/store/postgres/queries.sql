@@ -1662,8 +1662,8 @@ UPDATE chunk SET keys = :keys WHERE merchant = :merchant AND batch = :batch AND 
 -- name: copy_findings
 -- Every merchant: each row of COPY names its merchant.
 -- Differs because they go in by COPY, and TOAST stores long records apart.
-COPY finding (merchant, batch, number, source_row, key, result, has_error, severities, codes, issues,
-             role, raw) FROM STDIN
+COPY finding (merchant, batch, number, source_row, fix_round, fix_row, key, result, has_error, severities, codes,
+             issues, role, raw) FROM STDIN
 
 -- name: findings_by_number
 SELECT f.number, f.issues FROM unnest(:numbers::bigint[]) AS w (number) CROSS JOIN LATERAL (
@@ -1684,11 +1684,11 @@ WHERE merchant = :merchant AND batch = :batch AND result IS NOT NULL AND result 
 
 -- name: rejected_records
 -- Differs because the client receives all rows: the server stops after so many bytes.
-SELECT number, source_row, key, result, issues, role, raw FROM (
-    SELECT number, source_row, key, result, issues, role, raw,
+SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw FROM (
+    SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw,
            sum(length(raw)) OVER (ORDER BY number) - length(raw) AS bytes_before
     FROM (
-        SELECT number, source_row, key, result, issues, role, raw FROM finding
+        SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw FROM finding
         WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error AND result = :rejected
         ORDER BY number LIMIT :limit
     ) page
@@ -1696,27 +1696,27 @@ SELECT number, source_row, key, result, issues, role, raw FROM (
 WHERE bytes_before < :bytes_max ORDER BY number
 
 -- name: rejected_by_number
-SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, f.raw
+SELECT f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues, f.role, f.raw
 FROM (SELECT value::bigint AS number FROM json_array_elements_text(:numbers::json)) w CROSS JOIN LATERAL (
-    SELECT number, source_row, key, result, issues, role, raw FROM finding
+    SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw FROM finding
     WHERE merchant = :merchant AND batch = :batch AND number = w.number AND result IN (:rejected, :waiting) OFFSET 0
 ) f
 
 -- name: findings
-SELECT number, source_row, key, result, issues FROM finding
+SELECT number, source_row, fix_round, fix_row, key, result, issues FROM finding
 WHERE merchant = :merchant AND batch = :batch AND number > :after
   AND (:code::text IS NULL OR strpos(codes, :code) > 0)
   AND (:severity::text IS NULL OR strpos(severities, :severity) > 0)
 ORDER BY number LIMIT :limit
 
 -- name: findings_with_error
-SELECT number, source_row, key, result, issues FROM finding
+SELECT number, source_row, fix_round, fix_row, key, result, issues FROM finding
 WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error
   AND (:code::text IS NULL OR strpos(codes, :code) > 0) AND strpos(severities, :severity) > 0
 ORDER BY number LIMIT :limit
 
 -- name: findings_by_key
-SELECT b.id, f.number, f.source_row, f.key, f.result, f.issues
+SELECT b.id, f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues
 FROM finding f JOIN batch b ON b.merchant = f.merchant AND b.seq = f.batch
 WHERE f.merchant = :merchant AND f.stem = left(:key, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
@@ -1833,11 +1833,11 @@ GROUP BY w.kind, w.code ORDER BY count(*) DESC, w.kind, w.code LIMIT :limit
 
 -- name: waiting_records
 -- Differs because the client receives all rows: the server stops after so many bytes.
-SELECT number, source_row, key, result, issues, role, raw FROM (
-    SELECT number, source_row, key, result, issues, role, raw,
+SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw FROM (
+    SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw,
            sum(length(raw)) OVER (ORDER BY number) - length(raw) AS bytes_before
     FROM (
-        SELECT number, source_row, key, result, issues, role, raw FROM finding
+        SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw FROM finding
         WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error AND result = :waiting
         ORDER BY number LIMIT :limit
     ) page
@@ -1846,14 +1846,14 @@ WHERE bytes_before < :bytes_max ORDER BY number
 
 -- name: ready_records
 -- Differs because the client receives all rows: the server stops after so many bytes.
-SELECT number, source_row, key, result, issues, role, raw FROM (
-    SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, f.raw,
+SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw FROM (
+    SELECT f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues, f.role, f.raw,
            sum(length(f.raw)) OVER (ORDER BY f.number) - length(f.raw) AS bytes_before
     FROM (
         SELECT number FROM waiting_reference WHERE merchant = :merchant AND batch = :batch AND number > :after
         GROUP BY number HAVING bool_and(arrived) OR min(expires_at) <= :now ORDER BY number LIMIT :limit
     ) w CROSS JOIN LATERAL (
-        SELECT number, source_row, key, result, issues, role, raw FROM finding
+        SELECT number, source_row, fix_round, fix_row, key, result, issues, role, raw FROM finding
         WHERE merchant = :merchant AND batch = :batch AND number = w.number OFFSET 0
     ) f
 ) summed

@@ -143,7 +143,7 @@ class Progress(msgspec.Struct, kw_only=True):
             setattr(self, name, getattr(self, name) + getattr(commit.counts, name))
         if commit.columns is not None:
             self.columns = encode(commit.columns)
-        if commit.mapping is not None and (self.mapping is None or commit.round.round_kind is RoundKind.FIX):
+        if commit.mapping is not None and (self.mapping is None or commit.round.round_kind.is_fix):
             self.mapping = encode(commit.mapping)
         if commit.reading is not None:
             self.reading = encode(commit.reading)

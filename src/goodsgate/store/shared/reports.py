@@ -172,10 +172,10 @@ def _named(db: Statements, merchant: int | None, batch: str, column: int) -> dic
     return {"merchant": merchant, "batch": row[column] if row is not None else 0}
 
 
-def finding_of_row(number: int, source_row: int, key: str | None, result: int | None, issues: bytes,
-             role: int = 0, raw: bytes | None = None) -> Finding:
+def finding_of_row(number: int, source_row: int, fix_round: int, fix_row: int, key: str | None, result: int | None,
+                   issues: bytes, role: int = 0, raw: bytes | None = None) -> Finding:
     """Return the finding of a row, in the order of its columns."""
     return Finding(
-        number=number, source_row=source_row, key=key, result=None if result is None else RESULTS[result],
-        issues=decode_issues(issues), role=role, raw=raw,
+        number=number, source_row=source_row, fix_round=fix_round, fix_row=fix_row, key=key,
+        result=None if result is None else RESULTS[result], issues=decode_issues(issues), role=role, raw=raw,
     )

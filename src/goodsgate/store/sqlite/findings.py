@@ -72,7 +72,7 @@ def _insert(db: SqliteStatements, merchant: int, batch: int, findings: Sequence[
 
 def _row(id: int, merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:
     return (
-        id, merchant, batch, finding.number, finding.source_row, finding.key,
+        id, merchant, batch, finding.number, finding.source_row, finding.fix_round, finding.fix_row, finding.key,
         None if finding.result is None else RESULT_BYTE[finding.result], *search_columns(finding),
         encode_issues(finding.issues), finding.role,
     )

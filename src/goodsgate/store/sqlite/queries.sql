@@ -1428,9 +1428,9 @@ SELECT coalesce(max(id), 0) FROM finding
 
 -- name: add_finding
 -- Differs because one statement per row is cheap here.
-INSERT INTO finding (id, merchant, batch, number, source_row, key, result, has_error, severities, codes, issues,
-                     role)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+INSERT INTO finding (id, merchant, batch, number, source_row, fix_round, fix_row, key, result, has_error, severities,
+                     codes, issues, role)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
 
 -- name: add_raw
 -- Differs because SQLite does not store long values apart by itself.
@@ -1452,32 +1452,32 @@ UPDATE finding SET result = :cancelled
 WHERE merchant = :merchant AND batch = :batch AND result IS NOT NULL AND result <> :rejected
 
 -- name: rejected_records
-SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
+SELECT f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM finding f INDEXED BY finding_has_error CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
 WHERE f.merchant = :merchant AND f.batch = :batch AND f.number > :after AND f.has_error = 1 AND f.result = :rejected
 ORDER BY f.number LIMIT :limit
 
 -- name: rejected_by_number
-SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
+SELECT f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM json_each(:numbers) j
 CROSS JOIN finding f ON f.merchant = :merchant AND f.batch = :batch AND f.number = j.value
 CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
 WHERE f.result IN (:rejected, :waiting)
 
 -- name: findings
-SELECT number, source_row, key, result, issues FROM finding
+SELECT number, source_row, fix_round, fix_row, key, result, issues FROM finding
 WHERE merchant = :merchant AND batch = :batch AND number > :after AND (:code IS NULL OR instr(codes, :code) > 0)
   AND (:severity IS NULL OR instr(severities, :severity) > 0)
 ORDER BY number LIMIT :limit
 
 -- name: findings_with_error
-SELECT number, source_row, key, result, issues FROM finding INDEXED BY finding_has_error
+SELECT number, source_row, fix_round, fix_row, key, result, issues FROM finding INDEXED BY finding_has_error
 WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error = 1
   AND (:code IS NULL OR instr(codes, :code) > 0) AND instr(severities, :severity) > 0
 ORDER BY number LIMIT :limit
 
 -- name: findings_by_key
-SELECT p.batch, f.number, f.source_row, f.key, f.result, f.issues
+SELECT p.batch, f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues
 FROM finding f INDEXED BY finding_key CROSS JOIN progress p ON p.seq = f.batch AND p.merchant = f.merchant
 WHERE f.merchant = :merchant AND substr(f.key, 1, 64) = substr(:key, 1, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
@@ -1580,13 +1580,13 @@ WHERE p.merchant = :merchant AND p.batch = unhex(:id)
 GROUP BY w.kind, w.code ORDER BY count(*) DESC, w.kind, w.code LIMIT :limit
 
 -- name: waiting_records
-SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
+SELECT f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM finding f INDEXED BY finding_has_error CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
 WHERE f.merchant = :merchant AND f.batch = :batch AND f.number > :after AND f.has_error = 1 AND f.result = :waiting
 ORDER BY f.number LIMIT :limit
 
 -- name: ready_records
-SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
+SELECT f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM (
     SELECT number FROM waiting_reference INDEXED BY waiting_reference_record
     WHERE merchant = :merchant AND batch = :batch AND number > :after

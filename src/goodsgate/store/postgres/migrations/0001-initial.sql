@@ -234,7 +234,9 @@ CREATE TABLE finding (
     merchant bigint NOT NULL,
     batch bigint NOT NULL,
     number bigint NOT NULL,
-    source_row bigint NOT NULL,
+    source_row bigint NOT NULL,                     -- in the file of the submission; 0: none
+    fix_round integer NOT NULL,                     -- that has sent the record last, in a file; 0: none
+    fix_row bigint NOT NULL,                        -- in the file of that round
     key text,
     result smallint,                                -- index into RESULTS
     has_error boolean NOT NULL,                     -- rejected, or has an issue of severity error

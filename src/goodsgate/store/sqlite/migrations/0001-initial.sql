@@ -466,7 +466,9 @@ CREATE TABLE finding (
     merchant INTEGER NOT NULL,
     batch INTEGER NOT NULL,
     number INTEGER NOT NULL,
-    source_row INTEGER NOT NULL,
+    source_row INTEGER NOT NULL,              -- in the file of the submission; 0: none
+    fix_round INTEGER NOT NULL,               -- that has sent the record last, in a file; 0: none
+    fix_row INTEGER NOT NULL,                 -- in the file of that round
     key TEXT,
     result INTEGER,                           -- index into RESULTS
     has_error INTEGER NOT NULL,               -- 1: rejected, or has an issue of severity error
