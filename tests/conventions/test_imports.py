@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from tests.conventions.source import PACKAGE, imported_names, modules, package_of, string_constants
 
 MODEL = {"model"}
-BELOW_ENGINE = {"rules", "formats", "profiles", "store", "remote", "model"}
+BELOW_ENGINE = {"rules", "formats", "profiles", "targets", "store", "remote", "model"}
 ABOVE_ENGINE = BELOW_ENGINE | {"engine", "auth", "observe"}
 ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "formats": MODEL,
     "profiles": MODEL,
+    "targets": MODEL,
     "rules": MODEL,
     "store": MODEL,
     "remote": MODEL,  # files of others, by streams; it knows neither what is in them nor a store of the gate

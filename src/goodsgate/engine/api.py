@@ -301,9 +301,12 @@ class Engine:
         return diff_report(self.store, self.batch(merchant, batch), operation=operation, field=field)
 
     def export(self, merchant: str, kind: Kind, collection: str, *, format: str, profile: str | None = None,
-               after: str | None = None) -> reports.Report:
+               after: str | None = None, leaves_incomplete: bool = False) -> reports.Report:
         """Return a file of the items of a collection; see `engine.export`."""
-        report = export(self.store, merchant, kind, collection, format=format, profile=profile, after=after)
+        report = export(
+            self.store, merchant, kind, collection, format=format, profile=profile, after=after,
+            leaves_incomplete=leaves_incomplete,
+        )
         return report if self.settings.journal else msgspec.structs.replace(report, positions=[])
 
     def changes(self, merchant: str, *, after: str | None, kind: Kind | None = None, collection: str | None = None,

@@ -4,16 +4,18 @@ What is written and submitted again is `unchanged`. NDJSON and JSON hold every i
 each member that some item has, and a feed an element; what they cannot hold is left out and named in `Report.left_out`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from goodsgate import formats
-from goodsgate.engine.cells import to_cell
+from goodsgate.engine.feed_files import encode_target
+from goodsgate.engine.feed_table import FeedTable
 from goodsgate.engine.item_spool import ItemSpool
 from goodsgate.engine.profile_table import ProfileTable
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.report import Report
+from goodsgate.engine.table_columns import TableColumns
 from goodsgate.formats.parquet_writer import check_parquet, write_parquet
-from goodsgate.formats.rss_writer import check_item, write_rss
+from goodsgate.formats.rss_writer import check_item, drop_unfit, write_rss
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item, display_key, item_key
 from goodsgate.model.extras import ExtraMissingError
@@ -22,13 +24,13 @@ from goodsgate.model.journal import JournalPosition
 from goodsgate.model.json_text import Members, read_json, read_members, read_value
 from goodsgate.profiles import Profile, load_profile, profile_names
 from goodsgate.store.contract import Store
+from goodsgate.targets import load_target, target_names
 
 EXPORT_FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx", "parquet", "google_rss")
 MEDIA_TYPES = formats.MEDIA_TYPES | {
     "parquet": "application/vnd.apache.parquet", "google_rss": "application/rss+xml",
 }
 TABLES = ("csv", "tsv", "xlsx", "parquet")
-GOOGLE = "google"
 GOOGLE_FIELDS = frozenset(FIELDS[Kind.PRODUCT]) - {
     "currency", "tax_rule", "hs_code", "country_of_origin", "attributes", "variants", "version_number", "observed_at",
 }
@@ -40,12 +42,14 @@ PAGE_ITEMS = 200
 """Items that are read at once: few, because each may be as long as a line."""
 
 def export(store: Store, merchant: str, kind: Kind, collection: str, *, format: str, profile: str | None = None,
-           after: str | None = None) -> Report:
+           after: str | None = None, leaves_incomplete: bool = False) -> Report:
     """Return a file of the items of a collection, ordered by key.
 
-    `profile` names a profile whose columns a table has; see `engine.profile_table`. All items are read before the file
-    begins, into a temporary file: so it holds one state of the collection, behind which `Report.positions` says where
-    the changes go on, however long a client takes to read it.
+    `profile` names a target (see `engine.feed_table`) or a profile whose columns a table has (`engine.profile_table`).
+    With `leaves_incomplete`, items are left out that lack a value which the target requires.
+
+    All items are read before the file begins, into a temporary file: so it holds one state of the collection, behind
+    which `Report.positions` says where the changes go on, however long a client takes to read it.
 
     `after` is the key of the last item of an export that broke off, ``sku`` or ``sku@location``. What follows is of
     another state than what the client has, so that it has no position. It has the header of the whole, for which items
@@ -56,7 +60,8 @@ def export(store: Store, merchant: str, kind: Kind, collection: str, *, format: 
     if format not in EXPORT_FORMATS:
         allowed = ", ".join(EXPORT_FORMATS)
         raise Refusal("parameter_invalid", f"format must be one of {allowed}.", parameter="format")
-    columns_of = _exported_profile(profile, format) if profile is not None else None
+    target = _feed_table(profile, kind, format) if profile in target_names() else None
+    columns_of = _exported_profile(profile, format) if profile is not None and target is None else None
     if format == "parquet":
         try:
             check_parquet()
@@ -74,15 +79,17 @@ def export(store: Store, merchant: str, kind: Kind, collection: str, *, format: 
             else:
                 yield from _spool_rest(store, merchant, kind, collection, spool, start)
                 earlier = _items(store, merchant, kind, collection, after=None)
-            if format in ("ndjson", "json"):
+            if target is None and format in ("ndjson", "json"):
                 yield from formats.write((document for _, document in spool), format=format, header=None)
-            elif columns_of is not None and columns_of.name != GOOGLE:
+            elif target is not None:
+                yield from _target_table(spool, earlier, target, left_out, format=format, title=collection,
+                                         leaves_incomplete=leaves_incomplete)
+            elif columns_of is not None:
                 yield from _profile_rows(spool, earlier, ProfileTable(columns_of, kind), left_out, format=format)
             elif format == "google_rss":
                 yield from _feed(spool, left_out, title=collection)
             else:
-                allowed_names = GOOGLE_FIELDS if columns_of is not None else None
-                yield from _table(spool, earlier, kind, left_out, format=format, allowed=allowed_names)
+                yield from _table(spool, earlier, kind, left_out, format=format)
 
     return Report(
         media_type=MEDIA_TYPES[format], filename=f"{collection}-{kind}.{SUFFIXES.get(format, format)}",
@@ -96,7 +103,7 @@ def _spool_snapshot(store: Store, merchant: str, kind: Kind, collection: str, sp
     with store.item_snapshot(merchant, kind, collection, page_items=PAGE_ITEMS) as snapshot:
         for page in snapshot.pages:
             for item in page:
-                spool.add(item)
+                spool.add(item.key, item.document)
             yield b""
     positions.append(snapshot.position)
 
@@ -107,7 +114,7 @@ def _spool_rest(store: Store, merchant: str, kind: Kind, collection: str, spool:
         if item is None:
             yield b""
         else:
-            spool.add(item)
+            spool.add(item.key, item.document)
 
 
 def _items(store: Store, merchant: str, kind: Kind, collection: str, *, after: str | None) -> Iterator[Item | None]:
@@ -129,8 +136,9 @@ def _stored_key(key: str, kind: Kind) -> str:
 def _exported_profile(name: str, format: str) -> Profile:
     names = exported_profiles()
     if name not in names:
-        raise Refusal("parameter_invalid", f"profile must be one of {', '.join(names)}.", parameter="profile")
-    if format not in TABLES and (name, format) != (GOOGLE, "google_rss"):
+        allowed = ", ".join(sorted({*names, *target_names()}))
+        raise Refusal("parameter_invalid", f"profile must be one of {allowed}.", parameter="profile")
+    if format not in TABLES:
         raise Refusal(
             "parameter_invalid", f"A profile is a table: format must be one of {', '.join(TABLES)}.", parameter="format"
         )
@@ -144,6 +152,34 @@ def exported_profiles() -> list[str]:
         profile.name for profile in profiles
         if profile.signature and profile.columns and profile.name not in NO_TABLES
     ]
+
+
+def _feed_table(name: str, kind: Kind, format: str) -> FeedTable:
+    """Return the columns of a target. Raises Refusal (parameter_invalid)."""
+    target = load_target(name)
+    allowed = dict.fromkeys((*target.formats, *TABLES))
+    if format not in allowed:
+        raise Refusal("parameter_invalid", f"{target.title}: format must be one of {', '.join(allowed)}.",
+                      parameter="format")
+    if kind is not Kind.PRODUCT:
+        raise Refusal("parameter_invalid", f"{target.title} is for kind=product.", parameter="kind")
+    return FeedTable(target)
+
+
+def _target_table(spool: ItemSpool, earlier: Iterator[Item | None], table: FeedTable, left_out: list[str], *,
+                  format: str, title: str, leaves_incomplete: bool) -> Iterator[bytes]:
+    """Yield the columns of a target; empty pieces while the items are read for what these leave out."""
+    names: set[str] = set()
+    for document in _documents(earlier, spool):
+        if document is None:
+            yield b""
+        else:
+            names.update(read_members(document) or {})
+    left_out += sorted(names - table.fields)
+    rows = (table.row(read_json(document)) for _, document in spool)
+    cells = (row.cells for row in rows if row.is_complete or not leaves_incomplete)
+    fit = map(drop_unfit, cells) if format == "google_rss" else cells
+    yield from encode_target(table.header, fit, format=format, title=title)
 
 
 def _profile_rows(spool: ItemSpool, earlier: Iterator[Item | None], table: ProfileTable, left_out: list[str], *,
@@ -161,23 +197,18 @@ def _profile_rows(spool: ItemSpool, earlier: Iterator[Item | None], table: Profi
 
 
 def _table(spool: ItemSpool, earlier: Iterator[Item | None], kind: Kind, left_out: list[str], *, format: str,
-           allowed: Collection[str] | None) -> Iterator[bytes]:
-    """Yield a table of all items; empty pieces while they are read for its columns.
-
-    Members that are not `allowed` are left out; None: all are.
-    """
-    names: dict[str, None] = {}
-    unfit: dict[str, None] = {}
+           ) -> Iterator[bytes]:
+    """Yield a table of all items; empty pieces while they are read for its columns."""
+    columns = TableColumns(kind)
     for document in _documents(earlier, spool):
         if document is None:
             yield b""
-            continue
-        for name, value in (read_members(document) or {}).items():
-            fits = (allowed is None or name in allowed) and to_cell(name, value, kind) is not None
-            (names if fits else unfit)[name] = None
-    left_out += unfit
-    header = [*filter(names.__contains__, FIELDS[kind]), *(name for name in names if name not in FIELDS[kind])]
-    yield from _write_table((_cells(document, header, kind) for _, document in spool), header, format)
+        else:
+            columns.add(document)
+    left_out += columns.left_out
+    header = columns.header
+    rows = (columns.cells(document, header) for _, document in spool)
+    yield from _write_table(rows, header, format)
 
 
 def _documents(earlier: Iterator[Item | None], spool: ItemSpool) -> Iterator[bytes | None]:
@@ -192,11 +223,6 @@ def _documents(earlier: Iterator[Item | None], spool: ItemSpool) -> Iterator[byt
 
 def _write_table(rows: Iterator[list[str]], header: list[str], format: str) -> Iterator[bytes]:
     return write_parquet(rows, header) if format == "parquet" else formats.write(rows, format=format, header=header)
-
-
-def _cells(document: bytes, header: list[str], kind: Kind) -> list[str]:
-    members = read_members(document) or {}
-    return [to_cell(name, members[name], kind) or "" if name in members else "" for name in header]
 
 
 def _feed(spool: ItemSpool, left_out: list[str], *, title: str) -> Iterator[bytes]:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from tempfile import TemporaryFile
 from types import TracebackType
 
-from goodsgate.model.catalogue import Item
-
 _LENGTHS = struct.Struct("<II")
 """Bytes of a key and of a document."""
 
@@ -23,12 +21,12 @@ class ItemSpool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    def add(self, item: Item) -> None:
+    def add(self, key: str, document: bytes) -> None:
         """Add an item."""
-        key = item.key.encode()
-        self._file.write(_LENGTHS.pack(len(key), len(item.document)))
-        self._file.write(key)
-        self._file.write(item.document)
+        key_bytes = key.encode()
+        self._file.write(_LENGTHS.pack(len(key_bytes), len(document)))
+        self._file.write(key_bytes)
+        self._file.write(document)
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """Yield key and document of each item."""

@@ -107,8 +107,8 @@ def owned(gate):
 def _sent(operation):
     if operation.id in ("submit", "inspect", "fix", "preview_fix", "load_reference"):
         return {"content": b'{"id": "SKU-0001", "code": "X", "_row": 2}', "params": {"format": "ndjson"}}
-    if operation.id == "apply_suggestions":
-        return {"params": {"code": "x"}}
+    if operation.id in ("apply_suggestions", "feed_issues"):
+        return {"params": {"code": "x"} if operation.id == "apply_suggestions" else {"profile": "google"}}
     bodies = {
         "confirm": {"deletions": 1},
         "put_profile": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
@@ -127,9 +127,9 @@ def _alike(answer):
 
 
 OWN = (
-    "submit", "inspect", "batches", "collections", "items", "export", "changes", "reference", "load_reference",
-    "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "guards", "put_guard", "audit",
-    "scorecard",
+    "submit", "inspect", "batches", "collections", "items", "export", "feed_issues", "changes", "reference",
+    "load_reference", "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "guards", "put_guard",
+    "audit", "scorecard",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 

@@ -152,7 +152,9 @@ def test_the_suggestion_of_the_example_is_applied(gate):
 READS = [
     ("batches", "/v1/batches"), ("batch", "/v1/batches/{batch}"), ("issues", "/v1/batches/{batch}/issues"),
     ("results", "/v1/batches/{batch}/results"), ("collections", "/v1/collections"),
-    ("items", "/v1/collections/products/items"), ("item", "/v1/collections/products/items/MUG-11OZ"),
+    ("items", "/v1/collections/products/items"),
+    ("feed_issues", "/v1/collections/products/feed-issues?profile=google"),
+    ("item", "/v1/collections/products/items/MUG-11OZ"),
     ("stock", "/v1/collections/products/stock/MUG-11OZ"), ("reference", "/v1/reference/currency"),
     ("profiles", "/v1/profiles"), ("webhooks", "/v1/webhooks"), ("webhook", "/v1/webhooks/1"),
     ("webhook_attempts", "/v1/webhooks/1/attempts"), ("merchants", "/v1/merchants"),

@@ -7,6 +7,8 @@ import msgspec
 from starlette.responses import Response
 
 from goodsgate.engine.edits import ItemName
+from goodsgate.engine.feed_check import check_feed
+from goodsgate.engine.feed_table import FeedTable
 from goodsgate.engine.history import HistoryEntry, item_history
 from goodsgate.engine.item_search import ItemQuery, find_items
 from goodsgate.engine.refusal import Refusal
@@ -22,8 +24,10 @@ from goodsgate.model.versions import plain_group_versions, plain_version
 from goodsgate.profiles import profile_names
 from goodsgate.protocols.native.batches import detect_format, named_encoding
 from goodsgate.protocols.native.edits import named_item
+from goodsgate.protocols.native.feeds import feed_check_response
 from goodsgate.protocols.native.responses import json_response, page_response
 from goodsgate.store.contract import Page
+from goodsgate.targets import load_target, target_names
 
 HISTORY_CHANGES_MAX = 100
 """Changes of an item that are looked up at once; each is in a place of its own."""
@@ -46,7 +50,8 @@ class CatalogueHandlers:
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
         return {
-            "collections": self.collections, "items": self.items, "export": self.export, "item": self.item,
+            "collections": self.collections, "items": self.items, "export": self.export,
+            "feed_issues": self.feed_issues, "item": self.item,
             "history": self.history,
             "prices": self.prices, "stock": self.stock, "reference": self.reference,
             "load_reference": self.load_reference,
@@ -75,8 +80,21 @@ class CatalogueHandlers:
         return await self._context.report(request.http.scope, request.merchant, partial(
             self._engine.export, request.merchant, Kind(query["kind"]), request.path["collection"],
             format=query["format"] or ("csv" if query["profile"] else "ndjson"), profile=query["profile"],
-            after=query["after"],
+            after=query["after"], leaves_incomplete=query["incomplete"] == "leave_out",
         ))
+
+    async def feed_issues(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/collections/{collection}/feed-issues."""
+        query = request.query
+        if query["profile"] not in target_names():
+            raise Refusal("parameter_invalid", f"profile must be one of {', '.join(target_names())}.",
+                          parameter="profile")
+        check = await self._context.run_in_thread(
+            check_feed, self._store, request.merchant, request.path["collection"],
+            FeedTable(load_target(query["profile"])), only_errors=query["only"] == "errors", after=query["after"],
+            limit=self._limit(request), seconds=SEARCH_SECONDS,
+        )
+        return feed_check_response(request, check)
 
     def _items(self, request: ApiRequest) -> SearchResult:
         merchant, collection, query = request.merchant, request.path["collection"], request.query
