@@ -25,7 +25,7 @@ class RoundEnd(msgspec.Struct, frozen=True, kw_only=True):
     collection: str
     policy: Policy
     progress: Progress
-    traceparent: str
+    traceparent: str = ""
     """That of the request that has caused the round."""
 
     @property

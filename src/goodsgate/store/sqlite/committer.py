@@ -27,16 +27,17 @@ from goodsgate.store.contract import (
 )
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.dry_run import add_to_diff
-from goodsgate.store.shared.feed_days import ended_feeds
+from goodsgate.store.shared.feed_days import feeds_by_day
 from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results, write_cancelled
+from goodsgate.store.shared.round_ends import RoundEnd
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.waiting import write_waiting
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.findings import write_findings
-from goodsgate.store.sqlite.intake import record_end
+from goodsgate.store.sqlite.intake import record_ends
 from goodsgate.store.sqlite.item_index import write_entries
 from goodsgate.store.sqlite.journal import write_segments
 from goodsgate.store.sqlite.lookups import SqliteLookups
@@ -134,18 +135,13 @@ class SqliteCommitter:
         The commit stands: what a full or busy intake file, or a power cut, loses here, the next claim records again.
         """
         ended = [chunk for chunk in committed if chunk.progress.ended is not None]
-        messages = 0
         if ended:
+            ends = [_round_end(chunk.commit.round, chunk.progress) for chunk in ended]
+            has_messages = False
             with suppress(StoreFullError, StoreBusyError), self._database.intake.writing(lazy=True) as db:
-                for chunk in ended:
-                    round = chunk.commit.round
-                    messages += record_end(
-                        db, number, round.kind, chunk.batch, round.number, chunk.progress,
-                        collection=round.collection, policy=round.policy, now=self._database.now(),
-                        traceparent=round.origin.traceparent,
-                    )
-        if messages:
-            self._database.message_signal.send()
+                has_messages = record_ends(db, number, ends, now=self._database.now())
+            if has_messages:
+                self._database.message_signal.send()
         with self._database.catalogue.writer() as db:
             for chunk in committed:
                 commit = chunk.commit
@@ -174,6 +170,8 @@ class _CommitWriter:
         """Of the last chunk: strictly growing, so that it tells which of two chunks came first."""
         self.committed: list[CommittedChunk] = []
         self._progress: dict[bytes, Progress] = {}
+        self._begun: set[bytes] = set()
+        """Batches of which nothing is stored yet."""
         self._collections: dict[tuple[str, str], CollectionWrites] = {}
         self._results: list[tuple[int, int | None, bytes]] = []
         self._keys: list[tuple[int, int | None, bytes]] = []
@@ -192,7 +190,8 @@ class _CommitWriter:
         if begun:
             # Numbered in the order of the chunks: it tells which of two batches of a collection comes first.
             self._db.insert_rows("add_progress", (self._number,), begun[::-1])
-            self._progress |= read_all_progress(self._db, self._number, [batch for batch, *_ in begun])
+            self._begun = {batch for batch, *_ in begun}
+            self._progress |= read_all_progress(self._db, self._number, [*self._begun])
 
     def _collection(self, round: ClaimedRound) -> CollectionWrites:
         name = (round.kind, round.collection)
@@ -229,7 +228,9 @@ class _CommitWriter:
         if commit.diff:
             segments = add_to_diff(self._db, self._number, progress.rows, commit)
             self._db.insert_rows("add_diff_segments", (self._number, progress.rows), segments)
-        write_findings(self._db, self._number, progress.rows, commit, total=progress.total)
+        is_new = batch in self._begun
+        self._begun.discard(batch)
+        write_findings(self._db, self._number, progress.rows, commit, total=progress.total, is_new=is_new)
         if commit.cancels_results:
             write_cancelled(self._db, self._number, progress.rows)
         if self._has_waiting or commit.waiting:
@@ -308,13 +309,20 @@ class _CommitWriter:
             (batch, *msgspec.structs.astuple(one)) for batch, one in progress.items()
         ])
         ended = [chunk for chunk in self.committed if chunk.progress.ended is not None]
-        for batch, submitter, day, records, rejected, at in ended_feeds((c.commit.round, c.progress) for c in ended):
+        for feeds in feeds_by_day((chunk.commit.round, chunk.progress) for chunk in ended):
             self._db.change("add_feed_day", {
-                "merchant": self._number, "batch": batch, "submitter": submitter, "kind": ended[0].commit.round.kind,
-                "day": day, "records": records, "rejected": rejected, "at": at,
+                **msgspec.structs.asdict(feeds), "merchant": self._number, "kind": ended[0].commit.round.kind,
+                "batches": orjson.dumps(feeds.batches).decode(), "feeds": len(feeds.batches),
             })
         self._db.insert_rows("add_totals", (self._number,), [*self._totals.items()])
         self._db.change("set_clock", {"written_at": self._written_at})
+
+
+def _round_end(round: ClaimedRound, progress: Progress) -> RoundEnd:
+    return RoundEnd(
+        batch=round.batch, round=round.number, kind=round.kind, collection=round.collection, policy=round.policy,
+        progress=progress, traceparent=round.origin.traceparent,
+    )
 
 
 def _batch_id(round: ClaimedRound) -> bytes:

@@ -19,25 +19,26 @@ from goodsgate.store.shared.issue_counts import (
 from goodsgate.store.sqlite.statements import SqliteStatements
 
 
-def write_findings(db: SqliteStatements, merchant: int, batch: int, commit: ChunkCommit, *, total: int) -> None:
-    """Write the findings of a chunk; `total` records were numbered before it."""
+def write_findings(db: SqliteStatements, merchant: int, batch: int, commit: ChunkCommit, *, total: int,
+                   is_new: bool) -> None:
+    """Write the findings of a chunk; `total` records were numbered before it. A new batch has none yet."""
     counts = IssueCounts()
-    replaced = replaced_numbers(commit, total)
+    replaced = set() if is_new else replaced_numbers(commit, total)
     file_row = None
-    if commit.file_issues:
+    if commit.file_issues and not is_new:
         file_row = db.first("findings_by_number", {"merchant": merchant, "batch": batch, "numbers": "[0]"})
     findings = with_file_issues(commit, file_row[3] if file_row is not None else None)
     if replaced:
         _delete(db, merchant, batch, replaced, counts)
     if findings:
         _insert(db, merchant, batch, findings, counts)
-    _merge_counts(db, merchant, batch, counts)
+    _merge_counts(db, merchant, batch, counts, is_new=is_new)
 
 
-def _merge_counts(db: SqliteStatements, merchant: int, batch: int, counts: IssueCounts) -> None:
+def _merge_counts(db: SqliteStatements, merchant: int, batch: int, counts: IssueCounts, *, is_new: bool) -> None:
     for (code, severity, field), ((count,), values) in counts.groups.items():
         named = {"merchant": merchant, "batch": batch, "code": code, "severity": severity, "field": field}
-        row = db.first("issue_group", named)
+        row = None if is_new else db.first("issue_group", named)
         before, stored = row if row is not None else (0, None)
         if before + count <= 0:
             db.change("delete_issue_group", named)

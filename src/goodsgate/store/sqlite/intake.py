@@ -1,13 +1,14 @@
 """Submissions on their way in: all of it in the intake file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 import apsw
 import msgspec
 
 from goodsgate.model import crash
-from goodsgate.model.batch import Batch, Policy, RoundKind, State
+from goodsgate.model.batch import Batch, RoundKind
 from goodsgate.model.tracing import Origin
 from goodsgate.store.contract import (
     Idempotency,
@@ -24,7 +25,7 @@ from goodsgate.store.contract import (
 from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.batch_rows import search_text
 from goodsgate.store.shared.idempotency import answer_key
-from goodsgate.store.shared.progress import COUNT_NAMES, Progress
+from goodsgate.store.shared.progress import COUNT_NAMES
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages, has_webhooks
 from goodsgate.store.shared.rounds import GUARDED, decode_policy, hold_times, start_time, wait_end
 from goodsgate.store.shared.timestamps import id_bytes
@@ -199,46 +200,52 @@ class SqliteIntake:
             progress = read_progress(catalogue, row.merchant, row.id)
         if progress is None or not progress.has_ended(row.rounds - 1):
             raise RoundOpenError(row.id.hex())
-        policy, now = decode_policy(row.policy), self._database.now()
-        record_end(
-            db, row.merchant, row.kind, row.id, row.rounds - 1, progress, collection=row.collection, policy=policy,
-            now=now,
+        end = RoundEnd(
+            batch=row.id.hex(), round=row.rounds - 1, kind=row.kind, collection=row.collection,
+            policy=decode_policy(row.policy), progress=progress,
         )
+        record_ends(db, row.merchant, [end], now=self._database.now())
 
 
-def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, round: int, progress: Progress, *,
-               collection: str, policy: Policy, now: int, traceparent: str = "") -> bool:
-    """Record the end of a round, or that it is held, in the intake file, once; return whether messages were stored."""
-    named = {
-        "merchant": merchant, "kind": kind, "id": batch, "round": round, "records": progress.records,
-        "ended_at": progress.ended_at or progress.first_at, "counts": progress.encode_counts(),
-    }
-    end = RoundEnd(
-        batch=batch.hex(), round=round, kind=kind, collection=collection, policy=policy, progress=progress,
-        traceparent=traceparent,
+def record_ends(db: SqliteStatements, merchant: int, ends: Sequence[RoundEnd], *, now: int) -> bool:
+    """Record rounds of one lane that end or are held in the intake file, once; return whether messages were stored."""
+    recorded, closed = [], 0
+    for end in ends:
+        progress = end.progress
+        named = {
+            "merchant": merchant, "kind": end.kind, "id": bytes.fromhex(end.batch), "round": end.round,
+            "records": progress.records, "ended_at": progress.ended_at or progress.first_at,
+            "counts": progress.encode_counts(),
+        }
+        if progress.is_held:
+            if db.change("hold_round", {**named, **hold_times(progress)}):
+                db.change("block_lane", {**named, "guarded": GUARDED})
+                db.change("requeue_rounds", named)
+                recorded.append(end)
+        elif db.change("end_round", named):
+            if progress.trial:
+                db.change("block_lane", {**named, "guarded": GUARDED})
+            db.change("end_batch", _ended_batch(merchant, end))
+            recorded.append(end)
+            closed += 1
+    if closed:
+        db.change("close_lane", {"merchant": merchant, "kind": ends[0].kind, "closed": closed})
+    return bool(recorded) and add_end_messages(
+        db, merchant, recorded, now=now, has_webhooks=has_webhooks(db, merchant)
     )
-    if progress.is_held:
-        if not db.change("hold_round", {**named, **hold_times(progress)}):
-            return False
-        db.change("block_lane", {**named, "guarded": GUARDED})
-        db.change("requeue_rounds", named)
-        return add_end_messages(db, merchant, [end], now=now, has_webhooks=has_webhooks(db, merchant))
-    if not db.change("end_round", named):
-        return False
-    if progress.trial:
-        db.change("block_lane", {**named, "guarded": GUARDED})
-    counts = {name: getattr(progress, name) for name in COUNT_NAMES}
-    db.change("end_batch", {
-        **named, **counts, "total": progress.total,
-        # Without an end there is a later round, which the intake file, restored from a backup, does not know.
-        "state": progress.ended or State.FINISHED, "finished_at": progress.ended_at or progress.first_at,
+
+
+def _ended_batch(merchant: int, end: RoundEnd) -> dict[str, Any]:
+    progress = end.progress
+    return {
+        "merchant": merchant, "id": bytes.fromhex(end.batch), "state": end.state, "total": progress.total,
+        **{name: getattr(progress, name) for name in COUNT_NAMES},
+        "finished_at": progress.ended_at or progress.first_at,
         "bytes_done": progress.bytes_before + progress.bytes_done, "warned": progress.warned,
         "file_errors": progress.file_errors,
         "columns": progress.columns, "withheld": progress.withheld, "reading": progress.reading,
         "roles": progress.roles, "rule_counts": progress.rule_counts, "trial": progress.trial, "hold": progress.hold,
-    })
-    db.change("close_lane", named)
-    return add_end_messages(db, merchant, [end], now=now, has_webhooks=has_webhooks(db, merchant))
+    }
 
 
 def _check_queue(db: SqliteStatements, number: int, open_rounds_max: int) -> None:

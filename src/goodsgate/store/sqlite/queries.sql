@@ -794,7 +794,7 @@ WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane
 -- Differs because the lane is in the other file than what ended.
-UPDATE lane SET open = open - 1 WHERE merchant = :merchant AND kind = :kind
+UPDATE lane SET open = open - :closed WHERE merchant = :merchant AND kind = :kind
 
 -- name: queue_statistics
 -- Every merchant: for metrics.
@@ -1483,12 +1483,13 @@ WHERE f.merchant = :merchant AND substr(f.key, 1, 64) = substr(:key, 1, 64) AND 
 ORDER BY f.batch DESC, f.number LIMIT :limit
 
 -- name: add_feed_day
--- Differs because a statement costs no network round trip: one for each feed.
+-- Differs because a statement costs no network round trip: one for each submitter and day.
 INSERT INTO feed_day (merchant, day, submitter, kind, code, count, records, rejected, last_at)
-SELECT :merchant, :day, :submitter, :kind, f.code, f.count, f.records, f.rejected, :at FROM (
-    SELECT '' AS code, 1 AS count, :records AS records, :rejected AS rejected
+SELECT :merchant, :day, :submitter, :kind, f.code, f.count, f.records, f.rejected, :last_at FROM (
+    SELECT '' AS code, :feeds AS count, :records AS records, :rejected AS rejected
     UNION ALL
-    SELECT g.code, sum(g.count), 0, 0 FROM issue_group g WHERE g.merchant = :merchant AND g.batch = :batch GROUP BY g.code
+    SELECT g.code, sum(g.count), 0, 0 FROM issue_group g
+    WHERE g.merchant = :merchant AND g.batch IN (SELECT value FROM json_each(:batches)) GROUP BY g.code
 ) f WHERE true
 ON CONFLICT (merchant, day, submitter, kind, code) DO UPDATE
 SET count = count + excluded.count, records = records + excluded.records, rejected = rejected + excluded.rejected,

@@ -26,6 +26,7 @@ from goodsgate.store.shared.audit import record_act
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
 from goodsgate.store.shared.progress import Progress
+from goodsgate.store.shared.round_ends import RoundEnd
 from goodsgate.store.shared.rounds import (
     GUARDED,
     HELD,
@@ -39,7 +40,7 @@ from goodsgate.store.shared.rounds import (
 from goodsgate.store.shared.timestamps import id_bytes, microseconds, timestamp
 from goodsgate.store.sqlite.batches import SqliteBatches, batch_row
 from goodsgate.store.sqlite.database import SqliteDatabase
-from goodsgate.store.sqlite.intake import record_end
+from goodsgate.store.sqlite.intake import record_ends
 from goodsgate.store.sqlite.lookups import SqliteLookups
 from goodsgate.store.sqlite.progress import read_all_progress, read_progress
 from goodsgate.store.sqlite.statements import SqliteStatements
@@ -154,11 +155,12 @@ class SqliteQueue:
         for row in rows:
             progress = all_progress.get(row.batch)
             if progress is not None and (progress.has_ended(row.number) or _awaits_hold(row, progress)):
+                end = RoundEnd(
+                    batch=row.batch.hex(), round=row.number, kind=lane.kind, collection=row.collection,
+                    policy=decode_policy(row.policy), progress=progress, traceparent=row.traceparent,
+                )
                 with self._intake.writing(lazy=True) as db:
-                    record_end(
-                        db, lane.number, lane.kind, row.batch, row.number, progress, collection=row.collection,
-                        policy=decode_policy(row.policy), now=self._database.now(), traceparent=row.traceparent,
-                    )
+                    record_ends(db, lane.number, [end], now=self._database.now())
                 continue
             round = claimed_round(lane.merchant, lane.kind, row, progress)
             if rounds and round.chunks:
@@ -241,10 +243,11 @@ class SqliteQueue:
                 return None
             now = self._database.now()
             if row.open and progress is not None and progress.is_held:  # not recorded if a crash came between
-                record_end(
-                    db, number, row.kind, id, progress.round, progress, collection=row.collection,
-                    policy=decode_policy(row.policy), now=now,
+                end = RoundEnd(
+                    batch=batch, round=progress.round, kind=row.kind, collection=row.collection,
+                    policy=decode_policy(row.policy), progress=progress,
                 )
+                record_ends(db, number, [end], now=now)
             if db.change("approve_round", {"merchant": number, "id": id}):
                 db.change("block_lane", {"merchant": number, "kind": row.kind, "guarded": GUARDED})
             row = batch_row(db, number, id)
