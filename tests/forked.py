@@ -14,7 +14,8 @@ from goodsgate.model import crash
 SECONDS_MAX = 60
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([
-    "goodsgate.engine", "goodsgate.protocols", "goodsgate.store.sqlite", "goodsgate.store.postgres", "tests.shop",
+    "goodsgate.store.sqlite", "goodsgate.store.postgres", "goodsgate.console", "goodsgate.observe", "tests.shop",
+    "tests.crash.served",
 ])
 
 

@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +15,8 @@ import httpx
 from goodsgate import auth
 from goodsgate.formats import MEDIA_TYPES
 from goodsgate.model.catalogue import Scope
-from tests import stores
+from tests import forked, stores
+from tests.crash import served
 from tests.crash.scene import ROOT
 from tests.shop import Shop
 
@@ -30,7 +29,7 @@ TEST_SECONDS_MAX = 600
 class GateProcess:
     """A served gate that can be killed and started again on the same port and store."""
 
-    def __init__(self, folder: Path, kind: str = "sqlite", *, crash_at: str = "") -> None:
+    def __init__(self, folder: Path, kind: str = "sqlite", *, crash_at: str = "", workers: int = 1) -> None:
         """Start a gate with a merchant, acme; the first process is killed at the point that `crash_at` names."""
         with Shop(folder, "acme", kind=kind) as shop:
             new_key, self.key = auth.new_key("acme", [Scope.SUBMIT, Scope.READ])
@@ -42,7 +41,7 @@ class GateProcess:
             **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
             "GOODSGATE_STORE": stores.create_address(folder, kind), "GOODSGATE_CHUNK_RECORDS_MAX": "40",
             "GOODSGATE_WORKER_DEATHS_MAX": "100",  # workers are killed at random, some before their first commit
-            "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port),
+            "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port), "GOODSGATE_WORKERS": str(workers),
         }
         self.url = f"http://127.0.0.1:{self.port}"
         self.start(crash_at=crash_at)
@@ -50,10 +49,7 @@ class GateProcess:
     def start(self, *, crash_at: str = "") -> None:
         """Start, and wait until it answers."""
         environ = {**self.environ, "GOODSGATE_TEST_CRASH_AT": crash_at}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.served", "serve"], env=environ, cwd=ROOT, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self.process = forked.start(served.serve, environ, crash_at=crash_at)
         until = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < until:
             try:
@@ -85,8 +81,13 @@ class GateProcess:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if what == "api":
-            self.process.wait()
+            self.process.join()
             self.start()
+
+    def close(self) -> None:
+        """Kill it, as it is."""
+        self.process.kill()
+        self.process.join()
 
     def watch(self) -> Callable[[], int]:
         """Start the gate again whenever it dies; the function given back ends that and says how often it did."""
@@ -96,7 +97,7 @@ class GateProcess:
         def run() -> None:
             nonlocal times
             while not done.wait(0.02):
-                if self.process.poll() is not None:
+                if self.process.exitcode is not None:
                     times += 1
                     self.start()
 
@@ -123,8 +124,8 @@ class GateProcess:
 
     def stop(self) -> None:
         """Stop in peace."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(END_SECONDS_MAX)
+        self.process.terminate()
+        self.process.join(END_SECONDS_MAX)
 
 
 def _child(pid: int) -> int | None:

@@ -100,8 +100,7 @@ def test_every_backup_answers_for_what_was_acknowledged(tmp_path: Path, kind: st
         sender.join(END_SECONDS_MAX)
         gate.stop()
     finally:
-        gate.process.kill()
-        gate.process.wait()
+        gate.close()
     assert len(ids) == len(sent)
     assert acknowledged[0] < acknowledged[-1]
     for number, there in enumerate(acknowledged):

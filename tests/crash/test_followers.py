@@ -94,8 +94,7 @@ def test_a_copy_is_exact_whoever_is_killed(tmp_path: Path, kind: str) -> None:
         for each in (consumer, documented):
             each.process.kill()
             each.process.wait()
-        gate.process.kill()
-        gate.process.wait()
+        gate.close()
 
 
 def _documented_program() -> str:

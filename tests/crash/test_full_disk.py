@@ -62,5 +62,4 @@ def test_a_full_disk_refuses_and_loses_nothing(disk: Path) -> None:
             listed = client.get("/v1/batches", params={"limit": "100"}).json()
             assert len(listed["batches"]) == len(accepted)
     finally:
-        gate.process.kill()
-        gate.process.wait()
+        gate.close()

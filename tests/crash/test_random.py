@@ -47,8 +47,7 @@ def test_random_kills(tmp_path: Path, kind: str) -> None:
     try:
         _disturb(gate, tmp_path, sent=sent, peace=peace, expected=expected)
     finally:
-        gate.process.kill()
-        gate.process.wait()
+        gate.close()
         peace.store.close()
 
 
