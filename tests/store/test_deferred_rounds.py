@@ -32,10 +32,13 @@ def test_those_behind_it_go_on_and_know_that_they_overtake(scene: Scene) -> None
     resting = scene.seal()
     _rest(scene, scene.claimed(), 600)
     behind, other = scene.seal(), scene.seal(collection="other")
-    claim = scene.claimed(works=2)
-    assert [(work.batch, work.overtakes) for work in claim.rounds] == [(behind, True), (other, False)]
-    scene.store.commit(claim, [chunk_commit(work, Record("B"), ends=State.FINISHED) for work in claim.rounds])
-    scene.store.release_claim(claim)
+    overtaking = set()
+    for _ in range(2):
+        claim = scene.claimed(works=2)
+        overtaking |= {(work.batch, work.overtakes) for work in claim.rounds}
+        scene.store.commit(claim, [chunk_commit(work, Record("B"), ends=State.FINISHED) for work in claim.rounds])
+        scene.store.release_claim(claim)
+    assert overtaking == {(behind, True), (other, False)}
     assert scene.claim() is None
     assert scene.batch(resting).state is State.WORKING
 

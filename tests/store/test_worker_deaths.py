@@ -114,8 +114,9 @@ def test_a_release_that_the_store_refuses_is_no_death(scene: Scene) -> None:
     failures = ReleaseFailures()
     with failures.releasing(claim):
         raise StoreFullError("no space")
-    assert not failures.has_died("acme", Kind.PRODUCT, claim.attempt)
-    assert failures.has_died("acme", Kind.PRODUCT, claim.attempt), "only once"
+    lane = ("acme", Kind.PRODUCT, "products")
+    assert not failures.has_died(lane, claim.attempt)
+    assert failures.has_died(lane, claim.attempt), "only once"
 
 
 def test_doctor_names_the_batch(scene: Scene) -> None:

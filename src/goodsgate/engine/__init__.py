@@ -1,7 +1,8 @@
 """What happens to a record. Start reading here.
 
 A client submits records through a protocol. `receive` writes the bytes to the store as they arrive; when all have
-arrived they are a **batch**: durable, with an id, queued in the **lane** of its merchant and kind of record.
+arrived they are a **batch**: durable, with an id, queued in the **lane** of its merchant, kind and
+collection.
 
 A `worker` claims the oldest **round** of a lane and works it **chunk** by chunk:
 

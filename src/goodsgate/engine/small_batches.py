@@ -124,25 +124,16 @@ class SmallBatches:
         return SmallBatch(round, checked, mapping, end_state)
 
     def _commits(self, group: Group, *, ends_at: float = math.inf) -> list[ChunkCommit]:
-        """Apply the batches in their order, as many as is possible until `ends_at`.
-
-        Those of one collection see each other's changes.
-        """
+        """Apply the batches in their order, as many as is possible until `ends_at`; each sees the changes before it."""
         with tracing.step("apply", *(batch.round for batch in group)):
             return self._apply(group, ends_at)
 
     def _apply(self, group: Group, ends_at: float) -> list[ChunkCommit]:
-        store = self._parts.store
-        by_collection: dict[str, Group] = {}
-        for batch in group:
-            by_collection.setdefault(batch.round.collection, []).append(batch)
-        views = {
-            collection: load(store, batches[0].round, [batch.checked for batch in batches], seen_keys=frozenset())
-            for collection, batches in by_collection.items()
-        }
+        checked = [batch.checked for batch in group]
+        view = load(self._parts.store, group[0].round, checked, seen_keys=frozenset())
         commits = []
         for batch in group:
-            changes = apply_chunk(batch.round, batch.checked, views[batch.round.collection], ends_at=ends_at)
+            changes = apply_chunk(batch.round, batch.checked, view, ends_at=ends_at)
             if len(changes.results) < len(batch.checked.chunk):
                 break
             commits.append(build_commit(

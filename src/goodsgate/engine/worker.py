@@ -181,7 +181,9 @@ class Worker:
                 if len(claim.rounds) < 2 or not self._small_batches.run(claim):
                     self._work(claim, claim.rounds[0])
         except LeaseLostError:
-            log.warning("lease lost", extra={"merchant": claim.merchant, "lane": claim.kind})
+            log.warning("lease lost", extra={
+                "merchant": claim.merchant, "lane": claim.kind, "collection": claim.collection
+            })
         finally:
             ORIGIN.set(NO_ORIGIN)
             self._store.release_claim(claim)

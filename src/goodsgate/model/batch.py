@@ -13,7 +13,7 @@ from goodsgate.model.rule_counts import RuleCounts
 
 
 class Kind(StrEnum):
-    """What a record describes; each merchant has one lane for each kind."""
+    """What a record describes; each collection of a merchant has one lane for each kind."""
 
     PRODUCT = "product"
     PRICE = "price"

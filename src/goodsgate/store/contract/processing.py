@@ -26,6 +26,9 @@ class QueueStore(Protocol):
     def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """Claim the head of the lane that was served longest ago; return None if there is nothing to do.
 
+        A lane is that of a merchant, a kind and a collection. The lanes of a merchant and kind share its turns: they
+        count as served when one of them is, and take turns among themselves.
+
         Several rounds (at most `rounds_max`) are claimed together only if each has at most `bytes_max / rounds_max`
         bytes, no committed chunk and no dead worker. Rounds to be cancelled come first. No two live claims hold the
         same lane.

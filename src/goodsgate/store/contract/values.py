@@ -123,6 +123,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     merchant: str
     kind: Kind
+    collection: str
     worker: str
     attempt: int
     """Fencing token: `commit` and `renew_claim` with an older one raise LeaseLostError."""
@@ -290,6 +291,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     merchant: str
     kind: Kind
+    collection: str
     rounds: int
     """Rounds queued or being worked on."""
     waiting_since: datetime | None

@@ -21,7 +21,6 @@ from goodsgate.store.contract import (
     ClaimedRound,
     EndedRound,
     ItemTerms,
-    LeaseLostError,
     StockChangedError,
     StoreBusyError,
     StoreError,
@@ -48,7 +47,7 @@ from goodsgate.store.shared.journal import JournalWriter, read_stored_items
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.results import amend_results, write_cancelled
 from goodsgate.store.shared.round_ends import RoundEnd, add_end_messages
-from goodsgate.store.shared.rounds import GUARDED, hold_times
+from goodsgate.store.shared.rounds import GUARDED, hold_times, lane_values, lost_lease
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.waiting import write_waiting
 
@@ -107,14 +106,14 @@ class PostgresCommitter:
 
     def _commit(self, number: int, claim: Claim, commits: Sequence[ChunkCommit],
                 refresh: Callable[[], Sequence[ChunkCommit]] | None) -> list[CommittedChunk]:
-        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+        named = lane_values(number, claim)
         # What a crash of the server loses of an open round, including its progress, is processed again.
         lazy = not any(commit.end_state for commit in commits)
         server = self._database.server
         with server.transaction(number, lazy=lazy, also=KEEPALIVES, seconds=WORK_SECONDS_MAX) as db:
             lease = db.first("lease", {**named, "webhook": WEBHOOK})
             if lease is None:
-                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+                raise lost_lease(claim)
             if any(commit.round.policy.references is Strictness.WAIT for commit in commits):
                 db.first("lock_products", named)
             if stock_has_changed(db, number, self._lookups.stock_hashes):
@@ -138,7 +137,7 @@ class PostgresCommitter:
             # The last statement: a worker that took over the lane waits here for the commit, or came first.
             lane = {**named, "written_at": writer.written_at, "closed": len(writer.ended)}
             if not db.change("commit_lane", lane):
-                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+                raise lost_lease(claim)
         if writer.has_messages:
             self._database.message_signal.send()
         return writer.committed
@@ -390,9 +389,11 @@ class _CommitWriter:
             db.change("hold_round", {
                 "merchant": number, "id": round.batch, "round": round.number, **hold_times(chunk.progress)
             })
-        for kind in {chunk.commit.round.kind for chunk in (*self.held, *self.ended) if chunk.progress.trial}:
-            db.change("block_lane", {"merchant": number, "kind": kind, "guarded": GUARDED})
-            db.change("requeue_rounds", {"merchant": number, "kind": kind})
+        tried = (chunk.commit.round for chunk in (*self.held, *self.ended) if chunk.progress.trial)
+        for kind, collection in {(round.kind, round.collection) for round in tried}:
+            lane = {"merchant": number, "kind": kind, "collection": collection}
+            db.change("block_lane", {**lane, "guarded": GUARDED})
+            db.change("requeue_rounds", lane)
         if self.ended or self.held:
             add_feed_days(db, number, [(chunk.commit.round, chunk.progress) for chunk in self.ended])
             ends = [_round_end(chunk) for chunk in (*self.ended, *self.held)]

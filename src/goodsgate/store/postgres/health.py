@@ -241,8 +241,9 @@ def check_leases(database: PostgresDatabase) -> Iterator[HealthCheck]:
     """Check that leases that have ended are taken over."""
     now, leases = database.now(), _leases(database)
     late = [
-        f"{merchant} {kind} by {holder}, {(now - expires_at) / 1e6:.0f} s ago"
-        for merchant, kind, holder, expires_at, open in leases if open and (now - expires_at) / 1e6 > LATE_SECONDS
+        f"{merchant} {kind} {collection} by {holder}, {(now - expires_at) / 1e6:.0f} s ago"
+        for merchant, kind, collection, holder, expires_at, open in leases
+        if open and (now - expires_at) / 1e6 > LATE_SECONDS
     ]
     if late:
         yield bad("leases", f"ended: {'; '.join(late)}", "start a worker; the log of the old one says why it ended")

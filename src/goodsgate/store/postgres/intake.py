@@ -145,7 +145,10 @@ class PostgresIntake:
                     crash.point("seal-synced")
                 now = self._database.now()
                 waiting = {"waits_until": wait_end(decode_policy(row.policy), now=now)}
-                lane = {"merchant": number, "kind": row.kind, "now": now, "rounds_max": open_rounds_max}
+                lane = {
+                    "merchant": number, "kind": row.kind, "collection": row.collection, "now": now,
+                    "rounds_max": open_rounds_max,
+                }
                 if not db.rows("open_lane", {**lane, **waiting}):
                     raise QueueFullError(round.merchant)
                 if not db.change("reopen_batch", {**named, "bytes": rest.bytes, "has_payload": upload is not None}):

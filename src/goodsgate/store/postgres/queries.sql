@@ -476,15 +476,19 @@ DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid
 
 -- name: add_batch
 -- Differs because the rest of a submission goes in one statement: each costs a round trip. The lane's row comes before
--- what is numbered by it, and returns what open_lane returns.
+-- what is numbered by it, and returns what open_lane returns. A lane without work has lost its turn to those of the
+-- merchant that were served meanwhile.
 WITH waiting AS (
-    SELECT coalesce(sum(o.open), 0)::bigint AS others FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
+    SELECT coalesce(sum(o.open), 0)::bigint AS others,
+           coalesce(max(o.served) FILTER (WHERE o.kind = :kind), 0) AS served
+    FROM lane o WHERE o.merchant = :merchant AND (o.kind, o.collection) <> (:kind, :collection)
 ), lane_row AS (
-    INSERT INTO lane (merchant, kind, open, accepted_at, waits_until)
-    SELECT :merchant, :kind, 1, :now, :waits_until FROM waiting WHERE others < :rounds_max
-    ON CONFLICT (merchant, kind) DO UPDATE
+    INSERT INTO lane (merchant, kind, collection, open, accepted_at, waits_until, served, claimed)
+    SELECT :merchant, :kind, :collection, 1, :now, :waits_until, served, served FROM waiting WHERE others < :rounds_max
+    ON CONFLICT (merchant, kind, collection) DO UPDATE
     SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now),
-        waits_until = greatest(lane.waits_until, :waits_until)
+        waits_until = greatest(lane.waits_until, :waits_until),
+        served = CASE WHEN lane.open > 0 THEN lane.served ELSE greatest(lane.served, excluded.served) END
     WHERE lane.open + (SELECT others FROM waiting) < :rounds_max
     RETURNING accepted_at, open - 1 AS position
 ), last_piece AS (
@@ -498,26 +502,26 @@ WITH waiting AS (
     FROM lane_row
     RETURNING seq
 ), first_round AS (
-    INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
-                       starts_at, waits_for, waits_until, request, traceparent, submitter)
-    SELECT :merchant, :kind, seq, 0, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
-           :starts_at, CASE WHEN :waits_until > 0 THEN coalesce((
-               SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
-               WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
-                 AND b.collection = :collection
+    INSERT INTO round (merchant, kind, collection, batch, number, round_kind, format, content_encoding, bytes, upload,
+                       pieces, starts_at, waits_for, waits_until, request, traceparent, submitter)
+    SELECT :merchant, :kind, :collection, seq, 0, :round_kind, :format, :content_encoding, :bytes, :upload::uuid,
+           :pieces, :starts_at, CASE WHEN :waits_until > 0 THEN coalesce((
+               SELECT max(p.id) FROM round p
+               WHERE p.merchant = :merchant AND p.kind = 'product' AND p.collection = :collection AND p.open
+                 AND p.starts_at = 0
            ), 0) ELSE 0 END, :waits_until, :request, :traceparent, :submitter
     FROM new_batch
 )
 SELECT accepted_at, position FROM lane_row
 
 -- name: add_round
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
-                   waits_for, waits_until, request, traceparent, submitter)
-SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
-       CASE WHEN :waits_until > 0 THEN coalesce((
-           SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
-           WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
-             AND b.collection = batch.collection
+INSERT INTO round (merchant, kind, collection, batch, number, round_kind, format, content_encoding, bytes, upload,
+                   pieces, waits_for, waits_until, request, traceparent, submitter)
+SELECT merchant, kind, collection, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :upload::uuid,
+       :pieces, CASE WHEN :waits_until > 0 THEN coalesce((
+           SELECT max(p.id) FROM round p
+           WHERE p.merchant = :merchant AND p.kind = 'product' AND p.collection = batch.collection AND p.open
+             AND p.starts_at = 0
        ), 0) ELSE 0 END, :waits_until, :request, :traceparent, :submitter
 FROM batch WHERE merchant = :merchant AND id = :id::uuid
 
@@ -529,13 +533,16 @@ VALUES (:merchant, :upload::uuid, :piece, :packed, :content)
 -- Differs because others submit at the same time: the row is locked until the commit. Returns the time of acceptance
 -- and the position in the lane; nothing if the queue is full.
 WITH waiting AS (
-    SELECT coalesce(sum(o.open), 0)::bigint AS others FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
+    SELECT coalesce(sum(o.open), 0)::bigint AS others,
+           coalesce(max(o.served) FILTER (WHERE o.kind = :kind), 0) AS served
+    FROM lane o WHERE o.merchant = :merchant AND (o.kind, o.collection) <> (:kind, :collection)
 )
-INSERT INTO lane (merchant, kind, open, accepted_at, waits_until)
-SELECT :merchant, :kind, 1, :now, :waits_until FROM waiting WHERE others < :rounds_max
-ON CONFLICT (merchant, kind) DO UPDATE
+INSERT INTO lane (merchant, kind, collection, open, accepted_at, waits_until, served, claimed)
+SELECT :merchant, :kind, :collection, 1, :now, :waits_until, served, served FROM waiting WHERE others < :rounds_max
+ON CONFLICT (merchant, kind, collection) DO UPDATE
 SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now),
-    waits_until = greatest(lane.waits_until, :waits_until)
+    waits_until = greatest(lane.waits_until, :waits_until),
+    served = CASE WHEN lane.open > 0 THEN lane.served ELSE greatest(lane.served, excluded.served) END
 WHERE lane.open + (SELECT others FROM waiting) < :rounds_max
 RETURNING accepted_at, open - 1
 
@@ -570,7 +577,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
-           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.collection = b.collection AND q.open AND q.id < r.id
        ) ELSE 0 END
 FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
 WHERE b.merchant = :merchant AND b.id = :id::uuid AND NOT b.deleting
@@ -586,7 +593,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
-           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.collection = b.collection AND q.open AND q.id < r.id
        ) ELSE 0 END
 FROM batch b CROSS JOIN LATERAL (
     -- The limit makes the page come first, and then the round of each batch on it.
@@ -634,7 +641,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.round_started_at,
        CASE WHEN b.open AND b.round_started_at IS NULL THEN (
            SELECT count(*) FROM round q
-           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < b.round_id
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.collection = b.collection AND q.open AND q.id < b.round_id
        ) ELSE 0 END,
        m.id
 FROM merchant m CROSS JOIN LATERAL (
@@ -671,76 +678,89 @@ ORDER BY b.seq DESC LIMIT :limit
 -- ===================================================== lanes ====================================================
 
 -- name: claim_lane
--- Every merchant: the one with the first round to be cancelled in a free lane, or else they take turns.
+-- Every merchant: the one with the first round to be cancelled in a free lane, or else they take turns. Merchants do,
+-- not lanes: the turn of one is that of the merchant's other collections as well.
 -- Differs because others claim at the same time: the row is locked, and rows that others have locked are skipped.
 WITH cancelling AS MATERIALIZED (
-    SELECT l.merchant, l.kind, l.holder
-    FROM round r JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+    SELECT l.merchant, l.kind, l.collection, l.holder
+    FROM round r JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind AND l.collection = r.collection
     WHERE r.open AND r.cancelling AND (l.expires_at <= :now OR l.holder IS NULL)
     ORDER BY r.id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
 ), ready AS MATERIALIZED (
-    SELECT merchant, kind, holder FROM lane l WHERE NOT EXISTS (SELECT 1 FROM cancelling) AND l.open > 0
+    SELECT merchant, kind, collection, holder FROM lane l WHERE NOT EXISTS (SELECT 1 FROM cancelling) AND l.open > 0
       AND l.expires_at <= :now AND l.open > (
         SELECT count(*) FROM round r
-        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open
+          AND r.starts_at > 0 AND r.starts_at > :now
     )
       AND (l.blocked_from = 9223372036854775807 OR EXISTS (
           SELECT 1 FROM round r
-          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.id < l.blocked_from AND r.starts_at <= :now
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open
+            AND r.id < l.blocked_from AND r.starts_at <= :now
       ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
               SELECT min(h.id) FROM round h
-              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open AND h.starts_at <= :now
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.collection = l.collection AND h.open
+                AND h.starts_at <= :now
           ) AND EXISTS (
               SELECT 1 FROM round p
-              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
-                AND p.starts_at <= :now
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.collection = r.collection AND p.open
+                AND p.id <= r.waits_for AND p.starts_at <= :now
           )
       ))
-    ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY served, claimed LIMIT 1 FOR UPDATE SKIP LOCKED
 ), found AS (
-    SELECT merchant, kind, holder, true AS cancelling FROM cancelling
-    UNION ALL SELECT merchant, kind, holder, false FROM ready
+    SELECT merchant, kind, collection, holder, true AS cancelling FROM cancelling
+    UNION ALL SELECT merchant, kind, collection, holder, false FROM ready
 ), taken AS (
-    UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, attempt = attempt + 1
-    FROM found f WHERE l.merchant = f.merchant AND l.kind = f.kind
-    RETURNING l.merchant, l.kind, f.cancelling, l.attempt, f.holder, l.blocked_from
+    UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, claimed = :now, attempt = attempt + 1
+    FROM found f WHERE l.merchant = f.merchant AND l.kind = f.kind AND l.collection = f.collection
+    RETURNING l.merchant, l.kind, l.collection, f.cancelling, l.attempt, f.holder, l.blocked_from
+), others AS MATERIALIZED (
+    SELECT o.merchant, o.kind, o.collection FROM lane o JOIN found f ON o.merchant = f.merchant AND o.kind = f.kind
+    WHERE o.collection <> f.collection AND o.open > 0 FOR UPDATE OF o SKIP LOCKED
+), passed AS (
+    UPDATE lane l SET served = :now
+    FROM others o WHERE l.merchant = o.merchant AND l.kind = o.kind AND l.collection = o.collection
 )
-SELECT t.merchant, m.id, t.kind, t.cancelling, t.attempt, t.holder, t.blocked_from
+SELECT t.merchant, m.id, t.kind, t.collection, t.cancelling, t.attempt, t.holder, t.blocked_from
 FROM taken t JOIN merchant m ON m.number = t.merchant
 
 -- name: claim_awaited_lane
 -- Every merchant: they take turns.
 -- Differs because a submission may just be locking the only lane for a moment.
 WITH ready AS MATERIALIZED (
-    SELECT merchant, kind, holder FROM lane l WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
+    SELECT merchant, kind, collection, holder FROM lane l WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
         SELECT count(*) FROM round r
-        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open
+          AND r.starts_at > 0 AND r.starts_at > :now
     )
       AND (l.blocked_from = 9223372036854775807 OR EXISTS (
           SELECT 1 FROM round r
-          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.id < l.blocked_from AND r.starts_at <= :now
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open
+            AND r.id < l.blocked_from AND r.starts_at <= :now
       ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
               SELECT min(h.id) FROM round h
-              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open AND h.starts_at <= :now
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.collection = l.collection AND h.open
+                AND h.starts_at <= :now
           ) AND EXISTS (
               SELECT 1 FROM round p
-              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
-                AND p.starts_at <= :now
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.collection = r.collection AND p.open
+                AND p.id <= r.waits_for AND p.starts_at <= :now
           )
       ))
-    ORDER BY served LIMIT 1 FOR UPDATE
+    ORDER BY served, claimed LIMIT 1 FOR UPDATE
 ), taken AS (
-    UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, attempt = attempt + 1
-    FROM ready f WHERE l.merchant = f.merchant AND l.kind = f.kind
-    RETURNING l.merchant, l.kind, l.attempt, f.holder, l.blocked_from
+    UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, claimed = :now, attempt = attempt + 1
+    FROM ready f WHERE l.merchant = f.merchant AND l.kind = f.kind AND l.collection = f.collection
+    RETURNING l.merchant, l.kind, l.collection, l.attempt, f.holder, l.blocked_from
 )
-SELECT t.merchant, m.id, t.kind, false, t.attempt, t.holder, t.blocked_from
+SELECT t.merchant, m.id, t.kind, t.collection, false, t.attempt, t.holder, t.blocked_from
 FROM taken t JOIN merchant m ON m.number = t.merchant
 
 -- name: next_lease
@@ -748,35 +768,37 @@ FROM taken t JOIN merchant m ON m.number = t.merchant
 -- Differs because workers of the embedded store poll.
 SELECT least(min(l.expires_at) FILTER (WHERE l.expires_at > :now), min(r.starts_at))
 FROM lane l LEFT JOIN round r
-  ON r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+  ON r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open AND r.starts_at > 0
+    AND r.starts_at > :now
 WHERE l.open > 0
 
 -- name: open_rounds
 -- Differs because the progress of the batch is in the same row.
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.content_encoding, r.bytes,
        b.received_at, coalesce(r.started_at, :now), r.cancelling, EXISTS (
-           SELECT 1 FROM round q JOIN batch p ON p.merchant = q.merchant AND p.seq = q.batch
-           WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open AND q.starts_at > 0 AND q.id < r.id
-             AND q.starts_at < :held AND p.collection = b.collection
+           SELECT 1 FROM round q
+           WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.collection = r.collection AND q.open
+             AND q.starts_at > 0 AND q.id < r.id AND q.starts_at < :held
        ), r.attempt, r.deaths, r.death_chunks, r.waits_until > :now AND NOT r.cancelling AND EXISTS (
            SELECT 1 FROM round p
-           WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
-             AND p.starts_at <= :now
+           WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.collection = r.collection AND p.open
+             AND p.id <= r.waits_for AND p.starts_at <= :now
        ), r.request, r.traceparent, r.submitter, r.approved,
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned, b.file_errors, b.columns, b.mapping,
        b.withheld, b.reading, b.roles, b.rule_counts, b.items_before,
        b.first_at, b.ended, b.ended_at, b.trial, b.hold
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
-WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
+WHERE r.merchant = :merchant AND r.kind = :kind AND r.collection = :collection AND r.open
+  AND (r.cancelling OR NOT :cancelling)
   AND ((r.starts_at <= :now AND r.id < :blocked_from) OR r.cancelling)
 ORDER BY r.id LIMIT :limit
 
 -- name: has_open_products
 SELECT EXISTS (
     SELECT 1 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
-    WHERE r.merchant = :merchant AND r.kind = 'product' AND r.open AND r.starts_at <= :now
-      AND b.collection = :collection AND b.received_at < :before
+    WHERE r.merchant = :merchant AND r.kind = 'product' AND r.collection = :collection AND r.open
+      AND r.starts_at <= :now AND b.received_at < :before
 )
 
 -- name: start_rounds
@@ -792,7 +814,8 @@ WHERE merchant = :merchant AND id = ANY (:rounds::bigint[])
 UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE merchant = :merchant AND id = :round
 
 -- name: rest_lane
-UPDATE lane SET expires_at = :until, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
+UPDATE lane SET expires_at = :until, holder = NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
 
 -- name: lease
 -- Differs because it also says whether the merchant has a webhook, and because others work at the same time: products
@@ -800,60 +823,71 @@ UPDATE lane SET expires_at = :until, holder = NULL WHERE merchant = :merchant AN
 SELECT written_at, EXISTS (SELECT 1 FROM label WHERE merchant = :merchant AND type = :webhook),
        (SELECT pg_advisory_xact_lock_shared(:merchant)::text WHERE :kind = 'product')
 FROM lane
-WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  AND holder IS NOT NULL
 
 -- name: commit_lane
 -- Differs because the fence and the rounds are in one database: this is the last statement of a commit.
 UPDATE lane SET written_at = :written_at, open = open - :closed
-WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  AND holder IS NOT NULL
 
 -- name: renew_lease
 -- Differs because it also returns the batches to be cancelled: each statement is a round trip.
 UPDATE lane SET expires_at = :until
-WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  AND holder IS NOT NULL
 RETURNING ARRAY(
     SELECT b.id::text FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
-    WHERE r.open AND r.cancelling AND r.merchant = :merchant AND r.kind = :kind
+    WHERE r.open AND r.cancelling AND r.merchant = :merchant AND r.kind = :kind AND r.collection = :collection
 )
 
 -- name: defer_round
 UPDATE round SET starts_at = :until
 WHERE merchant = :merchant AND open AND number = :round
   AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id::uuid)
-  AND EXISTS (SELECT 1 FROM lane WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt)
+  AND EXISTS (
+      SELECT 1 FROM lane
+      WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  )
 
 -- name: release_lane
-UPDATE lane SET expires_at = 0, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
+UPDATE lane SET expires_at = 0, holder = NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
 
 -- name: other_lane_waits
 -- Every merchant: another one's turn has come.
 SELECT EXISTS (
     SELECT 1 FROM lane l
-    WHERE l.open > 0 AND l.expires_at <= :now AND (l.merchant, l.kind) <> (:merchant, :kind) AND l.open > (
+    WHERE l.open > 0 AND l.expires_at <= :now AND (l.merchant, l.kind, l.collection) <> (:merchant, :kind, :collection)
+      AND l.open > (
         SELECT count(*) FROM round r
-        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open
+          AND r.starts_at > 0 AND r.starts_at > :now
     )
       AND (l.blocked_from = 9223372036854775807 OR EXISTS (
           SELECT 1 FROM round r
-          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.id < l.blocked_from AND r.starts_at <= :now
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open
+            AND r.id < l.blocked_from AND r.starts_at <= :now
       ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
               SELECT min(h.id) FROM round h
-              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open AND h.starts_at <= :now
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.collection = l.collection AND h.open
+                AND h.starts_at <= :now
           ) AND EXISTS (
               SELECT 1 FROM round p
-              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
-                AND p.starts_at <= :now
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.collection = r.collection AND p.open
+                AND p.id <= r.waits_for AND p.starts_at <= :now
           )
       ))
 )
 
 -- name: release_held_rounds
 UPDATE round r SET starts_at = 0 FROM batch b
-WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND r.starts_at > 0 AND r.starts_at = :held
-  AND b.merchant = r.merchant AND b.seq = r.batch AND b.collection = :collection
+WHERE r.merchant = :merchant AND r.kind = :kind AND r.collection = :collection AND r.open AND r.starts_at > 0
+  AND r.starts_at = :held AND b.merchant = r.merchant AND b.seq = r.batch
   AND (:before::bigint IS NULL OR b.received_at < :before)
 
 -- name: cancel_round
@@ -875,19 +909,22 @@ WHERE open AND NOT cancelling AND hold_expires_at > 0 AND merchant = :merchant
 -- After a round was held, or one that was held goes on or ends.
 UPDATE lane SET blocked_from = coalesce((
     SELECT min(r.id) FROM round r
-    WHERE r.merchant = lane.merchant AND r.kind = lane.kind AND r.open AND r.starts_at > 0 AND r.starts_at = :guarded
+    WHERE r.merchant = lane.merchant AND r.kind = lane.kind AND r.collection = lane.collection AND r.open
+      AND r.starts_at > 0 AND r.starts_at = :guarded
 ), 9223372036854775807)
-WHERE merchant = :merchant AND kind = :kind
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection
 
 -- name: requeue_rounds
 -- They were claimed with one that is held, and have not been worked.
 UPDATE round SET started_at = NULL
-WHERE merchant = :merchant AND kind = :kind AND open AND starts_at = 0 AND started_at IS NOT NULL
-  AND id > (SELECT blocked_from FROM lane WHERE merchant = :merchant AND kind = :kind)
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND open AND starts_at = 0
+  AND started_at IS NOT NULL AND id > (
+      SELECT blocked_from FROM lane WHERE merchant = :merchant AND kind = :kind AND collection = :collection
+  )
 
 -- name: blocking_batch
 SELECT hb.id FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.open
-JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind AND l.collection = r.collection
 JOIN round h ON h.merchant = l.merchant AND h.id = l.blocked_from
 JOIN batch hb ON hb.merchant = h.merchant AND hb.seq = h.batch
 WHERE b.merchant = :merchant AND b.id = :id::uuid AND r.id > l.blocked_from
@@ -924,13 +961,14 @@ WHERE r.open AND r.starts_at <= :now
 
 -- name: lanes
 -- Every merchant: for operators.
-SELECT m.id, l.kind, l.open, l.holder, l.expires_at, (
+SELECT m.id, l.kind, l.collection, l.open, l.holder, l.expires_at, (
     SELECT b.received_at FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
-    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.started_at IS NULL AND r.starts_at < :held
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open
+      AND r.started_at IS NULL AND r.starts_at < :held
     ORDER BY r.id LIMIT 1
 )
 FROM lane l JOIN merchant m ON m.number = l.merchant
-WHERE l.open > 0 AND (:id::text IS NULL OR m.id = :id) ORDER BY l.served LIMIT :limit
+WHERE l.open > 0 AND (:id::text IS NULL OR m.id = :id) ORDER BY l.served, l.claimed LIMIT :limit
 
 -- name: disturbed_rounds
 -- Every merchant: for health checks.
@@ -940,7 +978,7 @@ WHERE r.open AND r.deaths > 0 ORDER BY r.deaths DESC, r.id LIMIT :limit
 
 -- name: leases
 -- Every merchant: for health checks.
-SELECT m.id, l.kind, l.holder, l.expires_at, l.open
+SELECT m.id, l.kind, l.collection, l.holder, l.expires_at, l.open
 FROM lane l JOIN merchant m ON m.number = l.merchant WHERE l.holder IS NOT NULL ORDER BY l.expires_at LIMIT :limit
 
 -- name: put_host
@@ -1722,7 +1760,8 @@ WHERE f.merchant = :merchant AND f.stem = left(:key, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
 
 -- name: add_feed_day
--- Differs because all feeds of one commit go in one statement.
+-- Differs because all feeds of one commit go in one statement. Its rows are in order, because lanes of other
+-- collections write them at the same time.
 WITH ended AS (
     SELECT * FROM unnest(:batches::bigint[], :submitters::text[], :days::integer[], :records::bigint[],
                          :rejected::bigint[], :ats::bigint[])
@@ -1734,6 +1773,7 @@ FROM ended e GROUP BY e.day, e.submitter
 UNION ALL
 SELECT :merchant, e.day, e.submitter, :kind, g.code, sum(g.count)::bigint, 0, 0, max(e.at)
 FROM ended e JOIN issue_group g ON g.merchant = :merchant AND g.batch = e.batch GROUP BY e.day, e.submitter, g.code
+ORDER BY 2, 3, 5
 ON CONFLICT (merchant, day, submitter, kind, code) DO UPDATE
 SET count = feed_day.count + excluded.count, records = feed_day.records + excluded.records,
     rejected = feed_day.rejected + excluded.rejected, last_at = greatest(feed_day.last_at, excluded.last_at)

@@ -17,7 +17,6 @@ from goodsgate.store.contract import (
     ClaimedRound,
     Idempotency,
     LaneStatus,
-    LeaseLostError,
     Renewal,
     StoreBusyError,
 )
@@ -36,6 +35,8 @@ from goodsgate.store.shared.rounds import (
     OpenRound,
     ReleaseFailures,
     claimed_round,
+    lane_values,
+    lost_lease,
     rest_seconds,
     select_rounds,
 )
@@ -79,7 +80,8 @@ class PostgresQueue:
         claim, values, is_lost = lane
         crash.point("claim-taken")
         try:
-            has_died = is_lost and self._release_failures.has_died(claim.merchant, claim.kind, claim.attempt - 1)
+            lane_name = (claim.merchant, claim.kind, claim.collection)
+            has_died = is_lost and self._release_failures.has_died(lane_name, claim.attempt - 1)
             limits = {"rounds_max": rounds_max, "bytes_max": bytes_max // rounds_max}
             rounds = self._rounds(claim, values, has_died=has_died, **limits)
         except BaseException:
@@ -107,14 +109,14 @@ class PostgresQueue:
             values = {"worker": worker, "until": until, "now": now}
             rows = self._server.run(name, values, ALL_MERCHANTS, also=LOCK_TIMEOUT).rows
             if rows:
-                number, merchant, kind, cancelling, attempt, last_holder, blocked_from = rows[0]
+                number, merchant, kind, collection, cancelling, attempt, last_holder, blocked_from = rows[0]
                 self._database.cache_number(merchant, number)
                 claim = Claim(
-                    merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, expires_at=timestamp(until),
-                    rounds=[],
+                    merchant=merchant, kind=Kind(kind), collection=collection, worker=worker, attempt=attempt,
+                    expires_at=timestamp(until), rounds=[],
                 )
                 read = {
-                    "merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD,
+                    **lane_values(number, claim), "cancelling": cancelling, "now": now, "held": HELD,
                     "blocked_from": blocked_from,
                 }
                 return claim, read, last_holder is not None
@@ -135,7 +137,7 @@ class PostgresQueue:
                 return None
             selected = selected[:1]  # alone, to find the culprit
         started = {"rounds": [row.id for row in selected], "batches": [row.seq for row in selected], **values}
-        self._server.run("start_rounds", {**started, "attempt": claim.attempt}, number, lazy=True)
+        self._server.run("start_rounds", started, number, lazy=True)
         rounds: list[ClaimedRound] = []
         for row, progress in opened[: len(selected)]:
             round = claimed_round(claim.merchant, claim.kind, row, progress)
@@ -158,8 +160,7 @@ class PostgresQueue:
                 })
             if seconds:
                 until = self._database.now() + int(seconds * 1e6)
-                lane = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
-                db.change("rest_lane", {**lane, "until": until})
+                db.change("rest_lane", {**lane_values(number, claim), "until": until})
         return seconds > 0
 
     def wait_for_work(self, seconds: float) -> None:
@@ -171,12 +172,12 @@ class PostgresQueue:
         """Extend the lease. Others wait if another lane has work, or a round to be cancelled is not in the claim."""
         now = self._database.now()
         number = self._database.number(claim.merchant)
-        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt, "now": now}
+        named = {**lane_values(number, claim), "now": now}
         renewed = {**named, "until": now + int(lease_seconds * 1e6)}
         # If a crash loses the renewal, the lease ends sooner; to wait for the disk is to wait for the last chunk.
         rows = self._server.run("renew_lease", renewed, number, lazy=True).rows
         if not rows:
-            raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+            raise lost_lease(claim)
         ((batches,),) = rows
         ((waiting,),) = self._server.query("other_lane_waits", named, ALL_MERCHANTS)
         cancelling = frozenset(batch.replace("-", "") for batch in batches)
@@ -187,7 +188,7 @@ class PostgresQueue:
         """Release the lane; if the server cannot be reached, the lease ends by itself."""
         with self._release_failures.releasing(claim):
             number = self._database.number(claim.merchant)
-            named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+            named = lane_values(number, claim)
             # A server that crashes just now may lose it: then the lease ends by itself, too.
             self._server.run("release_lane", named, number, lazy=True)
             self._database.notifications.notify()
@@ -195,7 +196,7 @@ class PostgresQueue:
     def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
         """Keep a round from being claimed for some seconds; no effect if the claim was taken over."""
         number = self._database.number(claim.merchant)
-        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+        named = lane_values(number, claim)
         until = self._database.now() + int(seconds * 1e6)
         self._server.run("defer_round", {**named, "id": round.batch, "round": round.number, "until": until}, number)
 
@@ -234,7 +235,9 @@ class PostgresQueue:
             if row is None:
                 return None
             if db.change("approve_round", {"merchant": number, "id": batch}):
-                db.change("block_lane", {"merchant": number, "kind": row.kind, "guarded": GUARDED})
+                db.change("block_lane", {
+                    "merchant": number, "kind": row.kind, "collection": row.collection, "guarded": GUARDED
+                })
                 row = batch_row(db, number, batch)
                 assert row is not None
             approved = batch_from_row(row, merchant)

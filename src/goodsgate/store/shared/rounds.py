@@ -7,7 +7,7 @@ import msgspec
 
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.tracing import Origin
-from goodsgate.store.contract import Claim, ClaimedRound, LaneStatus, StoreBusyError, StoreFullError
+from goodsgate.store.contract import Claim, ClaimedRound, LaneStatus, LeaseLostError, StoreBusyError, StoreFullError
 from goodsgate.store.shared.progress import AFTER_TRIAL, IN_TRIAL, Progress, decode_hold
 from goodsgate.store.shared.timestamps import microseconds, timestamp, timestamp_or_none
 
@@ -28,6 +28,10 @@ decode_policy = msgspec.json.Decoder(Policy).decode
 decode_columns = msgspec.json.Decoder(list[str]).decode
 decode_mapping = msgspec.json.Decoder(dict[str, list[str]]).decode
 decode_reading = msgspec.json.Decoder(list[ReadingDecision]).decode
+
+
+LaneName = tuple[str, str, str]
+"""Merchant, kind and collection."""
 
 
 class OpenRound(msgspec.Struct):
@@ -74,11 +78,23 @@ def rest_seconds(rounds: Iterable[OpenRound]) -> float:
     return min(REST_SECONDS * 2 ** (deaths - 2), REST_SECONDS_MAX) if deaths > 1 else 0.0
 
 
+def lane_values(merchant: int | None, claim: Claim) -> dict[str, object]:
+    """Return the lane of a claim, and the claim's fencing token, as the values of a statement."""
+    return {
+        "merchant": merchant, "kind": claim.kind, "collection": claim.collection, "attempt": claim.attempt
+    }
+
+
+def lost_lease(claim: Claim) -> LeaseLostError:
+    """Return the error of a worker that has lost its lane."""
+    return LeaseLostError(f"{claim.merchant} {claim.kind} {claim.collection}")
+
+
 class ReleaseFailures:
     """Lanes that this process could not release. Their leases end as if it had died, but it lives."""
 
     def __init__(self) -> None:
-        self._attempts: dict[tuple[str, str], int] = {}
+        self._attempts: dict[LaneName, int] = {}
 
     @contextmanager
     def releasing(self, claim: Claim) -> Iterator[None]:
@@ -86,11 +102,11 @@ class ReleaseFailures:
         try:
             yield
         except (StoreFullError, StoreBusyError):
-            self._attempts[claim.merchant, claim.kind] = claim.attempt
+            self._attempts[claim.merchant, claim.kind, claim.collection] = claim.attempt
 
-    def has_died(self, merchant: str, kind: str, attempt: int) -> bool:
+    def has_died(self, lane: LaneName, attempt: int) -> bool:
         """Return whether a worker died whose claim was not released."""
-        return self._attempts.pop((merchant, kind), None) != attempt
+        return self._attempts.pop(lane, None) != attempt
 
 
 def start_time(policy: Policy) -> int:
@@ -153,11 +169,12 @@ def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress |
     )
 
 
-def lane_status(merchant: str, kind: str, rounds: int, worker: str | None, expires_at: int, waiting_since: int | None,
-                *, now: int) -> LaneStatus:
+def lane_status(merchant: str, kind: str, collection: str, rounds: int, worker: str | None, expires_at: int,
+                waiting_since: int | None, *, now: int) -> LaneStatus:
     """Return a lane as operators see it; a worker whose lease has ended holds nothing."""
     leased = worker is not None and expires_at > now
     return LaneStatus(
-        merchant=merchant, kind=Kind(kind), rounds=rounds, waiting_since=timestamp_or_none(waiting_since),
-        worker=worker if leased else None, expires_at=timestamp(expires_at) if leased else None,
+        merchant=merchant, kind=Kind(kind), collection=collection, rounds=rounds,
+        waiting_since=timestamp_or_none(waiting_since), worker=worker if leased else None,
+        expires_at=timestamp(expires_at) if leased else None,
     )

@@ -184,7 +184,9 @@ class SqliteIntake:
             db.change("add_payload", {"merchant": number, "content": payload.content})
         row = batch_row(db, number, id)
         assert row is not None
-        db.change("open_lane", {"merchant": number, "kind": row.kind, "waits_until": payload.waits_until})
+        db.change("open_lane", {
+            "merchant": number, "kind": row.kind, "collection": row.collection, "waits_until": payload.waits_until
+        })
         batch = self._batches.from_row(row, merchant)
         assert batch is not None
         if idempotency is not None:
@@ -213,8 +215,8 @@ def record_ends(db: SqliteStatements, merchant: int, ends: Sequence[RoundEnd], *
     for end in ends:
         progress = end.progress
         named = {
-            "merchant": merchant, "kind": end.kind, "id": bytes.fromhex(end.batch), "round": end.round,
-            "records": progress.records, "ended_at": progress.ended_at or progress.first_at,
+            "merchant": merchant, "kind": end.kind, "collection": end.collection, "id": bytes.fromhex(end.batch),
+            "round": end.round, "records": progress.records, "ended_at": progress.ended_at or progress.first_at,
             "counts": progress.encode_counts(),
         }
         if progress.is_held:
@@ -229,7 +231,8 @@ def record_ends(db: SqliteStatements, merchant: int, ends: Sequence[RoundEnd], *
             recorded.append(end)
             closed += 1
     if closed:
-        db.change("close_lane", {"merchant": merchant, "kind": ends[0].kind, "closed": closed})
+        lane = {"merchant": merchant, "kind": ends[0].kind, "collection": ends[0].collection}
+        db.change("close_lane", {**lane, "closed": closed})
     return bool(recorded) and add_end_messages(
         db, merchant, recorded, now=now, has_webhooks=has_webhooks(db, merchant)
     )

@@ -497,13 +497,13 @@ VALUES (:merchant, :id, :kind, :collection, :policy, :format, :content_encoding,
         :protocol_data, :bytes, :now)
 
 -- name: add_round
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, file, starts_at,
-                   waits_for, waits_until, request, traceparent, submitter)
-SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :file, :starts_at,
+INSERT INTO round (merchant, kind, collection, batch, number, round_kind, format, content_encoding, bytes, file,
+                   starts_at, waits_for, waits_until, request, traceparent, submitter)
+SELECT merchant, kind, collection, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :file, :starts_at,
        CASE WHEN :waits_until > 0 THEN coalesce((
-           SELECT max(p.id) FROM round p CROSS JOIN batch b ON b.seq = p.batch
-           WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open = 1 AND p.starts_at = 0
-             AND b.collection = batch.collection
+           SELECT max(p.id) FROM round p
+           WHERE p.merchant = :merchant AND p.kind = 'product' AND p.collection = batch.collection AND p.open = 1
+             AND p.starts_at = 0
        ), 0) ELSE 0 END, :waits_until, :request, :traceparent, :submitter
 FROM batch WHERE merchant = :merchant AND id = :id
 
@@ -511,8 +511,13 @@ FROM batch WHERE merchant = :merchant AND id = :id
 INSERT INTO payload (round, merchant, bytes) VALUES (last_insert_rowid(), :merchant, :content)
 
 -- name: open_lane
-INSERT INTO lane (merchant, kind, open, waits_until) VALUES (:merchant, :kind, 1, :waits_until)
-ON CONFLICT (merchant, kind) DO UPDATE SET open = open + 1, waits_until = max(waits_until, :waits_until)
+-- A lane without work has lost its turn to those of the merchant that were served meanwhile.
+INSERT INTO lane (merchant, kind, collection, open, waits_until, served, claimed)
+SELECT :merchant, :kind, :collection, 1, :waits_until, s.served, s.served
+FROM (SELECT coalesce(max(served), 0) AS served FROM lane WHERE merchant = :merchant AND kind = :kind) s WHERE true
+ON CONFLICT (merchant, kind, collection) DO UPDATE
+SET open = open + 1, waits_until = max(waits_until, :waits_until),
+    served = CASE WHEN open > 0 THEN lane.served ELSE excluded.served END
 
 -- name: reopen_batch
 UPDATE batch
@@ -606,65 +611,75 @@ SELECT coalesce(max(served), 0) FROM lane
 -- name: cancelling_lane
 -- Every merchant: the first round to be cancelled in a lane that nobody holds.
 -- Differs because the lane is leased in a transaction of its own.
-SELECT r.merchant, m.id, r.kind, l.holder, l.attempt - (l.expires_at = 0), l.blocked_from
-FROM round r CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+SELECT r.merchant, m.id, r.kind, r.collection, l.holder, l.attempt - (l.expires_at = 0), l.blocked_from
+FROM round r CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind AND l.collection = r.collection
 CROSS JOIN merchant m ON m.number = r.merchant
 WHERE r.open = 1 AND r.cancelling = 1 AND (l.expires_at <= :now OR l.holder IS NULL) ORDER BY r.id LIMIT 1
 
 -- name: ready_lane
 -- Every merchant: they take turns.
 -- Differs because the lane is leased in a transaction of its own.
-SELECT l.merchant, m.id, l.kind, l.holder, l.attempt - (l.expires_at = 0), l.blocked_from
+SELECT l.merchant, m.id, l.kind, l.collection, l.holder, l.attempt - (l.expires_at = 0), l.blocked_from
 FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
 WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
     SELECT count(*) FROM round r
-    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open = 1
+      AND r.starts_at > 0 AND r.starts_at > :now
 )
   AND (l.blocked_from = 9223372036854775807 OR EXISTS (
       SELECT 1 FROM round r
-      WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.id < l.blocked_from AND r.starts_at <= :now
+      WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open = 1
+        AND r.id < l.blocked_from AND r.starts_at <= :now
   ))
   AND (l.waits_until <= :now OR NOT EXISTS (
       SELECT 1 FROM round r
       WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
           SELECT min(h.id) FROM round h
-          WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open = 1 AND h.starts_at <= :now
+          WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.collection = l.collection AND h.open = 1
+            AND h.starts_at <= :now
       ) AND EXISTS (
           SELECT 1 FROM round p
-          WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
-            AND p.starts_at <= :now
+          WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.collection = r.collection AND p.open = 1
+            AND p.id <= r.waits_for AND p.starts_at <= :now
       )
   ))
-ORDER BY l.served LIMIT 1
+ORDER BY l.served, l.claimed LIMIT 1
 
 -- name: lease_lane
 -- Differs because the lane was found before; nothing happens if another thread was faster.
-UPDATE lane SET holder = :worker, expires_at = :until, served = :served, attempt = attempt + 1
-WHERE merchant = :merchant AND kind = :kind AND (expires_at <= :now OR holder IS NULL)
+UPDATE lane SET holder = :worker, expires_at = :until, served = :served, claimed = :served, attempt = attempt + 1
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND (expires_at <= :now OR holder IS NULL)
   AND attempt - (expires_at = 0) = :last AND holder IS :holder
 RETURNING attempt
+
+-- name: pass_turn
+-- Merchants take turns, not lanes: the turn of one is that of the merchant's other collections as well.
+-- Differs because another statement is cheap here.
+UPDATE lane SET served = :served
+WHERE merchant = :merchant AND kind = :kind AND collection <> :collection AND open > 0
 
 -- name: open_rounds
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.content_encoding, r.bytes,
        b.received_at, coalesce(r.started_at, :now), r.cancelling, EXISTS (
-           SELECT 1 FROM round q CROSS JOIN batch p ON p.seq = q.batch
-           WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open = 1 AND q.starts_at > 0 AND q.id < r.id
-             AND q.starts_at < :held AND p.collection = b.collection
+           SELECT 1 FROM round q
+           WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.collection = r.collection AND q.open = 1
+             AND q.starts_at > 0 AND q.id < r.id AND q.starts_at < :held
        ), r.attempt, r.deaths, r.death_chunks, r.waits_until > :now AND NOT r.cancelling AND EXISTS (
            SELECT 1 FROM round p
-           WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
-             AND p.starts_at <= :now
+           WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.collection = r.collection AND p.open = 1
+             AND p.id <= r.waits_for AND p.starts_at <= :now
        ), r.request, r.traceparent, r.submitter, r.approved
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
-WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
+WHERE r.merchant = :merchant AND r.kind = :kind AND r.collection = :collection AND r.open = 1
+  AND r.cancelling >= :cancelling
   AND ((r.starts_at <= :now AND r.id < :blocked_from) OR r.cancelling = 1)
 ORDER BY r.id LIMIT :limit
 
 -- name: has_open_products
 SELECT EXISTS (
     SELECT 1 FROM round r CROSS JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
-    WHERE r.merchant = :merchant AND r.kind = 'product' AND r.open = 1 AND r.starts_at <= :now
-      AND b.collection = :collection AND b.received_at < :before
+    WHERE r.merchant = :merchant AND r.kind = 'product' AND r.collection = :collection AND r.open = 1
+      AND r.starts_at <= :now AND b.received_at < :before
 )
 
 -- name: start_rounds
@@ -675,7 +690,8 @@ WHERE id IN (SELECT value FROM json_each(:rounds)) AND merchant = :merchant
 UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE id = :round AND merchant = :merchant
 
 -- name: rest_lane
-UPDATE lane SET expires_at = :until, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
+UPDATE lane SET expires_at = :until, holder = NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
 
 -- name: start_batches
 -- Differs because one more statement is cheap here.
@@ -683,58 +699,66 @@ UPDATE batch SET started_at = :now
 WHERE seq IN (SELECT value FROM json_each(:batches)) AND merchant = :merchant AND started_at IS NULL
 
 -- name: lease
-SELECT attempt, holder FROM lane WHERE merchant = :merchant AND kind = :kind
+SELECT attempt, holder FROM lane WHERE merchant = :merchant AND kind = :kind AND collection = :collection
 
 -- name: renew_lease
 UPDATE lane SET expires_at = :until
-WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  AND holder IS NOT NULL
 
 -- name: defer_round
 UPDATE round SET starts_at = :until
 WHERE merchant = :merchant AND open = 1 AND number = :round
   AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
-  AND EXISTS (SELECT 1 FROM lane WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt)
+  AND EXISTS (
+      SELECT 1 FROM lane
+      WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  )
 
 -- name: release_lane
-UPDATE lane SET expires_at = 0, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
+UPDATE lane SET expires_at = 0, holder = NULL
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
 
 -- name: other_lane_waits
 -- Every merchant: another one's turn has come.
 SELECT EXISTS (
     SELECT 1 FROM lane l
-    WHERE l.open > 0 AND l.expires_at <= :now AND (l.merchant, l.kind) <> (:merchant, :kind) AND l.open > (
+    WHERE l.open > 0 AND l.expires_at <= :now AND (l.merchant, l.kind, l.collection) <> (:merchant, :kind, :collection)
+      AND l.open > (
         SELECT count(*) FROM round r
-        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open = 1
+          AND r.starts_at > 0 AND r.starts_at > :now
     )
       AND (l.blocked_from = 9223372036854775807 OR EXISTS (
           SELECT 1 FROM round r
-          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.id < l.blocked_from
-            AND r.starts_at <= :now
+          WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open = 1
+            AND r.id < l.blocked_from AND r.starts_at <= :now
       ))
       AND (l.waits_until <= :now OR NOT EXISTS (
           SELECT 1 FROM round r
           WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
               SELECT min(h.id) FROM round h
-              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open = 1 AND h.starts_at <= :now
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.collection = l.collection AND h.open = 1
+                AND h.starts_at <= :now
           ) AND EXISTS (
               SELECT 1 FROM round p
-              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
-                AND p.starts_at <= :now
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.collection = r.collection AND p.open = 1
+                AND p.id <= r.waits_for AND p.starts_at <= :now
           )
       ))
 )
 
 -- name: release_held_rounds
 UPDATE round SET starts_at = 0
-WHERE merchant = :merchant AND kind = :kind AND open = 1 AND starts_at > 0 AND starts_at = :held AND EXISTS (
-    SELECT 1 FROM batch b
-    WHERE b.seq = round.batch AND b.collection = :collection AND (:before IS NULL OR b.received_at < :before)
-)
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND open = 1 AND starts_at > 0
+  AND starts_at = :held AND EXISTS (
+      SELECT 1 FROM batch b WHERE b.seq = round.batch AND (:before IS NULL OR b.received_at < :before)
+  )
 
 -- name: cancelling_batches
 -- Differs because one more statement is cheap here.
 SELECT lower(hex(b.id)) FROM round r CROSS JOIN batch b ON b.seq = r.batch
-WHERE r.open = 1 AND r.cancelling = 1 AND r.merchant = :merchant AND r.kind = :kind
+WHERE r.open = 1 AND r.cancelling = 1 AND r.merchant = :merchant AND r.kind = :kind AND r.collection = :collection
 
 -- name: cancel_round
 UPDATE round SET cancelling = 1
@@ -754,20 +778,22 @@ WHERE open = 1 AND cancelling = 0 AND hold_expires_at > 0 AND merchant = :mercha
 -- After a round was held, or one that was held goes on or ends.
 UPDATE lane SET blocked_from = coalesce((
     SELECT min(r.id) FROM round r
-    WHERE r.merchant = lane.merchant AND r.kind = lane.kind AND r.open = 1 AND r.starts_at > 0
-      AND r.starts_at = :guarded
+    WHERE r.merchant = lane.merchant AND r.kind = lane.kind AND r.collection = lane.collection AND r.open = 1
+      AND r.starts_at > 0 AND r.starts_at = :guarded
 ), 9223372036854775807)
-WHERE merchant = :merchant AND kind = :kind
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection
 
 -- name: requeue_rounds
 -- They were claimed with one that is held, and have not been worked.
 UPDATE round SET started_at = NULL
-WHERE merchant = :merchant AND kind = :kind AND open = 1 AND starts_at = 0 AND started_at IS NOT NULL
-  AND id > (SELECT blocked_from FROM lane WHERE merchant = :merchant AND kind = :kind)
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND open = 1 AND starts_at = 0
+  AND started_at IS NOT NULL AND id > (
+      SELECT blocked_from FROM lane WHERE merchant = :merchant AND kind = :kind AND collection = :collection
+  )
 
 -- name: blocking_batch
 SELECT hb.id FROM batch b CROSS JOIN round r ON r.batch = b.seq AND r.open = 1
-CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind AND l.collection = r.collection
 CROSS JOIN round h ON h.id = l.blocked_from AND h.merchant = l.merchant CROSS JOIN batch hb ON hb.seq = h.batch
 WHERE b.merchant = :merchant AND b.id = :id AND r.id > l.blocked_from
 
@@ -794,7 +820,8 @@ WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane
 -- Differs because the lane is in the other file than what ended.
-UPDATE lane SET open = open - :closed WHERE merchant = :merchant AND kind = :kind
+UPDATE lane SET open = open - :closed
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection
 
 -- name: queue_statistics
 -- Every merchant: for metrics.
@@ -818,13 +845,14 @@ WHERE r.open = 1 AND r.starts_at <= :now
 
 -- name: lanes
 -- Every merchant: for operators.
-SELECT m.id, l.kind, l.open, l.holder, l.expires_at, (
+SELECT m.id, l.kind, l.collection, l.open, l.holder, l.expires_at, (
     SELECT b.received_at FROM round r JOIN batch b ON b.seq = r.batch
-    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.started_at IS NULL AND r.starts_at < :held
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.collection = l.collection AND r.open = 1
+      AND r.started_at IS NULL AND r.starts_at < :held
     ORDER BY r.id LIMIT 1
 )
 FROM lane l JOIN merchant m ON m.number = l.merchant
-WHERE l.open > 0 AND (:id IS NULL OR m.id = :id) ORDER BY l.served LIMIT :limit
+WHERE l.open > 0 AND (:id IS NULL OR m.id = :id) ORDER BY l.served, l.claimed LIMIT :limit
 
 -- name: disturbed_rounds
 -- Every merchant: for health checks.
@@ -1370,12 +1398,12 @@ ON CONFLICT (merchant, batch) DO UPDATE SET
 
 -- name: fence
 -- Differs because the lease is in the other file than what it guards.
-SELECT attempt FROM fence WHERE merchant = :merchant AND kind = :kind
+SELECT attempt FROM fence WHERE merchant = :merchant AND kind = :kind AND collection = :collection
 
 -- name: raise_fence
 -- Differs because the lease is in the other file than what it guards.
-INSERT INTO fence (merchant, kind, attempt) VALUES (:merchant, :kind, :attempt)
-ON CONFLICT (merchant, kind) DO UPDATE SET attempt = max(attempt, :attempt)
+INSERT INTO fence (merchant, kind, collection, attempt) VALUES (:merchant, :kind, :collection, :attempt)
+ON CONFLICT (merchant, kind, collection) DO UPDATE SET attempt = max(attempt, :attempt)
 
 -- name: clock
 -- Differs because one process commits, for all lanes.

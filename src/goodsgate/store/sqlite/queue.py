@@ -19,7 +19,6 @@ from goodsgate.store.contract import (
     ClaimedRound,
     Idempotency,
     LaneStatus,
-    LeaseLostError,
     Renewal,
 )
 from goodsgate.store.shared.audit import record_act
@@ -34,6 +33,8 @@ from goodsgate.store.shared.rounds import (
     ReleaseFailures,
     claimed_round,
     decode_policy,
+    lane_values,
+    lost_lease,
     rest_seconds,
     select_rounds,
 )
@@ -52,6 +53,7 @@ class NextLane(msgspec.Struct, frozen=True):
     number: int
     merchant: str
     kind: str
+    collection: str
     holder: str | None
     """The worker that did not release it, if its lease ended."""
     attempt: int
@@ -59,6 +61,11 @@ class NextLane(msgspec.Struct, frozen=True):
     blocked_from: int
     """The first round that is held; those behind it wait."""
     cancelling: bool
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The lane as the values of a statement."""
+        return {"merchant": self.number, "kind": self.kind, "collection": self.collection}
 
 
 class SqliteQueue:
@@ -91,17 +98,18 @@ class SqliteQueue:
         """Lease a lane; return None if another thread was faster, or all its rounds turn out to have ended."""
         now = self._database.now()
         until = now + int(lease_seconds * 1e6)
-        named = {"merchant": lane.number, "kind": lane.kind}
+        named = lane.values
         with self._intake.writing(lazy=True) as db:
+            turn = {**named, "served": self._next_served(db, now)}
             row = db.first("lease_lane", {
-                **named, "worker": worker, "until": until, "served": self._next_served(db, now), "now": now,
-                "last": lane.attempt, "holder": lane.holder,
+                **turn, "worker": worker, "until": until, "now": now, "last": lane.attempt, "holder": lane.holder
             })
             if row is None:
                 return None
             (attempt,) = row
+            db.change("pass_turn", turn)
             has_died = lane.holder is not None and self._release_failures.has_died(
-                lane.merchant, lane.kind, lane.attempt
+                (lane.merchant, lane.kind, lane.collection), lane.attempt
             )
             values = {
                 **named, "cancelling": lane.cancelling, "limit": rounds_max, "now": now, "held": HELD,
@@ -116,8 +124,8 @@ class SqliteQueue:
             db.change("start_batches", {**started, "batches": _json([row.seq for row in rows])})
         crash.point("claim-taken")
         claim = Claim(
-            merchant=lane.merchant, kind=Kind(lane.kind), worker=worker, attempt=attempt, expires_at=timestamp(until),
-            rounds=[],
+            merchant=lane.merchant, kind=Kind(lane.kind), collection=lane.collection, worker=worker, attempt=attempt,
+            expires_at=timestamp(until), rounds=[],
         )
         if lane.holder is not None:
             with self._database.catalogue.writing() as db:
@@ -137,7 +145,7 @@ class SqliteQueue:
         for row in lost:
             row.count_death(row.chunks(all_progress.get(row.batch)))
         seconds = rest_seconds(lost)
-        named = {"merchant": lane.number, "kind": lane.kind, "attempt": attempt}
+        named = {**lane.values, "attempt": attempt}
         with self._intake.writing(lazy=True) as db:
             for row in lost:
                 db.change("count_death", {
@@ -184,12 +192,10 @@ class SqliteQueue:
     def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Extend the lease. Others wait if another lane has work, or a round to be cancelled is not in the claim."""
         now = self._database.now()
-        named = {
-            "merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now
-        }
+        named = {**lane_values(self._database.number(claim.merchant), claim), "now": now}
         with self._intake.writing(lazy=True) as db:
             if not db.change("renew_lease", {**named, "until": now + int(lease_seconds * 1e6)}):
-                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+                raise lost_lease(claim)
             waiting = db.value("other_lane_waits", named)
             cancelling = frozenset(batch for (batch,) in db.each("cancelling_batches", named))
         own = cancelling & {round.batch for round in claim.rounds}
@@ -197,13 +203,13 @@ class SqliteQueue:
 
     def release_claim(self, claim: Claim) -> None:
         """Release the lane; without space on the disk its lease ends by itself."""
-        named = {"merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
+        named = lane_values(self._database.number(claim.merchant), claim)
         with self._release_failures.releasing(claim), self._intake.writing(lazy=True) as db:
             db.change("release_lane", named)
 
     def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
         """Keep a round from being claimed for some seconds; no effect if the claim was taken over."""
-        named = {"merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
+        named = lane_values(self._database.number(claim.merchant), claim)
         until = self._database.now() + int(seconds * 1e6)
         with self._intake.writing(lazy=True) as db:
             db.change("defer_round", {**named, "id": id_bytes(round.batch), "round": round.number, "until": until})
@@ -249,7 +255,9 @@ class SqliteQueue:
                 )
                 record_ends(db, number, [end], now=now)
             if db.change("approve_round", {"merchant": number, "id": id}):
-                db.change("block_lane", {"merchant": number, "kind": row.kind, "guarded": GUARDED})
+                db.change("block_lane", {
+                    "merchant": number, "kind": row.kind, "collection": row.collection, "guarded": GUARDED
+                })
             row = batch_row(db, number, id)
             approved = self._batches.from_row(row, merchant, reread=True) if row is not None else None
             if approved is not None and idempotency is not None:
@@ -274,13 +282,13 @@ class SqliteQueue:
 
     def check_lease(self, db: SqliteStatements, number: int, claim: Claim) -> None:
         """Check, inside a transaction of the catalogue file, that the lane is the claim's. Raises LeaseLostError."""
-        named = {"merchant": number, "kind": claim.kind}
+        named = lane_values(number, claim)
         fence = db.first("fence", named)
         with self._intake.reading() as intake:
             lease = intake.first("lease", named)
         fenced = fence is not None and fence[0] > claim.attempt
         if fenced or lease is None or lease[0] != claim.attempt or lease[1] is None:
-            raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+            raise lost_lease(claim)
 
 
 def _awaits_hold(row: OpenRound, progress: Progress) -> bool:
@@ -293,8 +301,8 @@ def _next_lane(db: SqliteStatements, now: int) -> NextLane | None:
     for statement, cancelling in (("cancelling_lane", True), ("ready_lane", False)):
         row = db.first(statement, {"now": now})
         if row is not None:
-            number, merchant, kind, holder, attempt, blocked_from = row
-            return NextLane(number, merchant, kind, holder, attempt, blocked_from, cancelling)
+            number, merchant, kind, collection, holder, attempt, blocked_from = row
+            return NextLane(number, merchant, kind, collection, holder, attempt, blocked_from, cancelling)
     return None
 
 

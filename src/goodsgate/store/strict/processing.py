@@ -100,13 +100,13 @@ def claim(observed: Observed, call: Any) -> Check:
     claim = yield None
     if claim is None:
         return
-    rounds, lane = claim.rounds, (claim.merchant, claim.kind)
+    rounds, lane = claim.rounds, (claim.merchant, claim.kind, claim.collection)
     require(claim.worker == call.worker and 0 < len(rounds) <= call.rounds_max, "rounds for this worker", claim)
     require(claim.attempt > observed.attempts.get(lane, 0), "attempts of a lane grow", claim)
     observed.attempts[lane] = claim.attempt
     check_utc(claim.expires_at)
     for round in rounds:
-        require((round.merchant, round.kind) == lane, "rounds belong to one lane", round)
+        require((round.merchant, round.kind, round.collection) == lane, "rounds belong to one lane", round)
         require(round.worker_deaths >= 0, "deaths are not negative", round)
         require(round.chunks >= 0 <= round.records and round.total >= 0, "progress is not negative", round)
     order = [round.received_at for round in rounds]
@@ -174,7 +174,7 @@ def expired_holds(observed: Observed, call: Any) -> Check:
 def lanes(observed: Observed, call: Any) -> Check:
     found = yield None
     require(call.merchant is None or {lane.merchant for lane in found} <= {call.merchant}, "filters apply", found)
-    distinct = {(lane.merchant, lane.kind) for lane in found}
+    distinct = {(lane.merchant, lane.kind, lane.collection) for lane in found}
     require(len(distinct) == len(found) <= call.limit, "each lane appears once", found)
     for lane in found:
         require(lane.rounds > 0 and (lane.worker is None) == (lane.expires_at is None), "a lane with work", lane)

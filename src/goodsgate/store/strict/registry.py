@@ -23,7 +23,7 @@ class Observed:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.batches: dict[str, Batch] = {}
-        self.attempts: dict[tuple[str, Kind], int] = {}
+        self.attempts: dict[tuple[str, Kind, str], int] = {}
         self.committing: dict[str, set[bytes]] = {}
         """Batch → the keys, without their case, of its chunk that is being committed."""
 

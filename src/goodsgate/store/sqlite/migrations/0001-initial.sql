@@ -112,6 +112,7 @@ CREATE TABLE round (
     id INTEGER PRIMARY KEY AUTOINCREMENT,     -- position in its lane
     merchant INTEGER NOT NULL REFERENCES merchant (number),
     kind TEXT NOT NULL,
+    collection TEXT NOT NULL,
     batch INTEGER NOT NULL REFERENCES batch (seq),
     number INTEGER NOT NULL,                  -- within the batch, from 0
     round_kind TEXT NOT NULL,
@@ -138,9 +139,9 @@ CREATE TABLE round (
     approved INTEGER NOT NULL DEFAULT 0,      -- 1: guards held the batch, and it is to be applied now
     UNIQUE (batch, number)
 ) STRICT;
-CREATE INDEX round_open ON round (merchant, kind, id) WHERE open = 1;
+CREATE INDEX round_open ON round (merchant, kind, collection, id) WHERE open = 1;
 CREATE INDEX round_cancelling ON round (id) WHERE open = 1 AND cancelling = 1;
-CREATE INDEX round_deferred ON round (merchant, kind, starts_at) WHERE open = 1 AND starts_at > 0;
+CREATE INDEX round_deferred ON round (merchant, kind, collection, starts_at) WHERE open = 1 AND starts_at > 0;
 CREATE INDEX round_deaths ON round (id) WHERE open = 1 AND deaths > 0;
 CREATE INDEX round_hold ON round (hold_expires_at) WHERE open = 1 AND hold_expires_at > 0;
 CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
@@ -155,7 +156,7 @@ SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.cont
        r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
-           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open = 1 AND q.id < r.id
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.collection = b.collection AND q.open = 1 AND q.id < r.id
        ) ELSE 0 END AS position
 FROM batch b CROSS JOIN round r ON r.batch = b.seq AND r.number = b.rounds - 1
 WHERE b.deleting = 0;
@@ -184,16 +185,18 @@ CREATE TABLE payload (
 CREATE TABLE lane (
     merchant INTEGER NOT NULL REFERENCES merchant (number),
     kind TEXT NOT NULL,
+    collection TEXT NOT NULL,
     open INTEGER NOT NULL,                    -- rounds
-    served INTEGER NOT NULL DEFAULT 0,        -- grows from claim to claim; the lowest is served next
+    served INTEGER NOT NULL DEFAULT 0,        -- last turn of the merchant's lanes of the kind; the lowest is served next
+    claimed INTEGER NOT NULL DEFAULT 0,       -- turn of the last claim; among the lanes of a merchant, the lowest is next
     holder TEXT,                              -- worker of the lease, also of one that has ended
     expires_at INTEGER NOT NULL DEFAULT 0,
     attempt INTEGER NOT NULL DEFAULT 0,       -- fencing token
     waits_until INTEGER NOT NULL DEFAULT 0,   -- the latest of its rounds
     blocked_from INTEGER NOT NULL DEFAULT 9223372036854775807, -- the first round that is held; those behind it wait
-    PRIMARY KEY (merchant, kind)
+    PRIMARY KEY (merchant, kind, collection)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX lane_ready ON lane (served) WHERE open > 0;
+CREATE INDEX lane_ready ON lane (served, claimed) WHERE open > 0;
 
 CREATE TABLE token (
     digest BLOB PRIMARY KEY,
@@ -568,8 +571,9 @@ CREATE TABLE total_count (
 CREATE TABLE fence (
     merchant INTEGER NOT NULL,
     kind TEXT NOT NULL,
+    collection TEXT NOT NULL,
     attempt INTEGER NOT NULL,
-    PRIMARY KEY (merchant, kind)
+    PRIMARY KEY (merchant, kind, collection)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE clock (written_at INTEGER NOT NULL) STRICT;
