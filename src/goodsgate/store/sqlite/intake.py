@@ -184,9 +184,9 @@ class SqliteIntake:
             db.change("add_payload", {"merchant": number, "content": payload.content})
         row = batch_row(db, number, id)
         assert row is not None
-        db.change("open_lane", {
-            "merchant": number, "kind": row.kind, "collection": row.collection, "waits_until": payload.waits_until
-        })
+        lane = {"merchant": number, "kind": row.kind, "collection": row.collection, "waits_until": payload.waits_until}
+        if not db.change("open_lane", lane):
+            db.change("add_lane", lane)
         batch = self._batches.from_row(row, merchant)
         assert batch is not None
         if idempotency is not None:

@@ -512,12 +512,17 @@ INSERT INTO payload (round, merchant, bytes) VALUES (last_insert_rowid(), :merch
 
 -- name: open_lane
 -- A lane without work has lost its turn to those of the merchant that were served meanwhile.
+UPDATE lane
+SET open = open + 1, waits_until = max(waits_until, :waits_until), served = CASE WHEN open > 0 THEN served ELSE (
+    SELECT max(o.served) FROM lane o WHERE o.merchant = :merchant AND o.kind = :kind
+) END
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection
+
+-- name: add_lane
+-- Differs because one more statement is cheap here.
 INSERT INTO lane (merchant, kind, collection, open, waits_until, served, claimed)
-SELECT :merchant, :kind, :collection, 1, :waits_until, s.served, s.served
-FROM (SELECT coalesce(max(served), 0) AS served FROM lane WHERE merchant = :merchant AND kind = :kind) s WHERE true
-ON CONFLICT (merchant, kind, collection) DO UPDATE
-SET open = open + 1, waits_until = max(waits_until, :waits_until),
-    served = CASE WHEN open > 0 THEN lane.served ELSE excluded.served END
+SELECT :merchant, :kind, :collection, 1, :waits_until, coalesce(max(served), 0), coalesce(max(served), 0)
+FROM lane WHERE merchant = :merchant AND kind = :kind
 
 -- name: reopen_batch
 UPDATE batch
