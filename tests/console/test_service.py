@@ -61,7 +61,7 @@ def test_health_shows_lanes_and_rejection_rates(operator: Person, clerk: Person)
         other.sign_in()
         other.drop(f"{other.base}/submit", b"sku,title\nA,x\n", filename="x.csv")
         page = text_of(operator.get("/console/health").text)
-        assert f"{other.merchant} · product 1" in page
+        assert f"{other.merchant} · product · products 1" in page
         assert f"{clerk.merchant} 50.0 % 1 of 2" in page
         own = text_of(clerk.get("/console/health").text)
         assert other.merchant not in own.split()

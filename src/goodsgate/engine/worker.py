@@ -118,7 +118,7 @@ class Worker:
         self._small_batches = SmallBatches(
             self._parts, rounds_max=settings.claim_rounds_max, bytes_max=settings.claim_bytes_max
         )
-        self._lane: tuple[str, Kind] | None = None
+        self._lane: tuple[str, Kind, str] | None = None
         self.gathers = False
         """Whether the last claim was so small that the next one can wait for more batches."""
         self._open: dict[RoundId, Schedule] = {}
@@ -194,7 +194,7 @@ class Worker:
 
         A single batch is none: its client may wait for the end before it submits the next.
         """
-        last, self._lane = self._lane, (claim.merchant, claim.kind)
+        last, self._lane = self._lane, (claim.merchant, claim.kind, claim.collection)
         return (
             last == self._lane and 1 < len(claim.rounds) < GATHER_ROUNDS
             and sum(round.bytes_total for round in claim.rounds) < GATHER_BYTES
