@@ -4,7 +4,7 @@ Parts: check load memory small growth polls (the embedded store), scaled (Postgr
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), waiting
 (records that wait), xml (Google RSS), webhooks (latency of events), journal (what it costs, and reverts),
-dry_run (compared with a load),
+dry_run (compared with a load), findings (bytes of warnings),
 search (the same of the search index), changes (how fast the feed is read). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
@@ -25,6 +25,7 @@ from bench import (
     changes,
     console,
     dry_run,
+    findings,
     groups,
     journal,
     justwalkout,
@@ -176,6 +177,7 @@ PARTS = {
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts, "waiting": waiting.parts,
     "journal": journal.parts, "changes": changes.parts, "dry_run": dry_run.parts,
+    "findings": findings.parts,
 }
 
 

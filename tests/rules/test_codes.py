@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.group_titles import GROUP_TITLES
-from goodsgate.model.issue import CODES, VALUE_CHARACTERS_MAX
+from goodsgate.model.issue import CODES, VALUE_CHARACTERS_MAX, issue
 from goodsgate.model.issue_group import IssueGroup
 from tests.rules.truth import EUROS, REFERENCE, document, rules
 from tests.rules.values import SAMPLES, VALUES
@@ -84,6 +84,14 @@ def test_templates_name_known_parts(code):
     parts = {name for _, name, _, _ in string.Formatter().parse(CODES[code].template) if name}
     assert parts <= {"value", "expected", "field", "suggestion"}
     assert len(CODES[code].template) <= 120
+
+
+def test_parts_of_an_issue_are_bounded():
+    """Long values and expectations are cut off; a part of a suggestion would be wrong, so that it is left out."""
+    long = issue("text_markup", value="v" * 900, expected="e" * 900, suggestion="s" * 501)
+    assert (long.value, long.expected, long.suggestion) == ("v" * 199 + "…", "e" * 499 + "…", None)
+    short = issue("text_markup", value="v" * 200, expected="e" * 500, suggestion="s" * 500)
+    assert (short.value, short.expected, short.suggestion) == ("v" * 200, "e" * 500, "s" * 500)
 
 
 def test_every_code_has_a_title_for_a_group_of_its_issues():

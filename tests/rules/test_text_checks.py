@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodsgate.rules.context import SUGGESTION_CHARACTERS_MAX
+from goodsgate.model.issue import SUGGESTION_CHARACTERS_MAX
 from goodsgate.rules.text_checks import repair
 from tests.data import sample_bytes
 from tests.invented import offers, sales_lines

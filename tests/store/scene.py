@@ -195,6 +195,11 @@ def waiting_record(key: str | None, *references: Reference) -> Record:
     return Record(key, Result.WAITING, issues=[issue("brand_unknown", "/brand", value="x")], references=[*references])
 
 
+def warned_record(key: str, value: str = "x", result: Result = Result.UNCHANGED) -> Record:
+    """A record with a warning."""
+    return Record(key, result, issues=[issue("text_markup", "/title", value=value, column="Titel")])
+
+
 def digest(document: bytes) -> bytes:
     """16 bytes."""
     return hashlib.blake2b(document, digest_size=16).digest()

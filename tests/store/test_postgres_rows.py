@@ -19,7 +19,7 @@ from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, StockChange
 from tests import stores
 from tests.factories import NOW
-from tests.store.scene import Record, Scene, chunk_commit, rejected_record, waiting_record
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record, waiting_record, warned_record
 from tests.store.test_dry_runs import change, dry_commit
 
 Database = psycopg.Connection[tuple[Any, ...]]
@@ -68,7 +68,8 @@ def _fill(scene: Scene, merchant: str) -> None:
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
     waiting = waiting_record("B", ("brand", "y"))
-    committed = chunk_commit(claim.rounds[0], Record("A"), rejected_record(), waiting, ends=State.FINISHED)
+    records = (Record("A"), rejected_record(), waiting, warned_record("C"))
+    committed = chunk_commit(claim.rounds[0], *records, ends=State.FINISHED)
     marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in committed.writes]
     store.commit(claim, [msgspec.structs.replace(committed, writes=marked)])
     store.release_claim(claim)

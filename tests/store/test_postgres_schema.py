@@ -35,7 +35,10 @@ UNBOUND_KEYS = {
     ("common_numbering", "type"): "numbers that are unique over all merchants",
 }
 """Table and first column of unique keys that do not lead with the merchant, and why."""
-LARGE = {"item", "finding", "journal", "chunk", "payload", "index_entry", "item_index_entries", "item_terms"}
+LARGE = {
+    "item", "finding", "finding_segment", "finding_place", "journal", "chunk", "payload", "index_entry",
+    "item_index_entries", "item_terms",
+}
 """What grows with the records that are submitted."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from goodsgate.model.batch import Kind, Result, RoundKind, State, new_id
 from goodsgate.model.catalogue import CurrentItem
 from goodsgate.store.contract import BatchFilter, Idempotency, IdempotentAnswer, Retention, SweepCounts
-from tests.store.scene import Record, Scene, chunk_commit, rejected_record
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record, warned_record
 
 KEPT = Retention(payload_seconds=10, report_seconds=20, batch_seconds=30, answer_seconds=40, tombstone_seconds=50)
 
@@ -112,7 +112,7 @@ def test_a_sweep_takes_small_steps(scene: Scene) -> None:
 def test_a_large_batch_goes_slice_by_slice(scene: Scene) -> None:
     """A call does little of it, the calls together all of it, though a batch is no longer seen from the first on."""
     batch = scene.seal()
-    scene.run([rejected_record() for _ in range(4_500)], [Record("A")])
+    scene.run([rejected_record() for _ in range(4_500)], [Record("A"), warned_record("B")])
     scene.clock.forward(25)
     assert _sweep(scene, 1) == SweepCounts(payloads=1, reports=1)
     assert 0 < len(scene.store.findings("acme", batch, limit=5_000)) < 4_500
@@ -124,7 +124,9 @@ def test_a_large_batch_goes_slice_by_slice(scene: Scene) -> None:
     assert calls > 1
     if scene.kind == "sqlite":
         db = apsw.Connection(str(scene.folder / "store" / "catalogue.db"))
-        for table in ("progress", "chunk", "chunk_keys", "finding", "raw", "issue_group"):
+        for table in (
+            "progress", "chunk", "chunk_keys", "finding", "raw", "finding_segment", "finding_place", "issue_group"
+        ):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]
         db.close()
 

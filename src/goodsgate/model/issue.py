@@ -13,6 +13,10 @@ RULE = "rule"
 """Code of the issues of merchants' own rules; each has the name of its rule behind a point: ``rule.minimum-price``."""
 VALUE_CHARACTERS_MAX = 200
 """Maximum length of the value in an issue; longer values are truncated with an ellipsis."""
+EXPECTED_CHARACTERS_MAX = 500
+"""Likewise of what was expected."""
+SUGGESTION_CHARACTERS_MAX = 500
+"""Longer suggestions are left out: a million repaired descriptions would outgrow the catalogue."""
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -36,8 +40,9 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: str | None = None
     """As received, truncated to VALUE_CHARACTERS_MAX; None if the field is missing."""
     expected: str | None = None
+    """Truncated to EXPECTED_CHARACTERS_MAX."""
     suggestion: str | None = None
-    """A value that a program can use instead of the received one."""
+    """A value that a program can use instead of the received one; at most SUGGESTION_CHARACTERS_MAX long."""
     severity: Severity = "error"
 
     @property
@@ -79,11 +84,20 @@ def truncate_value(value: object) -> str | None:
     return text if len(text) <= VALUE_CHARACTERS_MAX else text[: VALUE_CHARACTERS_MAX - 1] + "…"
 
 
+def if_short(suggestion: str | None) -> str | None:
+    """Return the suggestion if it is short enough to be stored, else None."""
+    return suggestion if suggestion and len(suggestion) <= SUGGESTION_CHARACTERS_MAX else None
+
+
 def issue(
     code: str, path: str = "", *, value: object = None, expected: str | None = None, suggestion: str | None = None,
     severity: Severity | None = None, column: str | None = None,
 ) -> Issue:
     """Create an issue with the severity of its code, unless another one is given."""
+    if expected is not None and len(expected) > EXPECTED_CHARACTERS_MAX:
+        expected = expected[: EXPECTED_CHARACTERS_MAX - 1] + "…"
+    if suggestion is not None and len(suggestion) > SUGGESTION_CHARACTERS_MAX:
+        suggestion = None
     return Issue(
         code=code, path=path, column=column, value=truncate_value(value), expected=expected, suggestion=suggestion,
         severity=severity or CODES[code].severity,

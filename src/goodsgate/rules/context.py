@@ -5,12 +5,9 @@ from collections.abc import Callable
 import msgspec
 
 from goodsgate.model.batch import Policy, Strictness
-from goodsgate.model.issue import Issue, Severity, issue
+from goodsgate.model.issue import Issue, Severity, if_short, issue
 from goodsgate.model.json_text import is_number
 from goodsgate.rules.reference_data import ReferenceData
-
-SUGGESTION_CHARACTERS_MAX = 500
-"""Longer suggestions are left out: a million repaired descriptions would outgrow the catalogue."""
 
 
 class RuleContext(msgspec.Struct, frozen=True):
@@ -69,8 +66,3 @@ def wrong_type(value: object, path: str, issues: Issues, *, expected: str, sugge
     if suggestion is None and is_number(value) and "text" in expected:
         suggestion = if_short(str(value))
     issues.append(issue("field_type", path, value=value, expected=expected, suggestion=suggestion))
-
-
-def if_short(suggestion: str | None) -> str | None:
-    """Return the suggestion if it is short enough to be stored, else None."""
-    return suggestion if suggestion and len(suggestion) <= SUGGESTION_CHARACTERS_MAX else None

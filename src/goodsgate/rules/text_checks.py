@@ -9,9 +9,9 @@ import re
 from collections.abc import Container, Mapping
 
 from goodsgate.model.fields import Field
-from goodsgate.model.issue import Severity, issue
+from goodsgate.model.issue import Severity, if_short, issue
 from goodsgate.model.json_text import contains_nul
-from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, pointer, wrong_type
+from goodsgate.rules.context import Issues, Rule, RuleContext, pointer, wrong_type
 from goodsgate.rules.placeholders import PLACEHOLDERS
 
 SPECIALS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"

@@ -8,8 +8,8 @@ import re
 from urllib.parse import quote
 
 from goodsgate.model.fields import URL_CHARACTERS_MAX, Field
-from goodsgate.model.issue import issue
-from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, wrong_type
+from goodsgate.model.issue import if_short, issue
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.text_checks import check_damage, repeated
 
 EXPECTED = "a URL with http:// or https:// and a host"

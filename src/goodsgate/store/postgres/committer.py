@@ -313,6 +313,7 @@ class _CommitWriter:
                 "merchant": self._number, "batches": list(batches), "firsts": list(firsts),
                 "results": [psycopg.Binary(one) for one in results], "keys": [psycopg.Binary(one) for one in keys_of],
             })
+        self._findings.write_segments(db)
         self._findings.merge_counts(db)
         if self._journal is not None:
             write_segments(db, self._number, self._journal.segments(stored))

@@ -1,12 +1,15 @@
-"""Findings of the chunks of one commit: findings with raw records, and the issues by group."""
+"""Findings of the chunks of one commit: rows with raw records, segments, and the issues by group."""
 
 from collections import defaultdict
 from typing import Any
+
+import psycopg
 
 from goodsgate.model.batch import RESULT_BYTE
 from goodsgate.model.finding import Finding
 from goodsgate.store.contract import ChunkCommit
 from goodsgate.store.postgres.statements import SQL, PostgresStatements
+from goodsgate.store.shared.findings import SegmentWriter, split_findings
 from goodsgate.store.shared.issue_counts import (
     IssueCounts,
     decode_issues,
@@ -17,13 +20,19 @@ from goodsgate.store.shared.issue_counts import (
     with_file_issues,
 )
 
+FINDINGS_LOCK = 0x600D5_F1ED
+"""Mixed into a merchant's number, the key of the advisory lock of its segments."""
+SEGMENT_COLUMNS = ("batches", "chunks", "firsts", "lasts", "base_batches", "base_firsts", "severities", "codes")
+KEY_COLUMNS = ("stems", "hashes", "batches", "firsts", "places")
+
 
 class FindingWriter:
-    """Collects the findings of chunks in their order; `rows` are copied in, the counts merged."""
+    """Collects the findings of chunks in their order; `rows` are copied in, others packed, the counts merged."""
 
     def __init__(self, merchant: int) -> None:
         self._merchant = merchant
         self.rows: list[tuple[object, ...]] = []
+        self._segments = SegmentWriter()
         self._counts: dict[int, IssueCounts] = defaultdict(IssueCounts)
 
     def add(self, db: PostgresStatements, batch: int, commit: ChunkCommit, *, total: int) -> None:
@@ -37,9 +46,12 @@ class FindingWriter:
             named = {"merchant": self._merchant, "batch": batch, "numbers": sorted(replaced)}
             for (issues,) in db.rows("delete_findings", named):
                 self._counts[batch].add(decode_issues(issues), -1)
-        for finding in findings:
-            self.rows.append(_row(self._merchant, batch, finding))
-            self._counts[batch].add(finding.issues, 1)
+        if findings:
+            rows, packed = split_findings(findings, total)
+            self.rows += (_row(self._merchant, batch, finding) for finding in rows)
+            self._segments.add(batch, total + 1, packed)
+            for finding in findings:
+                self._counts[batch].add(finding.issues, 1)
 
     def copy(self, db: PostgresStatements) -> None:
         """Copy all rows at once."""
@@ -49,6 +61,22 @@ class FindingWriter:
             for row in self.rows:
                 copy.write_row(row)
         self.rows.clear()
+
+    def write_segments(self, db: PostgresStatements) -> None:
+        """Write the findings that have no rows, in segments."""
+        if self._segments.is_empty:
+            return
+        if self._segments.may_refer:
+            db.first("lock_findings", {"merchant": self._merchant, "key": FINDINGS_LOCK})
+        segments, keys = self._segments.pack(db, self._merchant)
+        *columns, bodies = zip(*segments, strict=True)
+        db.change("add_finding_segments", {
+            "merchant": self._merchant, **dict(zip(SEGMENT_COLUMNS, map(list, columns), strict=True)),
+            "bodies": [psycopg.Binary(body) for body in bodies],
+        })
+        if keys:
+            named = dict(zip(KEY_COLUMNS, map(list, zip(*keys, strict=True)), strict=True))
+            db.change("add_finding_places", {"merchant": self._merchant, **named})
 
     def merge_counts(self, db: PostgresStatements) -> None:
         """Merge the counts of issues into the stored groups."""

@@ -1703,6 +1703,33 @@ UPDATE chunk SET keys = :keys WHERE merchant = :merchant AND batch = :batch AND 
 COPY finding (merchant, batch, number, source_row, fix_round, fix_row, key, result, has_error, severities, codes,
              issues, role, raw) FROM STDIN
 
+-- name: lock_findings
+-- Differs because others sweep at the same time: until the commit, no segment is deleted.
+SELECT pg_advisory_xact_lock_shared(number # :key)::text FROM merchant WHERE number = :merchant
+
+-- name: known_findings
+SELECT w.at, k.batch, k.first, k.place
+FROM (SELECT ordinality - 1 AS at, value ->> 0 AS stem, (value ->> 1)::bigint AS hash
+      FROM json_array_elements(:findings::json) WITH ORDINALITY OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT batch, first, place FROM finding_place
+    WHERE merchant = :merchant AND stem = w.stem COLLATE "C" AND hash = w.hash ORDER BY batch DESC, first DESC LIMIT 1
+) k
+
+-- name: add_finding_segments
+INSERT INTO finding_segment (merchant, batch, chunk, first, last, base_batch, base_first, severities, codes, body)
+SELECT :merchant, s.batch, s.chunk, s.first, s.last, s.base_batch, s.base_first, s.severities, s.codes, s.body
+FROM unnest(
+    :batches::bigint[], :chunks::bigint[], :firsts::bigint[], :lasts::bigint[], :base_batches::bigint[],
+    :base_firsts::bigint[], :severities::text[], :codes::text[], :bodies::bytea[]
+) AS s (batch, chunk, first, last, base_batch, base_first, severities, codes, body)
+
+-- name: add_finding_places
+INSERT INTO finding_place (merchant, stem, hash, batch, first, place)
+SELECT :merchant, k.stem, k.hash, k.batch, k.first, k.place
+FROM unnest(:stems::text[], :hashes::bigint[], :batches::bigint[], :firsts::bigint[], :places::integer[])
+    AS k (stem, hash, batch, first, place)
+
 -- name: findings_by_number
 SELECT f.number, f.issues FROM unnest(:numbers::bigint[]) AS w (number) CROSS JOIN LATERAL (
     SELECT number, issues FROM finding WHERE merchant = :merchant AND batch = :batch AND number = w.number OFFSET 0
@@ -1719,6 +1746,9 @@ DELETE FROM finding WHERE merchant = :merchant AND ctid = ANY (ARRAY (
 -- name: cancel_findings
 UPDATE finding SET result = :cancelled
 WHERE merchant = :merchant AND batch = :batch AND result IS NOT NULL AND result <> :rejected
+
+-- name: cancel_finding_segments
+UPDATE finding_segment SET is_cancelled = true WHERE merchant = :merchant AND batch = :batch
 
 -- name: rejected_records
 -- Differs because the client receives all rows: the server stops after so many bytes.
@@ -1754,10 +1784,39 @@ WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error
 ORDER BY number LIMIT :limit
 
 -- name: findings_by_key
-SELECT b.id, f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues
+SELECT b.id, f.batch, f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues
 FROM finding f JOIN batch b ON b.merchant = f.merchant AND b.seq = f.batch
 WHERE f.merchant = :merchant AND f.stem = left(:key, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
+
+-- name: finding_chunk
+SELECT chunk FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND first <= :after + 1 ORDER BY first DESC LIMIT 1
+
+-- name: finding_segments
+SELECT first, base_batch, base_first, is_cancelled, body FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND first >= :first AND last > :after AND NOT is_hidden
+  AND (:code::text IS NULL OR strpos(codes, :code) > 0)
+  AND (:severity::text IS NULL OR strpos(severities, :severity) > 0)
+ORDER BY first LIMIT :limit
+
+-- name: finding_segment
+SELECT base_batch, base_first, is_cancelled, body FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- name: finding_segments_by_key
+SELECT b.id, s.batch, s.first, s.base_batch, s.base_first, s.place FROM (
+    SELECT o.batch, o.first, k.batch AS base_batch, k.first AS base_first, k.place
+    FROM finding_place k
+    JOIN finding_segment o ON o.merchant = k.merchant AND o.batch = k.batch AND o.first = k.first
+    WHERE k.merchant = :merchant AND k.stem = :stem AND NOT o.is_hidden
+    UNION ALL
+    SELECT o.batch, o.first, k.batch, k.first, k.place
+    FROM finding_place k
+    JOIN finding_segment o ON o.merchant = k.merchant AND o.base_batch = k.batch AND o.base_first = k.first
+    WHERE k.merchant = :merchant AND k.stem = :stem AND NOT o.is_hidden
+) s JOIN batch b ON b.merchant = :merchant AND b.seq = s.batch
+ORDER BY s.batch DESC, s.first
 
 -- name: add_feed_day
 -- Differs because all feeds of one commit go in one statement. Its rows are in order, because lanes of other
@@ -2022,6 +2081,43 @@ ORDER BY k.folded, k.key
 -- Differs because rows have no single id.
 DELETE FROM finding WHERE merchant = :merchant AND batch = :batch AND number IN (
     SELECT number FROM finding WHERE merchant = :merchant AND batch = :batch ORDER BY number LIMIT :limit
+)
+
+-- name: lock_finding_sweep
+-- Differs because others work at the same time: a chunk may refer to what is swept.
+SELECT pg_advisory_xact_lock(number # :key)::text FROM merchant WHERE number = :merchant
+
+-- name: batch_finding_segments
+SELECT first, base_batch, base_first FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND NOT is_hidden ORDER BY first LIMIT :limit
+
+-- name: hide_finding_segments
+UPDATE finding_segment SET is_hidden = true
+WHERE merchant = :merchant AND batch = :batch AND first = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:firsts::json)))
+
+-- name: unused_finding_segments
+SELECT s.batch, s.first, s.body
+FROM (SELECT (value ->> 0)::bigint AS batch, (value ->> 1)::bigint AS first
+      FROM json_array_elements(:places::json) OFFSET 0) j
+CROSS JOIN LATERAL (
+    SELECT batch, first, body FROM finding_segment
+    WHERE merchant = :merchant AND batch = j.batch AND first = j.first AND is_hidden OFFSET 0
+) s
+WHERE NOT EXISTS (
+    SELECT 1 FROM finding_segment r
+    WHERE r.merchant = :merchant AND r.base_batch = s.batch AND r.base_first = s.first
+)
+
+-- name: delete_finding_places
+DELETE FROM finding_place WHERE merchant = :merchant AND (stem, hash, batch, first, place) IN (
+    SELECT (value ->> 0) COLLATE "C", (value ->> 1)::bigint, (value ->> 2)::bigint, (value ->> 3)::bigint,
+           (value ->> 4)::integer
+    FROM json_array_elements(:keys::json)
+)
+
+-- name: delete_finding_segments
+DELETE FROM finding_segment WHERE merchant = :merchant AND (batch, first) IN (
+    SELECT (value ->> 0)::bigint, (value ->> 1)::bigint FROM json_array_elements(:places::json)
 )
 
 -- name: delete_some_chunks

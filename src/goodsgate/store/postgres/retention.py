@@ -3,10 +3,12 @@
 from goodsgate.model import crash
 from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.findings import FINDINGS_LOCK
 from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.shared.audit import sweep_audit
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
 from goodsgate.store.shared.feed_days import DAY
+from goodsgate.store.shared.findings import sweep_finding_segments
 from goodsgate.store.shared.journal import sweep_segments
 from goodsgate.store.shared.outbox import sweep_queues
 
@@ -194,4 +196,5 @@ def _delete_slice(db: PostgresStatements, merchant: int, batch: int) -> bool:
     ):
         if db.change(statement, {**named, "limit": limit}):
             return True
-    return db.change("delete_diff", named) > 0
+    db.first("lock_finding_sweep", {"merchant": merchant, "key": FINDINGS_LOCK})
+    return sweep_finding_segments(db, merchant, batch, SEGMENTS_PER_STEP) or db.change("delete_diff", named) > 0

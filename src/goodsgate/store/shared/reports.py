@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 import orjson
@@ -13,6 +14,7 @@ from goodsgate.model.scorecard import FeedDay, FeedIssues
 from goodsgate.store.contract import RecordResult
 from goodsgate.store.shared.database import Database, Statements
 from goodsgate.store.shared.feed_days import day_number, day_of
+from goodsgate.store.shared.finding_pages import SegmentReader
 from goodsgate.store.shared.issue_counts import decode_issues, padded, ranked
 from goodsgate.store.shared.results import find_results
 from goodsgate.store.shared.timestamps import id_bytes, timestamp, timestamp_or_none
@@ -89,12 +91,16 @@ class SqlReports:
         number = self._database.number(merchant)
         statement = "findings_with_error" if severity == "error" else "findings"
         with self._catalogue.reading(number) as db:
+            named = number_of_batch(db, number, batch)
             rows = db.rows(statement, {
-                **number_of_batch(db, number, batch), "after": after, "limit": limit,
-                "code": padded(code) if code is not None else None,
+                **named, "after": after, "limit": limit, "code": padded(code) if code is not None else None,
                 "severity": padded(severity) if severity is not None else None,
             })
-        return [finding_of_row(*row) for row in rows]
+            packed = SegmentReader(db, number).page(
+                named["batch"], after=after, limit=limit, code=code, severity=severity
+            )
+        found = [finding_of_row(*row) for row in rows]
+        return sorted([*found, *packed], key=lambda each: each.number)[:limit] if packed else found
 
     def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
         """Return rejected records by number; fewer than `limit`, but at least one, if they are long."""
@@ -127,8 +133,12 @@ class SqlReports:
     def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
         """Return records with this key that have issues, the newest batch first."""
         number = self._database.number(merchant)
-        rows = self._catalogue.query("findings_by_key", {"merchant": number, "key": key, "limit": limit}, number)
-        return [(batch.hex(), finding_of_row(*row)) for batch, *row in rows]
+        with self._catalogue.reading(number) as db:
+            rows = db.rows("findings_by_key", {"merchant": number, "key": key, "limit": limit})
+            found = [(id, batch, finding_of_row(*row)) for id, batch, *row in rows]
+            found += SegmentReader(db, number).by_key(key, limit=limit)
+        found.sort(key=lambda each: (-each[1], each[2].number))
+        return [(id.hex(), finding) for id, _, finding in found[:limit]]
 
     def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
                 result: Result | None = None) -> list[RecordResult]:
@@ -155,17 +165,17 @@ class SqlReports:
         return found
 
 
-def number_of_batch(db: Statements, merchant: int | None, batch: str) -> dict[str, object]:
+def number_of_batch(db: Statements, merchant: int | None, batch: str) -> dict[str, Any]:
     """Return the values that name the report of a batch in the catalogue; batch 0 has no rows."""
     return _named(db, merchant, batch, 0)
 
 
-def number_of_diff(db: Statements, merchant: int | None, batch: str) -> dict[str, object]:
+def number_of_diff(db: Statements, merchant: int | None, batch: str) -> dict[str, Any]:
     """Return the values that name the diff of a batch; that of a trial stays when the batch is applied."""
     return _named(db, merchant, batch, 1)
 
 
-def _named(db: Statements, merchant: int | None, batch: str, column: int) -> dict[str, object]:
+def _named(db: Statements, merchant: int | None, batch: str, column: int) -> dict[str, Any]:
     if merchant is None or id_bytes(batch) is None:
         return {"merchant": merchant, "batch": 0}
     row = db.first("batch_number", {"merchant": merchant, "id": batch})

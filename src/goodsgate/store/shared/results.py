@@ -27,6 +27,7 @@ def write_cancelled(db: Statements, merchant: int, batch: int) -> None:
     for first, results in db.rows("chunks_after", {**named, "after": 0}):
         db.change("set_chunk_results", {**named, "first": first, "results": cancel_results(results)})
     db.change("cancel_findings", {**named, "cancelled": CANCELLED, "rejected": REJECTED})
+    db.change("cancel_finding_segments", named)
 
 
 def find_results(results: bytes, start: int, wanted: int | None, limit: int) -> list[int]:

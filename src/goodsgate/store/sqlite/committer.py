@@ -36,7 +36,7 @@ from goodsgate.store.shared.round_ends import RoundEnd
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.waiting import write_waiting
 from goodsgate.store.sqlite.database import SqliteDatabase
-from goodsgate.store.sqlite.findings import write_findings
+from goodsgate.store.sqlite.findings import FindingWriter
 from goodsgate.store.sqlite.intake import record_ends
 from goodsgate.store.sqlite.item_index import write_entries
 from goodsgate.store.sqlite.journal import write_segments
@@ -169,6 +169,7 @@ class _CommitWriter:
         self._written_at = written_at
         """Of the last chunk: strictly growing, so that it tells which of two chunks came first."""
         self.committed: list[CommittedChunk] = []
+        self._findings = FindingWriter(number)
         self._progress: dict[bytes, Progress] = {}
         self._begun: set[bytes] = set()
         """Batches of which nothing is stored yet."""
@@ -230,7 +231,7 @@ class _CommitWriter:
             self._db.insert_rows("add_diff_segments", (self._number, progress.rows), segments)
         is_new = batch in self._begun
         self._begun.discard(batch)
-        write_findings(self._db, self._number, progress.rows, commit, total=progress.total, is_new=is_new)
+        self._findings.add(self._db, progress.rows, commit, total=progress.total, is_new=is_new)
         if commit.cancels_results:
             write_cancelled(self._db, self._number, progress.rows)
         if self._has_waiting or commit.waiting:
@@ -266,6 +267,7 @@ class _CommitWriter:
             write_segments(self._db, self._number, self._journal.segments(stored))
         self._db.insert_rows("add_chunks", (self._number,), self._results)
         self._db.insert_rows("add_chunk_keys", (self._number,), self._keys)
+        self._findings.write(self._db)
 
     def _read_stored(self, collection: CollectionWrites) -> dict[str, StoredItem]:
         """Return the items that the commit writes or deletes, as they are before; new ones are known without a look."""

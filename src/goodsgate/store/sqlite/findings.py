@@ -1,4 +1,4 @@
-"""Findings of a chunk: the findings themselves, raw records, and the issues by group."""
+"""Findings of the chunks of one commit: rows with raw records, segments, and the issues by group."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import orjson
 from goodsgate.model.batch import RESULT_BYTE
 from goodsgate.model.finding import Finding
 from goodsgate.store.contract import ChunkCommit
+from goodsgate.store.shared.findings import SegmentWriter, split_findings
 from goodsgate.store.shared.issue_counts import (
     IssueCounts,
     decode_issues,
@@ -19,20 +20,37 @@ from goodsgate.store.shared.issue_counts import (
 from goodsgate.store.sqlite.statements import SqliteStatements
 
 
-def write_findings(db: SqliteStatements, merchant: int, batch: int, commit: ChunkCommit, *, total: int,
-                   is_new: bool) -> None:
-    """Write the findings of a chunk; `total` records were numbered before it. A new batch has none yet."""
-    counts = IssueCounts()
-    replaced = set() if is_new else replaced_numbers(commit, total)
-    file_row = None
-    if commit.file_issues and not is_new:
-        file_row = db.first("findings_by_number", {"merchant": merchant, "batch": batch, "numbers": "[0]"})
-    findings = with_file_issues(commit, file_row[3] if file_row is not None else None)
-    if replaced:
-        _delete(db, merchant, batch, replaced, counts)
-    if findings:
-        _insert(db, merchant, batch, findings, counts)
-    _merge_counts(db, merchant, batch, counts, is_new=is_new)
+class FindingWriter:
+    """Writes the findings of chunks that have rows of their own, and collects the others."""
+
+    def __init__(self, merchant: int) -> None:
+        self._merchant = merchant
+        self._segments = SegmentWriter()
+
+    def add(self, db: SqliteStatements, batch: int, commit: ChunkCommit, *, total: int, is_new: bool) -> None:
+        """Add the findings of a chunk; `total` records were numbered before it. A new batch has none yet."""
+        counts, merchant = IssueCounts(), self._merchant
+        replaced = set() if is_new else replaced_numbers(commit, total)
+        file_row = None
+        if commit.file_issues and not is_new:
+            file_row = db.first("findings_by_number", {"merchant": merchant, "batch": batch, "numbers": "[0]"})
+        findings = with_file_issues(commit, file_row[3] if file_row is not None else None)
+        if replaced:
+            _delete(db, merchant, batch, replaced, counts)
+        if findings:
+            rows, packed = split_findings(findings, total)
+            _insert(db, merchant, batch, rows)
+            self._segments.add(batch, total + 1, packed)
+            for finding in findings:
+                counts.add(finding.issues, 1)
+        _merge_counts(db, merchant, batch, counts, is_new=is_new)
+
+    def write(self, db: SqliteStatements) -> None:
+        """Write the segments of all chunks."""
+        if not self._segments.is_empty:
+            segments, keys = self._segments.pack(db, self._merchant)
+            db.insert_rows("add_finding_segments", (self._merchant,), segments)
+            db.insert_rows("add_finding_places", (self._merchant,), keys)
 
 
 def _merge_counts(db: SqliteStatements, merchant: int, batch: int, counts: IssueCounts, *, is_new: bool) -> None:
@@ -60,15 +78,15 @@ def _delete(db: SqliteStatements, merchant: int, batch: int, numbers: set[int], 
         db.change("delete_findings", deleted)
 
 
-def _insert(db: SqliteStatements, merchant: int, batch: int, findings: Sequence[Finding], counts: IssueCounts) -> None:
+def _insert(db: SqliteStatements, merchant: int, batch: int, findings: Sequence[Finding]) -> None:
+    if not findings:
+        return
     last = db.value("last_finding")
     numbered = list(enumerate(findings, last + 1))
     db.change_each("add_finding", [_row(id, merchant, batch, finding) for id, finding in numbered])
     db.change_each("add_raw", [
         (id, merchant, finding.raw) for id, finding in numbered if finding.raw is not None
     ])
-    for finding in findings:
-        counts.add(finding.issues, 1)
 
 
 def _row(id: int, merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:

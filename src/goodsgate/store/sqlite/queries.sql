@@ -1469,6 +1469,17 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
 -- Differs because SQLite does not store long values apart by itself.
 INSERT INTO raw (id, merchant, bytes) VALUES (?1, ?2, ?3)
 
+-- name: known_findings
+SELECT j.key, k.batch, k.first, k.place FROM json_each(:findings) j CROSS JOIN finding_place k
+ON k.merchant = :merchant AND k.stem = j.value ->> 0 AND k.hash = j.value ->> 1 ORDER BY j.key, k.batch
+
+-- name: add_finding_segments
+INSERT INTO finding_segment (merchant, batch, chunk, first, last, base_batch, base_first, severities, codes, body)
+VALUES (?1, :row)
+
+-- name: add_finding_places
+INSERT INTO finding_place (merchant, stem, hash, batch, first, place) VALUES (?1, :row)
+
 -- name: findings_by_number
 SELECT f.id, f.number, f.key, f.issues
 FROM json_each(:numbers) j CROSS JOIN finding f ON f.merchant = :merchant AND f.batch = :batch AND f.number = j.value
@@ -1483,6 +1494,9 @@ DELETE FROM raw WHERE merchant = :merchant AND id IN (SELECT value FROM json_eac
 -- name: cancel_findings
 UPDATE finding SET result = :cancelled
 WHERE merchant = :merchant AND batch = :batch AND result IS NOT NULL AND result <> :rejected
+
+-- name: cancel_finding_segments
+UPDATE finding_segment SET is_cancelled = 1 WHERE merchant = :merchant AND batch = :batch
 
 -- name: rejected_records
 SELECT f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues, f.role, r.bytes
@@ -1510,10 +1524,39 @@ WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error 
 ORDER BY number LIMIT :limit
 
 -- name: findings_by_key
-SELECT p.batch, f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues
+SELECT p.batch, f.batch, f.number, f.source_row, f.fix_round, f.fix_row, f.key, f.result, f.issues
 FROM finding f INDEXED BY finding_key CROSS JOIN progress p ON p.seq = f.batch AND p.merchant = f.merchant
 WHERE f.merchant = :merchant AND substr(f.key, 1, 64) = substr(:key, 1, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
+
+-- name: finding_chunk
+SELECT chunk FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND first <= :after + 1 ORDER BY first DESC LIMIT 1
+
+-- name: finding_segments
+SELECT first, base_batch, base_first, is_cancelled, body FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND first >= :first AND last > :after AND is_hidden = 0
+  AND (:code IS NULL OR instr(codes, :code) > 0)
+  AND (:severity IS NULL OR instr(severities, :severity) > 0)
+ORDER BY first LIMIT :limit
+
+-- name: finding_segment
+SELECT base_batch, base_first, is_cancelled, body FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- name: finding_segments_by_key
+SELECT p.batch, s.batch, s.first, s.base_batch, s.base_first, s.place FROM (
+    SELECT o.merchant, o.batch, o.first, k.batch AS base_batch, k.first AS base_first, k.place
+    FROM finding_place k
+    CROSS JOIN finding_segment o ON o.merchant = k.merchant AND o.batch = k.batch AND o.first = k.first
+    WHERE k.merchant = :merchant AND k.stem = :stem AND o.is_hidden = 0
+    UNION ALL
+    SELECT o.merchant, o.batch, o.first, k.batch, k.first, k.place
+    FROM finding_place k CROSS JOIN finding_segment o INDEXED BY finding_segment_base
+    ON o.merchant = k.merchant AND o.base_batch = k.batch AND o.base_first = k.first
+    WHERE k.merchant = :merchant AND k.stem = :stem AND o.is_hidden = 0
+) s CROSS JOIN progress p ON p.seq = s.batch AND p.merchant = s.merchant
+ORDER BY s.batch DESC, s.first
 
 -- name: add_feed_day
 -- Differs because a statement costs no network round trip: one for each submitter and day.
@@ -1757,6 +1800,32 @@ ORDER BY k.folded, k.key
 DELETE FROM finding WHERE merchant = :merchant AND id IN (
     SELECT id FROM finding WHERE merchant = :merchant AND batch = :batch ORDER BY number LIMIT :limit
 ) RETURNING id
+
+-- name: batch_finding_segments
+SELECT first, base_batch, base_first FROM finding_segment
+WHERE merchant = :merchant AND batch = :batch AND is_hidden = 0 ORDER BY first LIMIT :limit
+
+-- name: hide_finding_segments
+UPDATE finding_segment SET is_hidden = 1
+WHERE merchant = :merchant AND batch = :batch AND first IN (SELECT value FROM json_each(:firsts))
+
+-- name: unused_finding_segments
+SELECT s.batch, s.first, s.body FROM json_each(:places) j CROSS JOIN finding_segment s
+ON s.merchant = :merchant AND s.batch = j.value ->> 0 AND s.first = j.value ->> 1
+WHERE s.is_hidden = 1 AND NOT EXISTS (
+    SELECT 1 FROM finding_segment r
+    WHERE r.merchant = s.merchant AND r.base_batch = s.batch AND r.base_first = s.first
+)
+
+-- name: delete_finding_places
+DELETE FROM finding_place WHERE merchant = :merchant AND (stem, hash, batch, first, place) IN (
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(:keys)
+)
+
+-- name: delete_finding_segments
+DELETE FROM finding_segment WHERE merchant = :merchant AND (batch, first) IN (
+    SELECT value ->> 0, value ->> 1 FROM json_each(:places)
+)
 
 -- name: delete_some_chunks
 DELETE FROM chunk WHERE merchant = :merchant AND batch = :batch AND first IN (

@@ -11,6 +11,7 @@ from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.shared.audit import sweep_audit
 from goodsgate.store.shared.database import Row
 from goodsgate.store.shared.feed_days import DAY
+from goodsgate.store.shared.findings import sweep_finding_segments
 from goodsgate.store.shared.journal import sweep_segments
 from goodsgate.store.shared.outbox import sweep_queues
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -190,4 +191,4 @@ def _delete_slice(db: SqliteStatements, merchant: int, batch: int) -> bool:
     ):
         if db.change(statement, {**named, "limit": limit}):
             return True
-    return db.change("delete_diff", named) > 0
+    return sweep_finding_segments(db, merchant, batch, SEGMENTS_PER_STEP) or db.change("delete_diff", named) > 0

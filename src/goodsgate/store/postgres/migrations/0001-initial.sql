@@ -233,6 +233,7 @@ CREATE TABLE chunk (
     PRIMARY KEY (merchant, batch, first)
 ) PARTITION BY HASH (merchant);
 
+-- Findings of records that are rejected or wait, or that a later round has changed, and of the file.
 CREATE TABLE finding (
     merchant bigint NOT NULL,
     batch bigint NOT NULL,
@@ -255,6 +256,36 @@ CREATE TABLE finding (
 ) PARTITION BY HASH (merchant);
 CREATE INDEX finding_has_error ON finding (merchant, batch, number) WHERE has_error;
 CREATE INDEX finding_stem ON finding (merchant, stem, batch);
+
+-- Findings of the other records: those of a chunk, packed. A segment has the issues itself, or refers to one that has the
+-- same issues of the same keys, and that stays until nothing refers to it.
+CREATE TABLE finding_segment (
+    merchant bigint NOT NULL,
+    batch bigint NOT NULL,
+    first bigint NOT NULL,                          -- number of its first record
+    last bigint NOT NULL,
+    chunk bigint NOT NULL,                          -- number of the first record of the chunk, whose segments overlap
+    base_batch bigint,                              -- batch and first of the segment that it refers to
+    base_first bigint,
+    severities text NOT NULL,                       -- ' error warning '
+    codes text NOT NULL,                            -- ' code code '
+    is_cancelled boolean NOT NULL DEFAULT false,    -- all its records have the result cancelled
+    is_hidden boolean NOT NULL DEFAULT false,       -- the report of its batch is deleted, other segments refer to it
+    body bytea NOT NULL,
+    PRIMARY KEY (merchant, batch, first)
+) PARTITION BY HASH (merchant);
+CREATE INDEX finding_segment_base ON finding_segment (merchant, base_batch, base_first) WHERE base_batch IS NOT NULL;
+
+-- Where issues of a key are: a row for each record of a segment that has issues.
+CREATE TABLE finding_place (
+    merchant bigint NOT NULL,
+    stem text COLLATE "C" NOT NULL,                 -- the beginning of the key
+    hash bigint NOT NULL,                           -- of key and issues
+    batch bigint NOT NULL,                          -- the segment
+    first bigint NOT NULL,
+    place integer NOT NULL,                         -- position in it
+    PRIMARY KEY (merchant, stem, hash, batch, first, place)
+) PARTITION BY HASH (merchant);
 
 CREATE TABLE issue_group (
     merchant bigint NOT NULL,
@@ -357,12 +388,15 @@ ALTER TABLE payload ALTER COLUMN bytes SET STORAGE EXTERNAL;
 ALTER TABLE chunk ALTER COLUMN results SET STORAGE EXTERNAL;
 ALTER TABLE chunk ALTER COLUMN keys SET STORAGE EXTERNAL;
 ALTER TABLE diff_segment ALTER COLUMN body SET STORAGE EXTERNAL;
+ALTER TABLE finding_segment ALTER COLUMN body SET STORAGE EXTERNAL;
 
 DO $$
 DECLARE
     whole text;
 BEGIN
-    FOREACH whole IN ARRAY ARRAY['payload', 'item', 'chunk', 'finding'] LOOP
+    FOREACH whole IN ARRAY ARRAY[
+        'payload', 'item', 'chunk', 'finding', 'finding_segment', 'finding_place'
+    ] LOOP
         FOR part IN 0..15 LOOP
             EXECUTE format(
                 'CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 16, REMAINDER %s)',
@@ -382,8 +416,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
-        'chunk', 'finding', 'issue_group', 'waiting_reference', 'diff_segment', 'diff', 'total_count', 'quota',
-        'feed_day'
+        'chunk', 'finding', 'finding_segment', 'finding_place', 'issue_group', 'waiting_reference', 'diff_segment', 'diff',
+        'total_count', 'quota', 'feed_day'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);

@@ -464,6 +464,7 @@ CREATE TABLE chunk_keys (
     PRIMARY KEY (merchant, batch, first)
 ) STRICT, WITHOUT ROWID;
 
+-- Findings of records that are rejected or wait, or that a later round has changed, and of the file.
 CREATE TABLE finding (
     id INTEGER PRIMARY KEY,
     merchant INTEGER NOT NULL,
@@ -491,6 +492,36 @@ CREATE TABLE raw (
     merchant INTEGER NOT NULL,
     bytes BLOB NOT NULL
 ) STRICT;
+
+-- Findings of the other records: those of a chunk, packed. A segment has the issues itself, or refers to one that has the
+-- same issues of the same keys, and that stays until nothing refers to it.
+CREATE TABLE finding_segment (
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    first INTEGER NOT NULL,                   -- number of its first record
+    last INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,                   -- number of the first record of the chunk, whose segments overlap
+    base_batch INTEGER,                       -- batch and first of the segment that it refers to
+    base_first INTEGER,
+    severities TEXT NOT NULL,                 -- ' error warning '
+    codes TEXT NOT NULL,                      -- ' code code '
+    is_cancelled INTEGER NOT NULL DEFAULT 0,  -- 1: all its records have the result cancelled
+    is_hidden INTEGER NOT NULL DEFAULT 0,     -- 1: the report of its batch is deleted, and other segments refer to it
+    body BLOB NOT NULL,
+    PRIMARY KEY (merchant, batch, first)
+) STRICT;
+CREATE INDEX finding_segment_base ON finding_segment (merchant, base_batch, base_first) WHERE base_batch IS NOT NULL;
+
+-- Where issues of a key are: a row for each record of a segment that has issues.
+CREATE TABLE finding_place (
+    merchant INTEGER NOT NULL,
+    stem TEXT NOT NULL,                       -- the beginning of the key
+    hash INTEGER NOT NULL,                    -- of key and issues
+    batch INTEGER NOT NULL,                   -- the segment
+    first INTEGER NOT NULL,
+    place INTEGER NOT NULL,                   -- position in it
+    PRIMARY KEY (merchant, stem, hash, batch, first, place)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE issue_group (
     merchant INTEGER NOT NULL,
