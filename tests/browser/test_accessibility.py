@@ -37,6 +37,29 @@ def test_every_page_is_accessible_and_fits(sqlite_world: World) -> None:
     assert {name: problems for name, problems in problems_by_page.items() if problems} == {}
 
 
+def test_the_navigation_fits_and_its_menu_needs_no_script(sqlite_world: World) -> None:
+    """One line at 1,024 pixels; the menu opens by keyboard, and Escape and a click elsewhere close it."""
+    world = sqlite_world
+    merchant = world.gate.merchant()
+    with world.context(viewport={"width": 1024, "height": 700}) as context:
+        page = context.new_page()
+        world.sign_in(page, merchant, "admin")
+        assert page.evaluate("document.querySelector('.top').offsetHeight") < 60
+        audit = page.get_by_role("link", name="Audit", exact=True)
+        for close in (lambda: page.keyboard.press("Escape"), lambda: page.locator("h1").click()):
+            page.get_by_text("Settings").focus()
+            page.keyboard.press("Enter")
+            audit.wait_for()
+            close()
+            audit.wait_for(state="hidden")
+    with world.context(java_script_enabled=False) as context:
+        page = context.new_page()
+        world.sign_in(page, merchant, "admin")
+        page.get_by_text("Settings").click()
+        page.get_by_role("link", name="Rules", exact=True).click()
+        page.wait_for_url("**/rules")
+
+
 def _problems(page: Page) -> list[str]:
     problems: list[str] = []
     for width in WIDTHS:

@@ -35,6 +35,7 @@ def test_a_feed_trips_a_guard_and_its_mended_version_is_approved(sqlite_world: W
         world.shop.work()
         page.locator(".heading .badge.clean").wait_for()
         assert page.get_by_text("Guards held this batch, and it was approved.").is_visible()
+        page.get_by_text("Settings").click()
         page.get_by_role("link", name="Guards", exact=True).click()
         page.get_by_role("link", name="decimal-point").click()
         page.get_by_text("The guard would have held 1 of the last 2 batches with figures.").wait_for()
@@ -46,6 +47,8 @@ def test_a_feed_trips_a_guard_and_its_mended_version_is_approved(sqlite_world: W
 
 def _write_guard(page: Page) -> None:
     """Fill the form without a mouse: the order of the fields is that of the page."""
+    page.get_by_text("Settings").focus()
+    page.keyboard.press("Enter")
     page.get_by_role("link", name="Guards", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_label("Name", exact=True).focus()

@@ -290,9 +290,12 @@ def test_records_are_deleted(stand_ins: StandIns, tmp_path: Path, platform: str)
     stand_ins.push(feed, platform, *MAPPING, code=0)
     feed.write_text("\n".join(["sku", *skus, ""]), "utf-8")
     stores = ["--set=stores=STORE-1,STORE-2"] if platform == "justwalkout" else []
-    document = stand_ins.push(feed, platform, "--verb=delete", *stores, code=0)
+    report = tmp_path / "report.ndjson"
+    wanted = [f"--report={report}", "--report-format=ndjson", "--only=all"]
+    document = stand_ins.push(feed, platform, "--verb=delete", *stores, *wanted, code=0)
     assert document["counts"]["accepted"] == 2
     assert not document["issues"]
+    assert [json.loads(line)["_codes"] for line in report.read_bytes().splitlines()] == [[], []]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

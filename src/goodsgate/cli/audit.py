@@ -11,6 +11,7 @@ import click
 from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.errors import CommandError, ExitCode
 from goodsgate.cli.output import json_option, mask_control, print_line
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate_client import Client
@@ -89,7 +90,7 @@ def verify(*, client: "Client", file: Path | None, installation: bool, heads: tu
     except ValueError as error:
         raise CommandError(f"not an entry of an audit log: {error}") from error
     document = {"chain": end.chain, "entries": end.entries, "number": end.number, "hash": end.hash.hex()}
-    text = f"The chain holds: {end.entries:,} entries, up to {end.number}:{end.hash.hex()}"
+    text = f"The chain holds: {counted(end.entries, 'entry', 'entries')}, up to {end.number}:{end.hash.hex()}"
     print_line(text if end.entries else "The audit log is empty.", document, as_json=as_json)
 
 

@@ -179,7 +179,8 @@ def _print_preview(document: Document, *, as_json: bool) -> None:
             click.echo(mask_control(f"  {change['records']:,} × {before} → {change['after']}"))
         if group["records_left"]:
             click.echo(f"  {group['records_left']:,} × other values")
-    click.echo(f"{_count_of(document, document)} records would be changed.")
+    noun = "record" if document["records"] == 1 and document["complete"] else "records"
+    click.echo(f"{_count_of(document, document)} {noun} would be changed.")
 
 
 def _print_suggestions(listing: Document, *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from goodsgate.cli.errors import ExitCode
 from goodsgate.cli.maintenance import use_store
 from goodsgate.cli.output import json_option
 from goodsgate.cli.settings import SOURCES, with_settings
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate.config import Config
@@ -131,7 +132,7 @@ def check_outbox(examination: Examination) -> "Iterator[HealthCheck]":
 
     figures = examination.figures
     waiting, given_up = figures.get("messages.waiting", 0.0), figures.get("messages.given_up", 0.0)
-    detail = f"{waiting:,.0f} messages waiting, {given_up:,.0f} given up"
+    detail = f"{counted(waiting, 'message')} waiting, {given_up:,.0f} given up"
     if given_up:
         yield warn("outbox", detail, "`goodsgate outbox list` shows why; `goodsgate outbox replay` sends them again")
     else:
@@ -194,7 +195,8 @@ def check_rules(examination: Examination) -> "Iterator[HealthCheck]":
             continue
         for name, counts in recent_counts(examination.store, merchant).items():
             if counts.faults and name in rules:
-                detail = f"rule {name} of {merchant} failed on {counts.faults:,} records lately: {counts.fault}"
+                failed = counted(counts.faults, "record")
+                detail = f"rule {name} of {merchant} failed on {failed} lately: {counts.fault}"
                 yield warn("rules", detail, f"correct it with `goodsgate rule put {name}`; records are not affected")
 
 

@@ -7,6 +7,7 @@ import click
 
 from goodsgate.cli.client import with_client
 from goodsgate.cli.output import json_option, mask_control, print_line
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate_client import Client
@@ -144,8 +145,8 @@ def _describe_trial(answer: dict[str, Any]) -> str:
     if not count:
         lines = ["No batch of this kind and collection has figures to compare with."]
     else:
-        batches = "batch" if count == 1 else "batches"
-        lines = [f"The guard would have held {answer['held']} of the last {count} {batches} with figures."]
+        batches = counted(count, "batch", "batches")
+        lines = [f"The guard would have held {answer['held']} of the last {batches} with figures."]
     if answer["unmeasured"]:
         lines.append(f"Without figures, because no guard was about them: {answer['unmeasured']}.")
     for batch in answer["batches"]:

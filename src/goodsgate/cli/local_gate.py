@@ -165,9 +165,13 @@ class LocalGate:
                 elif row.result in deletions and document is None:
                     yield SourceRecord(number=row.number, sku=sku, location=location, is_deletion=True)
 
-    def write_report(self, batch: "Batch", target: Path, *, only: str = "rejected", format: str | None = None) -> None:
-        """Write a report of a batch. Raises CommandError if the file cannot be written, and Refusal."""
-        pieces = self.engine.report(MERCHANT, batch.id, only=only, format=format).pieces
+    def write_report(self, batch: "Batch", target: Path, *, only: str = "rejected", format: str | None = None,
+                     without: str = "") -> None:
+        """Write a report of a batch; issues with the code `without` are left out.
+
+        Raises CommandError if the file cannot be written, and Refusal.
+        """
+        pieces = self.engine.report(MERCHANT, batch.id, only=only, format=format, without=without).pieces
         try:
             with target.open("wb") as file:
                 file.writelines(pieces)

@@ -7,6 +7,7 @@ import click
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.settings import open_current_store, with_settings
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,9 @@ def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], give
         store.close()
     requested = len(set(numbers))
     if count < requested:
-        raise CommandError(f"{merchant_id} has only {count:,} of these {requested:,} messages; these are queued again")
+        raise CommandError(
+            f"{merchant_id} has only {count:,} of these {counted(requested, 'message')}; these are queued again"
+        )
     print_line(f"Messages queued again: {count:,}", {"replayed": count}, as_json=as_json)
 
 

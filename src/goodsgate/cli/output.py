@@ -16,6 +16,7 @@ import click
 
 from goodsgate.cli.client import Document
 from goodsgate.cli.errors import ExitCode
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,7 +121,7 @@ class ProgressDisplay:
         self._start(f"pushing {name}", 2 * total)
 
         def on_records(sent: int, ended: int) -> None:
-            self._update(sent + ended, f"{sent:,} sent and {ended:,} ended of {total:,} records", 2 * total)
+            self._update(sent + ended, f"{sent:,} sent and {ended:,} ended of {counted(total, 'record')}", 2 * total)
 
         return on_records
 
@@ -135,7 +136,7 @@ class ProgressDisplay:
             self._records_before = progress["records"]
         records = progress["records"]
         rate = (records - self._records_before) / max(0.001, time.monotonic() - self._started_at)
-        figures = f"{records:,} records" + (f" at {rate:,.0f}/s" if records > self._records_before else "")
+        figures = counted(records, "record") + (f" at {rate:,.0f}/s" if records > self._records_before else "")
         if batch["position"]:
             figures += f", {batch['position']} ahead in the queue"
         self._update(
@@ -218,7 +219,8 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         out.print(f"To give it up: goodsgate discard {batch['id']}", soft_wrap=True)
     if batch["withheld"]:
         deletions, items = batch["withheld"]["deletions"], batch["withheld"]["items"]
-        out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")
+        are = "is" if deletions == 1 else "are"
+        out.print(f"{deletions:,} of {counted(items, 'item')} {are} missing from the feed. Nothing was deleted.")
         if batch["withheld"]["reason"] == "evidence":
             out.print("Some of the feed could not be read, so the missing items may be in it.")
         if batch["policy"]["dry_run"]:
@@ -275,7 +277,7 @@ def print_groups(out: "Console", groups: list[Document], examples: Examples) -> 
         for line in filter(None, (where, f"{group['remedy']} [{group['code']}]")):
             out.print(Padding(mask_control(line), (0, 0, 0, 4), expand=False))
     if len(groups) > GROUPS_MAX:
-        out.print(f"… and {len(groups) - GROUPS_MAX} more groups")
+        out.print(f"… and {counted(len(groups) - GROUPS_MAX, 'more group')}")
 
 
 def _shorten(value: object) -> str:

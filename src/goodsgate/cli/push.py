@@ -22,6 +22,7 @@ from goodsgate.cli.output import Examples, ProgressDisplay, exit_code, mask_cont
 from goodsgate.cli.protocol_choice import protocol_folders
 from goodsgate.cli.source import open_feed
 from goodsgate.cli.submit import policy_options
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate.model.batch import Batch, Policy
@@ -312,7 +313,7 @@ def _finish(gate: LocalGate, batch: "Batch", report_to: Path | None, *, only: st
             ) -> tuple[Document, Examples]:
     """Write the report if one is wanted, and return what is printed."""
     if report_to is not None:
-        gate.write_report(batch, report_to, only=only, format=format)
+        gate.write_report(batch, report_to, only=only, format=format, without=ASSUMED_CODE)
     return gate.document(batch), gate.examples(batch)
 
 
@@ -345,11 +346,11 @@ def _with_result(document: Document, result: "PushResult", push: _Push, *, recor
 def _closing_lines(document: Document, *, wait: bool) -> Iterator[str]:
     """Yield what the platform says of records that it does not name, and how to go on."""
     for problem in document["push"]["problems"]:
-        yield f"Not clean: {problem}."
+        yield f"{problem[0].upper()}{problem[1:].removesuffix('.')}."
     if document["counts"]["waiting"]:
         yield (
-            f"The platform has not yet said what became of {document['counts']['waiting']:,} records. Run the same "
-            f"command again to {'go on waiting' if wait else 'wait for it'}."
+            f"The platform has not yet said what became of {counted(document['counts']['waiting'], 'record')}. "
+            f"Run the same command again to {'go on waiting' if wait else 'wait for it'}."
         )
 
 

@@ -14,6 +14,7 @@ from goodsgate.cli.errors import CommandError
 from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.source import open_feed
 from goodsgate.cli.submit import FORMAT_HELP, FORMATS
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate_client import Client
@@ -86,7 +87,7 @@ def _load(client: "Client", kind: str, file: str, *, replace: bool, format: str 
 
 def _print_loaded(loaded: Document, *, as_json: bool) -> None:
     count = loaded["entries"]
-    print_line(f"{loaded['kind']}: {count:,} {'entry' if count == 1 else 'entries'}", loaded, as_json=as_json)
+    print_line(f"{loaded['kind']}: {counted(count, 'entry', 'entries')}", loaded, as_json=as_json)
 
 
 @reference.command("list")

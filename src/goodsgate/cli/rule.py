@@ -9,6 +9,7 @@ import click
 from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.output import describe_counts, json_option, print_line
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate_client import Client
@@ -72,7 +73,8 @@ def trial(*, client: "Client", name: str, as_json: bool, **options: Any) -> None
     """
     given = {"json": _given_rule(options)} if any(value is not None for value in options.values()) else {}
     answer = client.request("POST", f"/v1/rules/{name}/trial", **given)
-    text = f"{describe_counts(answer)} of {answer['records']:,} records in {_batches(answer['batches'])}"
+    batches = counted(answer["batches"], "batch", "batches")
+    text = f"{describe_counts(answer)} of {counted(answer['records'], 'record')} in {batches}"
     if answer["is_cut"]:
         text += "; there are more"
     print_line(f"{text}.", answer, as_json=as_json)
@@ -159,5 +161,3 @@ def _given_rule(options: dict[str, Any]) -> Document:
     return document
 
 
-def _batches(count: int) -> str:
-    return "1 batch" if count == 1 else f"{count:,} batches"

@@ -13,6 +13,7 @@ from goodsgate.cli.diff import print_diff_groups
 from goodsgate.cli.errors import ExitCode, command_error
 from goodsgate.cli.output import ProgressDisplay, exit_code
 from goodsgate.cli.source import feed_name, open_feed
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate_client import Client, FixMatch
@@ -195,7 +196,8 @@ def _upload_progress(progress: ProgressDisplay, name: str, source: "Source") -> 
 
 
 def _describe_match(match: "FixMatch") -> str:
-    text = f"{match.replacing:,} of {match.records:,} records replace rejected records of the batch"
+    replace = "replaces a rejected record" if match.replacing == 1 else "replace rejected records"
+    text = f"{match.replacing:,} of {counted(match.records, 'record')} {replace} of the batch"
     if match.unmatched:
         text += f"; {match.unmatched:,} name no rejected record and will be rejected"
     if match.without_row:

@@ -6,6 +6,7 @@ import click
 
 from goodsgate.cli.client import Document, with_client
 from goodsgate.cli.output import json_option, print_line
+from goodsgate.model.counting import counted
 
 if TYPE_CHECKING:
     from goodsgate_client import Client
@@ -82,5 +83,5 @@ def clear(*, client: "Client", as_json: bool) -> None:
 
 
 def _format(trouble: Document) -> str:
-    scope = f"{trouble['seconds']:g} s" if trouble["times"] is None else f"{trouble['times']} times"
+    scope = f"{trouble['seconds']:g} s" if trouble["times"] is None else counted(trouble["times"], "time")
     return f"{trouble['id']}\t{trouble['kind']}\t{scope}"

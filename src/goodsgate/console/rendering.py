@@ -15,6 +15,7 @@ from goodsgate.console.request import CSRF_FIELD, ConsoleRequest
 from goodsgate.http.docs import prose
 from goodsgate.model.batch import Batch, now
 from goodsgate.model.catalogue import Item, display_key
+from goodsgate.model.counting import counted
 from goodsgate.model.guard import condition_text, figure_text
 from goodsgate.model.issue import base_code
 from goodsgate.model.json_text import member_text
@@ -57,7 +58,7 @@ class PageRenderer:
             bytes=format_bytes, number=format_number, seconds=format_seconds, duration=format_duration,
             age=format_age, time=format_time, path_segment=path_segment,
             member_excerpt=member_excerpt, display_key=display_key, prose=prose,
-            base_code=base_code,
+            base_code=base_code, counted=counted,
         )
         self._templates.globals.update(
             asset_url=asset_url, version=__version__, csrf_field=CSRF_FIELD, outcome_or_state=outcome_or_state,

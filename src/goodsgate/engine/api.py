@@ -288,11 +288,11 @@ class Engine:
         return found
 
     def report(self, merchant: str, batch: str, *, only: str = "rejected", format: str | None = None,
-               raw: bool = False) -> reports.Report:
+               raw: bool = False, without: str = "") -> reports.Report:
         """Return a file of the batch's records; see `engine.report`."""
         return reports.report(
             self.store, self.settings.read_limits, self.batch(merchant, batch), only=only, format=format,
-            raw=raw,
+            raw=raw, without=without,
         )
 
     def diff_report(self, merchant: str, batch: str, *, operation: str | None = None,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from goodsgate.engine.change_files import Gap, late_merchants, read_manifest
+from goodsgate.model.counting import counted
 from goodsgate.store.contract import HealthCheck, Store, StoreError, warn
 from goodsgate.store.objects import Objects
 
@@ -63,4 +64,4 @@ def _warnings(merchant: str, missing: int, gaps: list[Gap], remedy: str) -> Iter
         detail = f"{merchant}: changes behind number {gaps[-1].after:,} are in no file ({gaps[-1].reason})"
         yield warn(NAME, detail, "load an export into the warehouse; raise journal_days")
     if missing:
-        yield warn(NAME, f"{merchant}: {missing:,} changes are in no file yet", remedy)
+        yield warn(NAME, f"{merchant}: {counted(missing, 'change is', 'changes are')} in no file yet", remedy)

@@ -6,6 +6,7 @@ import msgspec
 
 from goodsgate.engine.mapping_resolution import chosen_profile
 from goodsgate.model.batch import Batch
+from goodsgate.model.counting import counted
 from goodsgate.model.roles import PRODUCTS, ROLES, roles_text
 from goodsgate.profiles import load_profile, profile_names
 
@@ -27,7 +28,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         """One line: ``Shopify product export: 3 products, 6 variants, 2 image rows``."""
         text = roles_text(self.roles or {})
         if text and self.first_records is not None:
-            text = f"{text} in the first {self.first_records:,} records"
+            text = f"{text} in the first {counted(self.first_records, 'record')}"
         return ": ".join(filter(None, (self.title, text)))
 
 

@@ -12,6 +12,7 @@ from goodsgate.formats import MEDIA_TYPES
 from goodsgate.formats.formula_marks import mark_formula
 from goodsgate.model.batch import Batch
 from goodsgate.model.catalogue import split_key
+from goodsgate.model.counting import counted
 from goodsgate.model.diff import DiffChange, DiffSummary, FieldDiff, field_changes
 from goodsgate.model.journal import ChangeOperation
 from goodsgate.store.contract import Store
@@ -39,7 +40,7 @@ class DiffGroup(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The group in one line for people."""
-        items = "1 item" if self.count == 1 else f"{self.count:,} items"
+        items = counted(self.count, "item")
         if not self.field:
             return f"{items} would be {self.effect}"
         one = self.count == 1

@@ -17,6 +17,7 @@ from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model.batch import Batch, ReadingDecision, RoundKind
+from goodsgate.model.counting import counted
 from goodsgate.model.finding import FixMatch
 from goodsgate.store.contract import Idempotency, NewRound, Store
 
@@ -70,8 +71,9 @@ def check_match(match: FixMatch, *, new_records: bool) -> None:
     if match.without_row and not new_records:
         raise Refusal(
             "fix_rows_missing",
-            f"{match.without_row:,} of {match.records:,} records have no `_row`. Fill it in as in the report, remove "
-            "these records, or add them to the batch as new ones (`new_records=true`, `--new-records`).",
+            f"{match.without_row:,} of {counted(match.records, 'record has', 'records have')} no `_row`. Fill it in as "
+            "in the report, remove these records, or add them to the batch as new ones (`new_records=true`, "
+            "`--new-records`).",
             **msgspec.structs.asdict(match),
         )
 

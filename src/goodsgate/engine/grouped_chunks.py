@@ -11,6 +11,7 @@ import msgspec
 
 from goodsgate.engine.groups import GroupedRow, RowGroups
 from goodsgate.formats import Chunk
+from goodsgate.model.counting import counted
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.roles import role_byte
 
@@ -172,7 +173,7 @@ class GroupedChunks:
         if problem is not None and inside:
             done[inside[0]] = msgspec.structs.replace(done[inside[0]], begins_product=False)
         if bound < len(rows):
-            problem = issue("group_too_large", value=key, expected=f"at most {self._rows_max:,} rows")
+            problem = issue("group_too_large", value=key, expected=f"at most {counted(self._rows_max, 'row')}")
             for at in readable:
                 if at >= bound and self._groups.takes(rows[at]):
                     done[at] = _with_issue(done[at], problem)

@@ -46,12 +46,12 @@ class ReportLine(msgspec.Struct, frozen=True):
 
 
 def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "rejected",
-           format: str | None = None, raw: bool = False) -> Report:
+           format: str | None = None, raw: bool = False, without: str = "") -> Report:
     """Return a report of a batch.
 
     `only` is ``rejected``, ``waiting`` or ``all``; `format` is one of formats.WRITTEN_FORMATS, the submitter's own if
     None (NDJSON for XML). Cells of CSV and TSV that a spreadsheet would run are marked, unless `raw`; a fix
-    removes the marks.
+    removes the marks. Issues with the code `without` are left out.
 
     Raises Refusal: parameter_invalid, payload_gone (``all`` reads the payload again), batch_open (``all``).
     """
@@ -66,6 +66,11 @@ def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "r
     else:
         raise Refusal("parameter_invalid", "only must be rejected, waiting or all.", parameter="only")
     results = only == "all"
+    if without:
+        lines = (
+            msgspec.structs.replace(line, issues=[each for each in line.issues if each.code != without])
+            for line in lines
+        )
     if wanted in ("ndjson", "json"):
         pieces = formats.write((_object(line, batch, results=results) for line in lines), format=wanted, header=None)
     else:

@@ -8,6 +8,7 @@ import msgspec
 
 from goodsgate.formats.contract import Chunk, Limits
 from goodsgate.model.batch import ReadingDecision
+from goodsgate.model.counting import counted
 from goodsgate.model.issue import Issue, issue
 
 PIECE_BYTES = 512 * 1024
@@ -110,7 +111,7 @@ class PayloadReader:
                 ends_at = time.monotonic() + limits.chunk_seconds / 2
             if len(run.records) > room:
                 self.stop("records_too_many", f"over {records_read:,}",
-                    expected=f"at most {limits.records_max:,} records")
+                    expected=f"at most {counted(limits.records_max, 'record')}")
                 break
         if self._drops_pending:
             self._pending = RecordRun([], [], {}, 0)

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from goodsgate.model.counting import counted
+
 HOLD_HOURS_MAX = 8760
 """Hours for which a batch may be held: a year."""
 LIMIT = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(%?)")
@@ -29,6 +31,11 @@ class Condition(msgspec.Struct, frozen=True):
     """Whether a number is a limit, too; else only a share is."""
     name: str = ""
     """The condition without a number; empty if that is its text."""
+
+    @property
+    def of_one(self) -> str:
+        """What a share is a part of, in the singular."""
+        return self.of.replace("records", "record").replace("items", "item").replace("prices", "price")
 
     @property
     def label(self) -> str:
@@ -170,14 +177,11 @@ def figure_text(name: str, limit: str, figure: Figure) -> str:
     condition = CONDITIONS[name]
     if not condition.has_count:
         return f"{_percent(figure.share)} {condition.text}"
-    counted = f"{_number(figure.count)} {condition.single if figure.count == 1 else condition.text}"
+    text = counted(figure.count, condition.single, condition.text)
     if condition.of and (limit.endswith("%") or name in ("fewer_records", "deleted")):
-        return f"{counted}, {_percent(figure.share)} of {_number(figure.whole)} {condition.of}"
-    return counted
-
-
-def _number(count: float) -> str:
-    return f"{count:,.1f}".removesuffix(".0")
+        whole = counted(figure.whole, condition.of_one, condition.of)
+        return f"{text}, {_percent(figure.share)} of {whole}"
+    return text
 
 
 def _percent(share: float) -> str:

@@ -1,5 +1,6 @@
 """Issues and the table of their codes."""
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -29,6 +30,10 @@ class Code(msgspec.Struct, frozen=True):
     about: Literal["file", "record"] = "record"
 
 
+COUNTED_ONE = re.compile(r"\b1 (column|hour|worker)s\b")
+"""Nouns that messages count with their value."""
+
+
 class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong with one field of one record, or with the file."""
 
@@ -49,9 +54,10 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def message(self) -> str:
         """The message of the code with the values of this issue, one sentence for people."""
         name = self.column or self.path.lstrip("/") or "record"
-        return CODES[base_code(self.code)].template.format(
+        message = CODES[base_code(self.code)].template.format(
             value=self.value, expected=self.expected, field=name, suggestion=self.suggestion
         )
+        return COUNTED_ONE.sub(r"1 \1", message) if self.value == "1" else message
 
     @property
     def field(self) -> str:

@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from goodsgate.model.counting import counted
 from goodsgate.model.group_titles import GROUP_TITLES
 from goodsgate.model.issue import CODES, base_code, rule_name
 from goodsgate.model.remedies import REMEDIES
@@ -36,10 +37,10 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What is wrong and how often, for people: it can be read without the code and the values."""
         name = rule_name(self.code)
         if name is not None:
-            return f'{self.count:,} {"record breaks" if self.count == 1 else "records break"} the rule "{name}"'
+            return f'{counted(self.count, "record breaks", "records break")} the rule "{name}"'
         one, many = GROUP_TITLES[self.code]
         column = f'"{self.column or self.field.lstrip("/") or "the record"}"'
-        return f"{self.count:,} {one if self.count == 1 else many}".replace("{field}", column)
+        return counted(self.count, one, many).replace("{field}", column)
 
     @property
     def message(self) -> str:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+from goodsgate.model.counting import counted
+
 Role = Literal["variant", "parent", "image", "price", "translation", "note"]
 """``parent`` is no item of its own, ``image`` adds an image to its group, ``price`` is a further price of a SKU (in
 another currency or price list), ``translation`` its texts in another language, ``note`` nothing that an item holds."""
@@ -51,6 +53,6 @@ def add_roles(counts: Mapping[str, int], changes: Mapping[str, int]) -> dict[str
 def roles_text(counts: Mapping[str, int]) -> str:
     """Return the counts in words: ``3 products, 6 variants, 2 image rows``; empty without counts."""
     return ", ".join(
-        f"{count:,} {singular if count == 1 else plural}"
+        counted(count, singular, plural)
         for name, (singular, plural) in _WORDS.items() if (count := counts.get(name, 0))
     )

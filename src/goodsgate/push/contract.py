@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from goodsgate.model.batch import Kind
+from goodsgate.model.counting import counted
 from goodsgate.model.issue import Issue
 
 if TYPE_CHECKING:
@@ -154,6 +155,11 @@ class PlatformConnection(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     push_id: str = ""
     """The same for all requests of a push, also after it was interrupted."""
+
+
+def unnamed_rejections(count: int) -> str:
+    """Return the problem of so many records that a platform has rejected and does not name."""
+    return f"{counted(count, 'more record was', 'more records were')} rejected, which the platform does not name"
 
 
 class Platform(ABC):

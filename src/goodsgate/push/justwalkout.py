@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+from goodsgate.model.counting import counted
 from goodsgate.model.issue import Issue
 from goodsgate.push.contract import (
     Platform,
@@ -195,7 +196,7 @@ def _outcome_of(report: object, sent: SentRequest, ingestion: str) -> RequestOut
                 is_warning=str(entry.get("severity")).upper() == "WARNING",
             ) for at in found
         ]
-    problem = f"the report of ingestion {ingestion} has {unknown:,} issues of unknown items" if unknown else ""
+    problem = f"the report of ingestion {ingestion} has {counted(unknown, 'issue')} of unknown items" if unknown else ""
     return RequestOutcome(errors=errors, problem=problem)
 
 

@@ -26,6 +26,7 @@ from goodsgate.push.contract import (
     UnitError,
     WireUnit,
     places_by_name,
+    unnamed_rejections,
 )
 from goodsgate.push.konnect_products import FIELD_OF_MEMBER, OWN, as_update, prices_of, product_units
 from goodsgate.push.transport import encode_json
@@ -216,8 +217,7 @@ def _outcome(errors: list[UnitError], failed: int, named: int, names: Sequence[s
     if failed > named == 0 and failed >= len(names):
         return RequestOutcome(errors=[UnitError(index=at, message="no reason was given") for at in range(len(names))])
     left = failed - named
-    problem = f"{left:,} more records were rejected, which the platform does not name" if left > 0 else ""
-    return RequestOutcome(errors=errors, problem=problem)
+    return RequestOutcome(errors=errors, problem=unnamed_rejections(left) if left > 0 else "")
 
 
 def _level_errors(errors: object, names: Sequence[str]) -> Iterator[UnitError]:

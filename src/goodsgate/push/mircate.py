@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from goodsgate.model.batch import Kind
+from goodsgate.model.counting import counted
 from goodsgate.model.issue import Issue, issue
 from goodsgate.push.contract import (
     ConfigurationError,
@@ -27,6 +28,7 @@ from goodsgate.push.contract import (
     UnitError,
     WireUnit,
     places_by_name,
+    unnamed_rejections,
 )
 from goodsgate.push.transport import encode_json
 from goodsgate.push.values import missing, plain_number, read_number, split_money, text_of, texts_of
@@ -215,9 +217,9 @@ class Mircate(Platform):
         problems = []
         named = len({error.index for error in errors})
         if failed > named:
-            problems.append(f"{failed - named:,} more records were rejected, which the platform does not name")
+            problems.append(unnamed_rejections(failed - named))
         if sent.operation != "delete" and (left := len(sent.names) - failed - successful) > 0:
-            problems.append(f"{left:,} records of batch {', '.join(sent.receipt.ids)} were not processed")
+            problems.append(f"{counted(left, 'record')} of batch {', '.join(sent.receipt.ids)} not processed")
         return RequestOutcome(errors=errors, problem="; ".join(problems))
 
 

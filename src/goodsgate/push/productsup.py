@@ -20,6 +20,7 @@ from goodsgate.push.contract import (
     SourceRecord,
     UnitError,
     WireUnit,
+    unnamed_rejections,
 )
 from goodsgate.push.values import missing, text_of, too_long
 
@@ -127,8 +128,7 @@ def _outcome_of(document: Mapping[str, Any], stages: Iterable[str], *, units: in
                 errors.append(UnitError(index=line - 1, message=str(each.get("message"))))
             if occurrences > is_named:
                 problems.append(
-                    f"{occurrences - is_named:,} more records of batch {batch} were rejected, "
-                    f"which the platform does not name: {each.get('message')}"
+                    f"{unnamed_rejections(occurrences - is_named)} (batch {batch}): {each.get('message')}"
                 )
     return RequestOutcome(errors=errors, problem="; ".join(problems))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from goodsgate.model.counting import counted
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import Number, read_json
 
@@ -31,12 +32,12 @@ def decode_document(document: bytes, *, depth_max: int) -> Record:
         record = read_json(document)
     except orjson.JSONDecodeError as error:
         if "depth" in error.msg or "recursion" in error.msg.lower():
-            raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels")) from None
+            raise UnreadableError(issue("line_too_deep", expected=f"at most {counted(depth_max, 'level')}")) from None
         raise UnreadableError(issue("line_unreadable", value=_describe(document, error))) from None
     if not isinstance(record, dict):
         raise UnreadableError(issue("record_not_object", value=_TYPE_NAMES.get(type(record), "something else")))
     if document.count(b"{") + document.count(b"[") > depth_max and is_deeper(record, depth_max):
-        raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels"))
+        raise UnreadableError(issue("line_too_deep", expected=f"at most {counted(depth_max, 'level')}"))
     return record
 
 

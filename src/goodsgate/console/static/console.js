@@ -28,6 +28,15 @@
     if (!document.hidden) document.querySelectorAll("[hx-trigger*='sse:change']").forEach((part) => htmx.trigger(part, "sse:change"));
   });
 
+  // The menu of the navigation closes as menus do: by a click elsewhere, by Escape, and when the focus leaves it.
+  const menu = document.querySelector("details.menu");
+  if (menu) {
+    const closeOutside = (target) => { if (target && !menu.contains(target)) menu.open = false; };
+    document.addEventListener("click", (event) => closeOutside(event.target));
+    document.addEventListener("focusin", (event) => closeOutside(event.target));
+    menu.addEventListener("keydown", (event) => { if (event.key === "Escape" && menu.open) { menu.open = false; menu.querySelector("summary").focus(); } });
+  }
+
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();

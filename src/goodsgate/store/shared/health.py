@@ -1,5 +1,6 @@
 """Health checks that all stores share."""
 
+from goodsgate.model.counting import counted
 from goodsgate.store.contract import HealthCheck, bad, ok, warn
 from goodsgate.store.shared.database import ALL_MERCHANTS, Database
 
@@ -49,7 +50,7 @@ def judge_search(database: Database) -> HealthCheck:
     if not collections:
         return ok("search", "the index has all items")
     return warn(
-        "search", f"the index lacks items; collections: {collections:,} with {items:,} items; until it has them, "
-        "searches examine items one by one",
+        "search", f"the index lacks items; collections: {collections:,} with {counted(items, 'item')}; until it has "
+        "them, searches examine items one by one",
         "keep a worker running with the setting search=on: it adds them between its batches",
     )
