@@ -6,12 +6,13 @@ They share nothing else with the tests. They open stores of their own, and are k
 import importlib
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from goodsgate.model import crash
 
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([
     "goodsgate.store.sqlite", "goodsgate.store.postgres", "goodsgate.console", "goodsgate.observe", "tests.shop",
@@ -19,9 +20,13 @@ _context.set_forkserver_preload([
 ])
 
 
-def start(work: Callable[..., object], *arguments: object, crash_at: str = "") -> ForkServerProcess:
-    """Start a process that calls a function of a module; it is killed at the point that `crash_at` names."""
-    process = _context.Process(target=_call, args=(work, arguments, crash_at))
+def start(work: Callable[..., object], *arguments: object, crash_at: str = "", environ: Mapping[str, str] | None = None,
+          output: Path | None = None) -> ForkServerProcess:
+    """Start a process that calls a function of a module; it is killed at the point that `crash_at` names.
+
+    What it prints goes to the file `output`, if one is named.
+    """
+    process = _context.Process(target=_call, args=(work, arguments, crash_at, environ, output))
     process.start()
     return process
 
@@ -39,7 +44,13 @@ def run(work: Callable[..., object], *arguments: object, crash_at: str = "") -> 
         process.close()
 
 
-def _call(work: Callable[..., object], arguments: tuple[object, ...], crash_at: str) -> None:
+def _call(work: Callable[..., object], arguments: tuple[object, ...], crash_at: str,
+          environ: Mapping[str, str] | None, output: Path | None) -> None:
+    if environ is not None:
+        os.environ.clear()
+        os.environ.update(environ)
+    if output is not None:
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 1)
     os.environ["GOODSGATE_TEST_CRASH_AT"] = crash_at
     importlib.reload(crash)
     work(*arguments)

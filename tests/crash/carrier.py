@@ -1,6 +1,5 @@
 """A process that carries messages for crash tests: until it is killed, or none waits."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -12,17 +11,13 @@ from tests.engine.receiver import HttpSender
 from tests.shop import open_store
 
 
-def main() -> None:
-    """Folder, and the port where messages are taken."""
-    config = settings_of(Path(sys.argv[1]))
+def carry(folder: Path, port: int) -> None:
+    """Carry the messages of the folder's store to this port."""
+    config = settings_of(folder)
     store = open_store(config)
-    outbox = Outbox(store, {TOPIC: HttpSender(int(sys.argv[2]), config.delivery_seconds)}, delivery_settings(config))
+    outbox = Outbox(store, {TOPIC: HttpSender(port, config.delivery_seconds)}, delivery_settings(config))
     outbox.start()
     while store.messages("acme", delivery_state=DeliveryState.WAITING, limit=1):
         time.sleep(0.01)
     outbox.stop()
     store.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -48,8 +48,9 @@ class GateProcess:
 
     def start(self, *, crash_at: str = "") -> None:
         """Start, and wait until it answers."""
-        environ = {**self.environ, "GOODSGATE_TEST_CRASH_AT": crash_at}
-        self.process = forked.start(served.serve, environ, crash_at=crash_at)
+        self.process = forked.start(
+            served.serve, crash_at=crash_at, environ=self.environ, output=Path(os.devnull)
+        )
         until = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < until:
             try:

@@ -1,23 +1,16 @@
 """kill -9 of who carries messages, in the middle of one: the next carries it again, and none is lost."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from goodsgate.model.message import DeliveryState, NewMessage
-from tests.crash.scene import CHUNK_RECORDS, ROOT, TOPIC
+from tests import forked
+from tests.crash import carrier
+from tests.crash.scene import CHUNK_RECORDS, TOPIC
 from tests.engine.receiver import Receiver
 from tests.shop import Shop
 
 COUNT = 20
 SECONDS_MAX = 60
-
-
-def _carrier(folder: Path, port: int) -> "subprocess.Popen[bytes]":
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
-    command = [sys.executable, "-m", "tests.crash.carrier", str(folder), str(port)]
-    return subprocess.Popen(command, env=environ, cwd=ROOT)
 
 
 def test_a_carrier_that_dies_is_followed_by_another(tmp_path: Path, kind: str) -> None:
@@ -26,20 +19,21 @@ def test_a_carrier_that_dies_is_followed_by_another(tmp_path: Path, kind: str) -
         messages = [NewMessage(topic=TOPIC, subject=str(n)) for n in range(COUNT)]
         shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=messages)
         receiver.silent.add("acme")
-        first = _carrier(tmp_path, receiver.port)
+        first = forked.start(carrier.carry, tmp_path, receiver.port)
         try:
             assert receiver.something.wait(SECONDS_MAX)
         finally:
             first.kill()
-            first.wait()
+            first.join()
         receiver.silent.clear()
         held = [number for _, number, _ in receiver.arrived]
-        second = _carrier(tmp_path, receiver.port)
+        second = forked.start(carrier.carry, tmp_path, receiver.port)
         try:
-            assert second.wait(SECONDS_MAX) == 0
+            second.join(SECONDS_MAX)
+            assert second.exitcode == 0
         finally:
             second.kill()
-            second.wait()
+            second.join()
         assert len(shop.store.messages("acme", delivery_state=DeliveryState.SENT)) == COUNT
         numbers = [number for _, number, _ in receiver.arrived]
         assert sorted(numbers) == sorted([*range(1, COUNT + 1), *held])

@@ -1,6 +1,5 @@
 """A process with clients for tests of stock: each tries to order one A and one B, a few times."""
 
-import sys
 import threading
 from pathlib import Path
 
@@ -12,15 +11,14 @@ from tests import stores
 from tests.shop import open_store
 
 
-def main() -> None:
-    """Folder, which process this is, its clients, and how often each orders; prints how many orders came through."""
-    clients, orders = int(sys.argv[3]), int(sys.argv[4])
-    store = open_store(Config(store=stores.address(Path(sys.argv[1]))))
+def buy_all(folder: Path, process: int, clients: int, orders: int) -> None:
+    """Let each client order as often as `orders` says; print how many orders came through."""
+    store = open_store(Config(store=stores.address(folder)))
     stock, came = Stock(store), []
 
     def buy(client: int) -> None:
         for turn in range(orders):
-            order = f"{sys.argv[2]}-{client}-{turn}"
+            order = f"{process}-{client}-{turn}"
             try:
                 for verb in (StockOperation.RESERVE, StockOperation.COMMIT):
                     _move(stock, StockMovement(order=order, verb=verb, lines={"B": 1, "A": 1}))
@@ -46,7 +44,3 @@ def _move(stock: Stock, movement: StockMovement) -> None:
             return
         except StoreBusyError:
             continue
-
-
-if __name__ == "__main__":
-    main()

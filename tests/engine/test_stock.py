@@ -1,7 +1,5 @@
 """Stock that orders move: whole movements, answered once, never more than there is, and right beside any feed."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,8 @@ from goodsgate.engine import Refusal
 from goodsgate.engine.stock import LINES_MAX, QUANTITY_MAX, Stock, StockLevel, StockMovement, StockOperation
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.catalogue import item_key
-from tests.crash.scene import ROOT
+from tests import forked
+from tests.engine import buyer
 from tests.engine.conftest import Opens
 from tests.shop import Shop, open_store
 
@@ -203,13 +202,12 @@ def test_what_is_kept_of_an_order_survives(shop: Shop, opens: Opens) -> None:
 def test_fifty_clients_never_sell_more_than_there_is(shop: Shop, tmp_path: Path) -> None:
     """From two processes with 25 threads each: of 100 orders of an A and a B, 40 get both and 60 nothing."""
     _feed(shop, A=60, B=40)
-    command = [sys.executable, "-m", "tests.engine.buyer", str(tmp_path)]
-    buyers = [
-        subprocess.Popen([*command, str(at), "25", "2"], cwd=ROOT, stdout=subprocess.PIPE, text=True) for at in range(2)
-    ]
-    output = [buyer.communicate(timeout=120)[0] for buyer in buyers]
-    assert [buyer.returncode for buyer in buyers] == [0, 0]
-    assert sum(int(one) for one in output) == 40
+    outputs = [tmp_path / f"orders-{process}" for process in range(2)]
+    buyers = [forked.start(buyer.buy_all, tmp_path, at, 25, 2, output=output) for at, output in enumerate(outputs)]
+    for process in buyers:
+        process.join(forked.SECONDS_MAX)
+    assert [process.exitcode for process in buyers] == [0, 0]
+    assert sum(int(output.read_text()) for output in outputs) == 40
     assert (_level(shop, "A"), _level(shop, "B")) == ((20, 0, 20), (0, 0, 0))
 
 
@@ -217,14 +215,15 @@ def test_fifty_clients_never_sell_more_than_there_is(shop: Shop, tmp_path: Path)
 def test_a_client_that_was_killed_says_it_again(shop: Shop, tmp_path: Path, taken_before: int) -> None:
     """All of it, not knowing how far it came: every order takes its pieces once."""
     _feed(shop, A=60, B=60)
-    command = [sys.executable, "-m", "tests.engine.buyer", str(tmp_path), "0", "10", "4"]
-    killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    killed = forked.start(buyer.buy_all, tmp_path, 0, 10, 4, output=tmp_path / "nothing")
     while (_level(shop, "A")[0] or 0) > 60 - taken_before:
-        assert killed.poll() is None
+        assert killed.exitcode is None
     killed.kill()
-    killed.wait()
-    output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
-    assert int(output) == 40
+    killed.join()
+    again = forked.start(buyer.buy_all, tmp_path, 0, 10, 4, output=tmp_path / "orders")
+    again.join(forked.SECONDS_MAX)
+    assert again.exitcode == 0
+    assert int((tmp_path / "orders").read_text()) == 40
     assert (_level(shop, "A"), _level(shop, "B")) == ((20, 0, 20), (20, 0, 20))
 
 

@@ -1,4 +1,4 @@
-"""A worker that stops at a crash point: `python -m tests.hosts.stalled_worker FOLDER POINT TIMES`.
+"""A worker that stops at a crash point.
 
 It sends itself SIGSTOP, continues at SIGCONT, and prints in the end how often it has lost its lease.
 """
@@ -48,13 +48,13 @@ def stop_at(point: str, times: int) -> None:
     crash.point = stop_or_continue
 
 
-def main() -> None:
+def work(folder: Path, point: str, times: int) -> None:
     """Process batches until nothing is queued."""
     server.IDLE_SECONDS_MAX = IDLE_SECONDS_MAX
     losses = Losses()
     logging.getLogger("goodsgate").addHandler(losses)
-    stop_at(sys.argv[2], int(sys.argv[3]))
-    config = settings_of(Path(sys.argv[1]))
+    stop_at(point, times)
+    config = settings_of(folder)
     store = open_store(config)
     worker = create_worker(store, config, "slow")
     while True:
@@ -66,7 +66,3 @@ def main() -> None:
         time.sleep(0.01)
     store.close()
     print(losses.number)
-
-
-if __name__ == "__main__":
-    main()

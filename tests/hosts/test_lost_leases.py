@@ -2,16 +2,16 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
-from tests import stores
-from tests.crash.scene import ROOT, stage, state_after
+from tests import forked, stores
+from tests.crash.scene import stage, state_after
+from tests.hosts import stalled_worker
 
 SECONDS_MAX = 60
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     stores.drop(tmp_path)
 
 
-def _state(process: "subprocess.Popen[str]") -> str:
+def _state(process: ForkServerProcess) -> str:
     """One letter; T is stopped."""
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
@@ -44,26 +44,25 @@ def test_a_worker_that_lost_its_lease_changes_nothing(folder: Path, undisturbed:
                                                       times: int) -> None:
     """Its commit is refused by the fence, and no record is applied twice."""
     shop, sent = stage(folder, "postgres")
-    slow = subprocess.Popen(
-        [sys.executable, "-m", "tests.hosts.stalled_worker", str(folder), point, str(times)], cwd=ROOT, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}, stdout=subprocess.PIPE,
-    )
+    output = folder / "losses"
+    slow = forked.start(stalled_worker.work, folder, point, times, output=output)
     try:
         until = time.monotonic() + SECONDS_MAX
         while _state(slow) != "T":
             assert time.monotonic() < until, "it never came there"
-            assert slow.poll() is None
+            assert slow.exitcode is None
             time.sleep(0.01)
         while shop.worker.step() or shop.store.statistics()["lanes"]:
             assert time.monotonic() < until, "nobody took over"
             time.sleep(0.01)
         assert state_after(shop, sent) == undisturbed
-        slow.send_signal(signal.SIGCONT)
-        losses, _ = slow.communicate(timeout=SECONDS_MAX)
-        assert slow.returncode == 0
-        assert int(losses) == (0 if point == "commit-written" else 1)  # there the server has ended the transaction
+        os.kill(slow.pid, signal.SIGCONT)
+        slow.join(SECONDS_MAX)
+        assert slow.exitcode == 0
+        # There the server has ended the transaction.
+        assert int(output.read_text()) == (0 if point == "commit-written" else 1)
         assert state_after(shop, sent) == undisturbed
     finally:
         slow.kill()
-        slow.communicate()
+        slow.join()
         shop.store.close()

@@ -1,14 +1,13 @@
-"""Processes of `goodsgate work`."""
+"""Processes of `goodsgate work`, which are forked."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 
+from goodsgate.cli import main
 from goodsgate.config import Config
-from tests.crash.scene import ROOT
+from tests import forked
 
 SECONDS_MAX = 60
 SET = ("store", "lease_seconds", "poll_seconds", "chunk_records_max")
@@ -19,31 +18,31 @@ class Workers:
 
     def __init__(self, config: Config) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GOODSGATE_")}
-        self._environ = {
-            **inherited, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-            **{f"GOODSGATE_{name.upper()}": str(getattr(config, name)) for name in SET},
-        }
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._environ = {**inherited, **{f"GOODSGATE_{name.upper()}": str(getattr(config, name)) for name in SET}}
+        self.running: dict[str, ForkServerProcess] = {}
 
     def start(self, name: str) -> None:
         """Start a worker whose leases have this name."""
-        self.running[name] = subprocess.Popen(
-            [sys.executable, "-m", "goodsgate", "work", "--name", name], env=self._environ, cwd=ROOT,
-            stderr=subprocess.DEVNULL,
-        )
+        self.running[name] = forked.start(work, name, environ=self._environ)
 
     def kill(self, name: str) -> None:
         """Kill a worker with SIGKILL."""
         process = self.running.pop(name)
         process.kill()
-        process.wait()
+        process.join()
 
     def close(self) -> None:
         """Stop all workers with SIGTERM."""
         for process in self.running.values():
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
         for process in self.running.values():
-            process.wait(SECONDS_MAX)
+            process.join(SECONDS_MAX)
+
+
+def work(name: str) -> None:
+    """Work under this name, and log nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    main(["work", "--name", name], prog_name="goodsgate")
 
 
 def wait_until(holds: Callable[[], bool], what: str, *, seconds_max: float = SECONDS_MAX) -> float:
