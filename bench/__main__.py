@@ -3,8 +3,8 @@
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), waiting
-(records that wait), xml (Google RSS), webhooks (latency of events), journal (what it costs, and reverts),
-dry_run (compared with a load), findings (bytes of warnings),
+(records that wait), idle_waiters (clients that wait), xml (Google RSS), webhooks (latency of events),
+journal (what it costs, and reverts), dry_run (compared with a load), findings (bytes of warnings),
 search (the same of the search index), changes (how fast the feed is read). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
@@ -27,6 +27,7 @@ from bench import (
     dry_run,
     findings,
     groups,
+    idle_waiters,
     journal,
     justwalkout,
     konnect,
@@ -175,7 +176,7 @@ PARTS = {
     "scaled": scaled.parts, "konnect": konnect.parts, "justwalkout": justwalkout.parts,
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
-    "groups": groups.parts, "waiting": waiting.parts,
+    "groups": groups.parts, "waiting": waiting.parts, "idle_waiters": idle_waiters.parts,
     "journal": journal.parts, "changes": changes.parts, "dry_run": dry_run.parts,
     "findings": findings.parts,
 }

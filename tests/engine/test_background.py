@@ -87,9 +87,9 @@ def _postgres(name: str) -> Callable[..., Fuse]:
         store = PostgresStore(postgres.server().database(), connections_max=4, small_payload_bytes=1000)
         closing.callback(store.close)
         blown = fuse(store.database.server, name)
-        store.database.notifications.notify()
+        store.database.notifications.notify("acme")
         if name == "notify":  # the first one is lost with the error
-            threading.Timer(0.2, store.database.notifications.notify).start()
+            threading.Timer(0.2, store.database.notifications.notify, ["acme"]).start()
         return blown
 
     return start

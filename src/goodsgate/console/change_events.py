@@ -7,6 +7,7 @@ from starlette.responses import Response, StreamingResponse
 
 from goodsgate.console.rendering import HEADERS
 from goodsgate.console.request import ConsoleRequest
+from goodsgate.http.change_watch import ChangeWatch, Subject, Topic
 from goodsgate.http.context import ServerContext
 from goodsgate.store.contract import StoreBusyError
 
@@ -29,14 +30,21 @@ class ChangeEvents:
         return StreamingResponse(self._events(request), media_type="text/event-stream", headers=headers)
 
     async def _events(self, request: ConsoleRequest) -> AsyncIterator[bytes]:
-        signal = self._context.change_signal
+        watch = self._context.change_watch
+        merchant = "" if request.is_admin else request.caller.merchant  # who sees them all hears of all
+        with watch.hold(Topic.MERCHANT, merchant) as subject:
+            async for event in self._changes(request, watch, subject):
+                yield event
+
+    async def _changes(self, request: ConsoleRequest, watch: ChangeWatch, subject: Subject) -> AsyncIterator[bytes]:
         token = self._change_token(None)
         # Reload once at the start: something may have changed since the page was rendered or the stream was lost.
         yield b"retry: 3000\n\n" + CHANGE_EVENT
-        while not signal.closed and await self._is_valid(request):
-            await signal.wait_for_change(token, HEARTBEAT_SECONDS)
-            current = self._change_token(token)
-            yield CHANGE_EVENT if current != token else b": still here\n\n"
+        generation = subject.generation
+        while not watch.closed and await self._is_valid(request):
+            has_changed = await watch.wait(subject, generation, HEARTBEAT_SECONDS)
+            generation, current = subject.generation, self._change_token(token)
+            yield CHANGE_EVENT if has_changed or current != token else b": still here\n\n"
             token = current
             await asyncio.sleep(PAUSE_SECONDS)
         yield b"event: end\ndata: -\n\n"

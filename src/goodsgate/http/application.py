@@ -79,8 +79,8 @@ class Application:
 
     def begin_stop(self) -> None:
         """Answer long polls and end event streams now, and refuse uploads that do not end in time."""
-        if not self.context.change_signal.closed:
-            self.context.change_signal.close()
+        if not self.context.change_watch.closed:
+            self.context.change_watch.close()
             asyncio.get_running_loop().call_later(self.context.limits.stop_seconds, self._cut_off_uploads)
 
     def _cut_off_uploads(self) -> None:

@@ -23,6 +23,7 @@ from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.formats import FormatOverflowError
 from goodsgate.http.admission import HELD, WAITING, AdmissionLimit, ArrivingBodies, Receiver
+from goodsgate.http.change_watch import ChangeWatch
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.quotas import APPLIED, QuotaExceededError, Quotas
@@ -89,7 +90,8 @@ class ServerContext:
             WAITING, total_max=limits.sessions_max, merchant_max=limits.sessions_per_merchant_max,
             gauge=self.metrics.sessions,
         )
-        self.change_signal = ChangeSignal(engine.store.change_token, self.sessions)
+        self.change_signal = ChangeSignal(engine.store.change_token)
+        self.change_watch = ChangeWatch(engine.store, self.run_in_thread)
         uploads = AdmissionLimit(
             "uploads", total_max=limits.uploads_max, merchant_max=limits.uploads_per_merchant_max,
             gauge=self.metrics.uploads,
@@ -134,7 +136,7 @@ class ServerContext:
 
     def close(self) -> None:
         """End waiting requests, cancel queued work and wait for running work."""
-        self.change_signal.close()
+        self.change_watch.close()
         self.threads.close()
 
     # -- authentication ---------------------------------------------------------------------------------------------

@@ -3,22 +3,20 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from goodsgate.http.admission import AdmissionLimit
+from goodsgate.http.change_watch import ChangeWatch, Subject, Topic
+from goodsgate.model.batch import FINAL_STATES, Batch, Revision, State
 
 T = TypeVar("T")
 
 CHANGE_TOKEN_SECONDS = 0.001
 """Reading the change token costs as much as the rest of a poll, so concurrent polls share one read."""
-TICK_SECONDS = 0.005
-"""Interval at which the store's change token is read while a request waits."""
-TICK_SECONDS_A_SESSION = 0.001
-"""Added to the interval for each waiting request, so that polling never takes the whole process."""
 VARY = b"Authorization, X-API-Key, Goodsgate-Merchant, Accept-Encoding"
 """What a document depends on, as `http.application` says it for all responses."""
 DOCUMENTS_BYTES_MAX = 32 * 1024**2
@@ -26,15 +24,13 @@ DOCUMENTS_BYTES_MAX = 32 * 1024**2
 
 
 class ChangeSignal:
-    """The store's change token, shared by all requests that wait for a change."""
+    """The store's change token, shared by all requests that ask whether a document is current."""
 
-    def __init__(self, read_token: Callable[[], object], sessions: AdmissionLimit) -> None:
+    def __init__(self, read_token: Callable[[], object]) -> None:
         self._read_token = read_token
         self._token: object = None
         self.expires_at = 0.0
         """Monotonic time at which the token is read again; set to 0.0 after a possible change."""
-        self._sessions = sessions
-        self.closed = False
 
     def now(self) -> object:
         """Return the change token, at most CHANGE_TOKEN_SECONDS old; it always reflects this process's own changes."""
@@ -44,18 +40,20 @@ class ChangeSignal:
             self.expires_at = moment + CHANGE_TOKEN_SECONDS
         return self._token
 
-    async def wait_for_change(self, before: object, seconds: float) -> None:
-        """Wait until the token differs from `before`, for at most `seconds`."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        while not self.closed and (left := until - loop.time()) > 0:
-            await asyncio.sleep(min(left, TICK_SECONDS + TICK_SECONDS_A_SESSION * self._sessions.total))
-            if self.now() != before:
-                return
 
-    def close(self) -> None:
-        """End all waits permanently."""
-        self.closed = True
+class RenderedBatch(msgspec.Struct, frozen=True):
+    """What a protocol says of a batch."""
+
+    body: bytes
+    ended: bool
+    revision: Revision
+    """Of the batch that it was rendered from."""
+    is_queued: bool
+
+
+def rendered(batch: Batch, body: bytes) -> RenderedBatch:
+    """Return a body with what tells whether it is still current."""
+    return RenderedBatch(body, batch.state in FINAL_STATES, batch.revision, batch.state is State.QUEUED)
 
 
 class BatchDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +65,8 @@ class BatchDocument(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     change_token: object
     """The store's change token from before the document was built."""
+    watched: tuple[Subject, int] | None
+    """For a request that waits: what it waits for, and its generation from before the document was built."""
     built_at: float
     """Monotonic clock."""
     tag: bytes
@@ -75,33 +75,38 @@ class BatchDocument(msgspec.Struct, frozen=True, kw_only=True):
     headers: list[tuple[bytes, bytes]]
 
 
-def make_document(body: bytes, *, ended: bool, change_token: object) -> BatchDocument:
+def make_document(body: bytes, *, ended: bool, change_token: object,
+                  watched: tuple[Subject, int] | None = None) -> BatchDocument:
     """Return the document of a JSON body with its response headers."""
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     tag = etag.encode()
     tag_headers = [(b"etag", tag), (b"cache-control", b"private, no-cache"), (b"vary", VARY)]
     sizes = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     return BatchDocument(
-        body=body, etag=etag, ended=ended, change_token=change_token, built_at=monotonic(), tag=tag,
+        body=body, etag=etag, ended=ended, change_token=change_token, watched=watched,
+        built_at=monotonic(), tag=tag,
         tag_headers=tag_headers,
         headers=sizes + tag_headers,
     )
 
 
-Render = Callable[[str, str], Awaitable[tuple[bytes, bool]]]
-"""Returns the body for a merchant and a batch, and whether the batch has ended. Raises batch_unknown."""
+Render = Callable[[str, str], Awaitable[RenderedBatch]]
+"""Returns what a protocol says of a merchant's batch. Raises batch_unknown."""
 
 
 class DocumentCache:
     """Cache of one protocol's batch documents; an entry is valid while the change token stays the same."""
 
-    def __init__(self, signal: ChangeSignal, render: Render, *, ended_seconds: float = 0.0) -> None:
+    def __init__(self, signal: ChangeSignal, watch: ChangeWatch, render: Render, *, ended_seconds: float = 0.0) -> None:
         """Create an empty cache; documents of batches that have ended stay valid for at least `ended_seconds`."""
         self._ended_seconds = ended_seconds
         self._signal = signal
+        self._watch = watch
         self._render = render
         self._documents: dict[tuple[str, str], BatchDocument] = {}
         self._total_bytes = 0
+        self._loading: dict[tuple[Subject, int], asyncio.Task[BatchDocument]] = {}
+        """Documents that are being built for requests that wait, so that each is built once for all of them."""
 
     def cached(self, merchant: str, batch: str) -> BatchDocument | None:
         """Return the document if nothing has changed since it was built; never blocks."""
@@ -118,41 +123,77 @@ class DocumentCache:
         if document is not None:
             return document
         change_token = self._signal.now()
-        body, ended = await self._render(merchant, batch)
-        document = make_document(body, ended=ended, change_token=change_token)
-        replaced = self._documents.pop((merchant, batch), None)
-        self._total_bytes += len(body) - (len(replaced.body) if replaced else 0)
-        self._documents[merchant, batch] = document
-        while self._total_bytes > DOCUMENTS_BYTES_MAX and len(self._documents) > 1:
-            self._total_bytes -= len(self._documents.pop(next(iter(self._documents))).body)
-        return document
+        found = await self._render(merchant, batch)
+        return self._keep(merchant, batch, make_document(found.body, ended=found.ended, change_token=change_token))
 
     async def wait_for_change(self, merchant: str, batch: str, *, since: str | None, seconds: float) -> BatchDocument:
         """Return the document once its entity tag differs from `since`, the batch has ended, or the time is up."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while True:
-            document = await self.get(merchant, batch)
-            left = until - loop.time()
-            if document.ended or left <= 0 or self._signal.closed or (since is not None and document.etag != since):
-                return document
-            await self._signal.wait_for_change(document.change_token, left)
+        with self._watch.hold(Topic.BATCH, merchant, batch) as subject:
+            while True:
+                generation = subject.generation
+                document = await self._watched(subject, generation)
+                left = until - loop.time()
+                if document.ended:
+                    self._watch.drop(subject)
+                    return document
+                if left <= 0 or self._watch.closed or (since is not None and document.etag != since):
+                    return document
+                await self._watch.wait(subject, generation, left)
+
+    async def _watched(self, subject: Subject, generation: int) -> BatchDocument:
+        """Return the document of this generation of a batch."""
+        _, merchant, batch = subject.key
+        document = self._documents.get((merchant, batch))
+        if document is not None and document.watched == (subject, generation):
+            return document
+        loading = self._loading.get((subject, generation))
+        if loading is None:
+            loading = asyncio.ensure_future(self._load(subject, generation))
+            self._loading[subject, generation] = loading
+            loading.add_done_callback(partial(self._forget_loading, (subject, generation)))
+        return await asyncio.shield(loading)
+
+    def _forget_loading(self, name: tuple[Subject, int], loading: "asyncio.Task[BatchDocument]") -> None:
+        del self._loading[name]
+        if not loading.cancelled():
+            loading.exception()  # those who wait for it raise it; there may be nobody any more
+
+    async def _load(self, subject: Subject, generation: int) -> BatchDocument:
+        _, merchant, batch = subject.key
+        change_token = self._signal.now()
+        found = await self._render(merchant, batch)
+        self._watch.record(subject, found.revision, is_queued=found.is_queued)
+        return self._keep(merchant, batch, make_document(
+            found.body, ended=found.ended, change_token=change_token, watched=(subject, generation)
+        ))
+
+    def _keep(self, merchant: str, batch: str, document: BatchDocument) -> BatchDocument:
+        replaced = self._documents.pop((merchant, batch), None)
+        self._total_bytes += len(document.body) - (len(replaced.body) if replaced else 0)
+        self._documents[merchant, batch] = document
+        while self._total_bytes > DOCUMENTS_BYTES_MAX and len(self._documents) > 1:
+            self._total_bytes -= len(self._documents.pop(next(iter(self._documents))).body)
+        return document
 
 
 async def unless_disconnected(request: Request, change: Coroutine[Any, Any, T]) -> T:
     """Return what is awaited; raise ClientDisconnect as soon as the client disconnects."""
-    result = asyncio.ensure_future(change)
-    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
+    waiting = asyncio.current_task()
+    assert waiting is not None
+    watching = asyncio.ensure_future(_cancel_on_disconnect(request, waiting))
     try:
-        await asyncio.wait((result, disconnect), return_when=asyncio.FIRST_COMPLETED)
-        if not result.done():
-            raise ClientDisconnect
-        return result.result()
+        return await change
+    except asyncio.CancelledError:
+        if watching.done() and not watching.cancelled() and not waiting.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        result.cancel()
-        disconnect.cancel()
+        watching.cancel()
 
 
-async def _wait_for_disconnect(request: Request) -> None:
+async def _cancel_on_disconnect(request: Request, waiting: "asyncio.Task[Any]") -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    waiting.cancel()

@@ -303,6 +303,10 @@ class Withheld(msgspec.Struct, frozen=True, kw_only=True):
         return self.deletions / self.items if self.items else 0.0
 
 
+Revision = tuple[int | str | None, ...]
+"""Values that tell two moments of a batch apart; only to be compared."""
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What a submission becomes: durable, with an id, a state and counts."""
 
@@ -353,6 +357,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     protocol_data: dict[str, str] = {}
     """Data that a protocol stores with the batch; the engine does not read it."""
+    revision: Revision = ()
+    """Differs whenever anything but the position differs; empty for a batch that was not read from a store."""
 
     @property
     def outcome(self) -> Outcome | None:

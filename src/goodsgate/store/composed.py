@@ -4,6 +4,7 @@ from goodsgate.store.contract import (
     AuditStore,
     BatchStore,
     CatalogueStore,
+    ChangeStore,
     CommitStore,
     DryRunStore,
     IndexStore,
@@ -34,12 +35,13 @@ class ComposedStore:
                  waiting: WaitingStore, committer: CommitStore, catalogue: CatalogueStore, snapshots: SnapshotStore,
                  journal: JournalStore, dry_runs: DryRunStore, index: IndexStore, search: SearchStore,
                  stock: StockStore, batches: BatchStore, reports: ReportStore, processes: ProcessStore,
-                 audit: AuditStore, maintenance: MaintenanceStore, jobs: JobStore) -> None:
+                 audit: AuditStore, maintenance: MaintenanceStore, jobs: JobStore, changes: ChangeStore) -> None:
         self._add_jobs(jobs)
         self._add_administration(merchants, reference, resources, outbox, audit, maintenance)
         self._add_processing(intake, queue, lookups, waiting, committer, stock)
         self._add_dry_runs(dry_runs)
         self._add_processes(processes)
+        self._add_changes(changes)
         self._add_reading(catalogue, snapshots, journal, index, search, batches, reports)
 
     def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
@@ -92,7 +94,6 @@ class ComposedStore:
         self.require_current = maintenance.require_current
         self.quick_checks = maintenance.quick_checks
         self.health_checks = maintenance.health_checks
-        self.change_token = maintenance.change_token
         self.statistics = maintenance.statistics
         self.sweep = maintenance.sweep
         self.close = maintenance.close
@@ -140,6 +141,12 @@ class ComposedStore:
 
         self.change_stock = stock.change_stock
         self.stock_levels = stock.stock_levels
+
+    def _add_changes(self, changes: ChangeStore) -> None:
+        self.change_token = changes.change_token
+        self.listen_for_changes = changes.listen_for_changes
+        self.is_notified = changes.is_notified
+        self.revisions = changes.revisions
 
     def _add_processes(self, processes: ProcessStore) -> None:
         self.note_worker = processes.note_worker

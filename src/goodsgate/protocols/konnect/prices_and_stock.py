@@ -10,7 +10,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import join_records, submit_body
-from goodsgate.http.long_poll import DocumentCache
+from goodsgate.http.long_poll import DocumentCache, RenderedBatch, rendered
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Duplicates, Kind, Policy, State, Strictness
 from goodsgate.model.json_text import read_json
@@ -44,7 +44,7 @@ class PriceStockHandlers:
     def __init__(self, context: ServerContext, updates: OrderUpdateHandlers) -> None:
         self._context = context
         self._updates = updates
-        self._documents = DocumentCache(context.change_signal, self._render_outcome)
+        self._documents = DocumentCache(context.change_signal, context.change_watch, self._render_outcome)
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -107,17 +107,17 @@ class PriceStockHandlers:
         )
         return submit_body(submission, body, self._context)
 
-    async def _render_outcome(self, merchant: str, batch_id: str) -> tuple[bytes, bool]:
+    async def _render_outcome(self, merchant: str, batch_id: str) -> RenderedBatch:
         return await self._context.run_in_thread(self._read_outcome, merchant, batch_id)
 
-    def _read_outcome(self, merchant: str, batch_id: str) -> tuple[bytes, bool]:
+    def _read_outcome(self, merchant: str, batch_id: str) -> RenderedBatch:
         batch = self._context.engine.batch(merchant, batch_id)
         ended = batch.state in FINAL_STATES
         failed = list(read_failed_records(self._context.store, batch)) if ended and batch.counts.rejected else []
         lost = int(batch.protocol_data["total"]) - batch.counts.accounted if batch.state is State.BROKEN else 0
         errors = [_serialize_error(record) for record in failed]
         outcome = WriteOutcome(errors, len(failed) + lost + batch.counts.cancelled, ended)
-        return msgspec.json.encode(outcome), ended
+        return rendered(batch, msgspec.json.encode(outcome))
 
 
 def _serialize_error(failed: FailedRecord) -> dict[str, Any]:

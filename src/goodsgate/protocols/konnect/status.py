@@ -11,7 +11,7 @@ from goodsgate.auth import Caller
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
-from goodsgate.http.long_poll import DocumentCache
+from goodsgate.http.long_poll import DocumentCache, RenderedBatch, rendered
 from goodsgate.http.trials import without_trial
 from goodsgate.model.batch import FINAL_STATES, Batch, Kind, State
 from goodsgate.protocols.konnect.failed_records import FailedRecord, read_failed_records, serialize_failed_record
@@ -34,7 +34,9 @@ class ProductStatusHandlers:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._store = context.store
-        self._documents = DocumentCache(context.change_signal, self._render_document, ended_seconds=ENDED_SECONDS)
+        self._documents = DocumentCache(
+            context.change_signal, context.change_watch, self._render_document, ended_seconds=ENDED_SECONDS
+        )
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -72,10 +74,10 @@ class ProductStatusHandlers:
         ]
         return CachedResponse(PATH, 200, headers, document.body)
 
-    async def _render_document(self, merchant: str, name: str) -> tuple[bytes, bool]:
+    async def _render_document(self, merchant: str, name: str) -> RenderedBatch:
         return await self._context.run_in_thread(self._render, merchant, name)
 
-    def _render(self, merchant: str, name: str) -> tuple[bytes, bool]:
+    def _render(self, merchant: str, name: str) -> RenderedBatch:
         batch_id, profile, company = name.split("/")
         batch = self._store.batch(merchant, batch_id)
         if batch is None or batch.protocol != "konnect" or batch.kind is not Kind.PRODUCT:
@@ -83,7 +85,7 @@ class ProductStatusHandlers:
         batch = without_trial(batch)
         failed = list(read_failed_records(self._store, batch)) if batch.counts.rejected else []
         status = serialize_status(batch, failed, reference=profile == "reference", company=int(company))
-        return msgspec.json.encode(status), batch.state in FINAL_STATES
+        return rendered(batch, msgspec.json.encode(status))
 
 
 def _document_name(batch: str, caller: Caller) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from goodsgate.http.context import ServerContext
-from goodsgate.http.long_poll import DocumentCache
-from goodsgate.model.batch import FINAL_STATES
+from goodsgate.http.long_poll import DocumentCache, RenderedBatch, rendered
 from goodsgate.protocols.mircate.unpublished import SYNCHRONOUS_SECONDS_MAX
 
 
@@ -13,7 +12,7 @@ class BatchWait:
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-        self._documents = DocumentCache(context.change_signal, self._load)
+        self._documents = DocumentCache(context.change_signal, context.change_watch, self._load)
 
     async def for_all(self, merchant: str, batches: Sequence[str]) -> bool:
         """Return whether all batches have ended."""
@@ -24,6 +23,5 @@ class BatchWait:
                 return False
         return True
 
-    async def _load(self, merchant: str, batch: str) -> tuple[bytes, bool]:
-        summary = await self._context.run_in_thread(self._context.engine.batch, merchant, batch)
-        return b"", summary.state in FINAL_STATES
+    async def _load(self, merchant: str, batch: str) -> RenderedBatch:
+        return rendered(await self._context.run_in_thread(self._context.engine.batch, merchant, batch), b"")

@@ -11,8 +11,8 @@ from starlette.types import Scope
 from goodsgate.engine.diff import DiffGroup, diff_groups, diff_page
 from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import VERSION_HEADER, ApiRequest, CachedResponse, Handler
-from goodsgate.http.long_poll import BatchDocument, DocumentCache, unless_disconnected
-from goodsgate.model.batch import FINAL_STATES, Kind, Result, State
+from goodsgate.http.long_poll import BatchDocument, DocumentCache, RenderedBatch, rendered, unless_disconnected
+from goodsgate.model.batch import Kind, Result, State
 from goodsgate.model.catalogue import display_key
 from goodsgate.model.diff import DiffChange, field_changes
 from goodsgate.model.finding import Finding
@@ -38,7 +38,7 @@ class BatchQueryHandlers:
         self._context = context
         self._engine = context.engine
         self._store = context.store
-        self._documents = DocumentCache(context.change_signal, self._render)
+        self._documents = DocumentCache(context.change_signal, context.change_watch, self._render)
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -47,15 +47,15 @@ class BatchQueryHandlers:
             "results": self.results, "report": self.report, "diff": self.diff,
         }
 
-    async def _render(self, merchant: str, batch: str) -> tuple[bytes, bool]:
-        def render() -> tuple[bytes, bool]:
+    async def _render(self, merchant: str, batch: str) -> RenderedBatch:
+        def render() -> RenderedBatch:
             current = self._engine.batch(merchant, batch)
             has_issues = current.state is not State.QUEUED or current.rounds > 1
             groups = self._engine.groups(merchant, batch) if has_issues else []
             waiting_for = self._engine.waiting_for(merchant, batch) if current.counts.waiting else []
             behind = self._store.blocking_batch(merchant, batch) if current.position else None
             document = encode_batch(current, groups, waiting_for=waiting_for, waits_behind=behind)
-            return document, current.state in FINAL_STATES
+            return rendered(current, document)
 
         return await self._context.run_in_thread(render)
 
@@ -124,7 +124,7 @@ class BatchQueryHandlers:
     async def _events(self, merchant: str, batch: str, document: BatchDocument) -> AsyncIterator[bytes]:
         """Yield the document as an event at each change, until the batch has ended or the gate stops."""
         yield _event(document)
-        while not document.ended and not self._context.change_signal.closed:
+        while not document.ended and not self._context.change_watch.closed:
             try:
                 current = await self._documents.wait_for_change(
                     merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from goodsgate.engine.change_documents import change_documents, encode_change, encode_change_lines
 from goodsgate.engine.refusal import Refusal
+from goodsgate.http.change_watch import Subject, Topic
 from goodsgate.http.context import CURSOR_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.long_poll import unless_disconnected
 from goodsgate.model.batch import Kind
-from goodsgate.model.journal import JournalPage
+from goodsgate.model.journal import JournalPage, JournalPosition
 from goodsgate.model.json_text import write_json
 from goodsgate.protocols.native.responses import JSON, next_link
 from goodsgate.store.contract import StoreBusyError
@@ -26,6 +28,8 @@ PAGE_FACTOR = 10
 HEARTBEAT_SECONDS = 15.0
 STREAM_SECONDS_MAX = 3_600.0
 """Then an event stream ends, and its client goes on with another one."""
+UNKNOWN = -1
+"""A generation that is never the current one."""
 STORE_RETRY_SECONDS = 1.0
 """Interval at which an event stream retries while the store is unavailable."""
 
@@ -57,10 +61,13 @@ class ChangeHandlers:
         seconds = min(float(request.query["wait"]), self._context.limits.wait_seconds_max)
         if seconds:
             self._context.sessions.hold(request.http.scope, request.merchant)
-            page = await unless_disconnected(request.http, self._wait(request, after, seconds))
+            page = await unless_disconnected(request.http, self._next_page(request, after, seconds))
         else:
             page = await self._read(request, after)
-        body = await self._context.run_in_thread(_page_body, request, page, media_type)
+        if page.changes:
+            body = await self._context.run_in_thread(_page_body, request, page, media_type)
+        else:
+            body = _page_body(request, page, media_type)
         headers = {
             CURSOR_HEADER: page.position.cursor, "link": f'<{_next(request, page)}>; rel="next"',
             "cache-control": "no-store",
@@ -76,35 +83,55 @@ class ChangeHandlers:
             limit=min(query["limit"], PAGE_FACTOR * self._context.limits.page_rows_max),
         )
 
-    async def _wait(self, request: ApiRequest, after: str | None, seconds: float) -> JournalPage:
+    async def _next_page(self, request: ApiRequest, after: str | None, seconds: float) -> JournalPage:
         """Return the next changes as soon as there are some, or none when the time is up."""
-        signal, loop = self._context.change_signal, asyncio.get_running_loop()
+        with self._context.change_watch.hold(Topic.JOURNAL, request.merchant) as subject:
+            generation = subject.generation
+            page = _read_before(subject, after) or await self._read(request, after)
+            if not page.changes:
+                page, _ = await self._wait(request, page, subject, generation, seconds)
+            return page
+
+    async def _wait(self, request: ApiRequest, page: JournalPage, subject: Subject, generation: int, seconds: float,
+                    ) -> tuple[JournalPage, int]:
+        """Return the changes behind a page as soon as there are some, and the generation of the journal.
+
+        The page was read when the journal had `generation`; nothing is read before it has another one.
+        """
+        watch, loop = self._context.change_watch, asyncio.get_running_loop()
         until = loop.time() + seconds
         while True:
-            token = signal.now()
-            page = await self._read(request, after)
-            left = until - loop.time()
-            if page.changes or left <= 0 or signal.closed:
-                return page
-            after = page.position.cursor
             if page.is_last:
-                await signal.wait_for_change(token, left)
+                watch.record(subject, (page.position.number,))
+                subject.last_seen = generation, page.position
+                if not await watch.wait(subject, generation, until - loop.time()):
+                    return msgspec.structs.replace(page, changes=[]), generation
+            generation = subject.generation
+            page = await self._read(request, page.position.cursor)
+            if page.changes or watch.closed or loop.time() >= until:
+                return page, generation
 
     async def _events(self, request: ApiRequest, page: JournalPage) -> AsyncIterator[bytes]:
         """Yield changes as events until the gate stops, the time is up, or the key or the cursor is no longer valid."""
+        yield b"retry: 3000\n\n"
+        with self._context.change_watch.hold(Topic.JOURNAL, request.merchant) as subject:
+            async for events in self._watched_events(request, page, subject):
+                yield events
+
+    async def _watched_events(self, request: ApiRequest, page: JournalPage, subject: Subject) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         until = loop.time() + STREAM_SECONDS_MAX
-        yield b"retry: 3000\n\n"
+        generation = UNKNOWN
         while True:
             yield await self._context.run_in_thread(_events, request, page)
-            if self._context.change_signal.closed or loop.time() > until:
+            if self._context.change_watch.closed or loop.time() > until:
                 return
             try:
                 await self._context.caller(find_secret(dict(request.http.scope["headers"])), permission="read")
-                page = await self._wait(request, page.position.cursor, HEARTBEAT_SECONDS)
+                page, generation = await self._wait(request, page, subject, generation, HEARTBEAT_SECONDS)
             except StoreBusyError:
                 # Ending the stream would make every client connect again at the same moment.
-                page = JournalPage([], page.position, is_last=True)
+                page, generation = JournalPage([], page.position, is_last=True), UNKNOWN
                 await asyncio.sleep(STORE_RETRY_SECONDS)
             except Refusal:
                 return  # a new request is answered with the reason
@@ -114,6 +141,16 @@ def _wanted_media_type(accept: str) -> str:
     """Return the first media type of the header that there is; JSON if it names none."""
     names = (name.split(";")[0].strip().lower() for name in accept.split(","))
     return next((name for name in names if name in MEDIA_TYPES), JSON)
+
+
+def _read_before(subject: Subject, after: str | None) -> JournalPage | None:
+    """Return an empty page if the journal ended at this cursor when it was last read, and has not changed since."""
+    if subject.last_seen is None:
+        return None
+    generation, position = subject.last_seen
+    assert isinstance(position, JournalPosition)
+    is_end = generation == subject.generation and position.cursor == after
+    return JournalPage([], position, is_last=True) if is_end else None
 
 
 def _page_body(request: ApiRequest, page: JournalPage, media_type: str) -> bytes:

@@ -29,8 +29,8 @@ class TrafficHandlers:
             exchanges = log.latest(limit)[::-1]
         else:
             after = after if after <= log.last else 0  # of the process before this one
-            signal = self._context.change_signal
-            await log.wait(after=after, seconds=seconds, is_stopping=lambda: signal.closed)
+            watch = self._context.change_watch
+            await log.wait(after=after, seconds=seconds, is_stopping=lambda: watch.closed)
             exchanges = log.read(after=after, limit=limit)
         last = exchanges[-1].id if exchanges else log.last if after is None else after
         return json_response({"exchanges": exchanges, "last": last})

@@ -12,6 +12,10 @@ read and submit; each implementation says how many processes may work.
 """
 
 from goodsgate.store.contract.audit import AuditStore as AuditStore
+from goodsgate.store.contract.changes import ChangeListener as ChangeListener
+from goodsgate.store.contract.changes import Changes as Changes
+from goodsgate.store.contract.changes import ChangeStore as ChangeStore
+from goodsgate.store.contract.changes import Revisions as Revisions
 from goodsgate.store.contract.concerns import BatchStore as BatchStore
 from goodsgate.store.contract.concerns import CatalogueStore as CatalogueStore
 from goodsgate.store.contract.concerns import DryRunStore as DryRunStore

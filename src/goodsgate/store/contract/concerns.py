@@ -18,6 +18,7 @@ from goodsgate.model.job import JobTime
 from goodsgate.model.journal import BatchJournal, ItemChange, ItemHistory, JournalPage, JournalPosition, StoredItem
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract.audit import AuditStore
+from goodsgate.store.contract.changes import ChangeStore
 from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.jobs import JobStore
 from goodsgate.store.contract.merchants import MerchantStore
@@ -296,12 +297,6 @@ class MaintenanceStore(Protocol):
     def health_checks(self) -> list[HealthCheck]:
         """Check for problems that may take seconds to find and do not stop the store now. Raises nothing."""
 
-    def change_token(self) -> object:
-        """Return a value that changes whenever a batch document may have changed; takes microseconds.
-
-        It changes at once for commits of this process, and for others as soon as the store learns of them.
-        """
-
     def statistics(self) -> dict[str, float]:
         """Return metrics over all merchants.
 
@@ -320,6 +315,6 @@ class MaintenanceStore(Protocol):
 class Store(
     MerchantStore, ReferenceStore, ResourceStore, JobStore, OutboxStore, IntakeStore, QueueStore, LookupStore,
     WaitingStore, CommitStore, CatalogueStore, SnapshotStore, JournalStore, DryRunStore, IndexStore, SearchStore,
-    StockStore, BatchStore, ReportStore, ProcessStore, AuditStore, MaintenanceStore, Protocol,
+    StockStore, BatchStore, ReportStore, ProcessStore, AuditStore, MaintenanceStore, ChangeStore, Protocol,
 ):
     """Everything that a store does."""

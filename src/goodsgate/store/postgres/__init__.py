@@ -12,6 +12,7 @@ from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.composed import ComposedStore
 from goodsgate.store.contract import ItemTerms
 from goodsgate.store.postgres.batches import PostgresBatches
+from goodsgate.store.postgres.changes import PostgresChanges
 from goodsgate.store.postgres.committer import PostgresCommitter
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.intake import PostgresIntake
@@ -67,6 +68,7 @@ class PostgresStore(ComposedStore):
             stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
             processes=SqlProcesses(database), jobs=SqlJobs(database), audit=SqlAudit(database),
             maintenance=PostgresMaintenance(database, lookups, journal=journal),
+            changes=PostgresChanges(database),
         )
         self.prefetch = lookups.prefetch
         self.database = database
@@ -86,5 +88,5 @@ class PostgresReference(SqlReference):
                       replace: bool = False) -> int:
         """Add or replace entries, and notify other processes."""
         count = super().put_reference(merchant, kind, entries, replace=replace)
-        self._notifications.notify()
+        self._notifications.notify(merchant)
         return count

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from goodsgate.model.batch import Batch, State
+from goodsgate.model.batch import Batch, Revision, State
 from goodsgate.store.contract import BatchFilter, Page
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.statements import PostgresStatements
@@ -31,6 +31,7 @@ class PostgresBatchRow(msgspec.Struct):
     started_at: int | None
     finished_at: int | None
     round: int | None
+    chunks: int
     total: int
     bytes_done: int
     """Of all rounds."""
@@ -65,6 +66,14 @@ class PostgresBatchRow(msgspec.Struct):
         if not self.open or (self.ended == State.HELD and not self.approved):
             return State(self.ended or State.FINISHED)
         return State.QUEUED if self.round_started_at is None else State.WORKING
+
+    @property
+    def revision(self) -> Revision:
+        """What `batch_revisions` returns of the batch."""
+        return (
+            self.rounds, self.round, self.chunks, self.ended, self.trial, self.open, self.cancelling, self.approved,
+            self.round_started_at,
+        )
 
     @property
     def fully_read(self) -> bool:
@@ -117,8 +126,9 @@ def batch_from_row(row: PostgresBatchRow, merchant: str) -> Batch:
     """Return the batch of a row."""
     if row.trial == IN_TRIAL and row.open and row.approved:
         anew = Progress(seq=row.seq, round=0, items_before=0, first_at=0, trial=AFTER_TRIAL, hold=row.hold)
-        return make_batch(row, anew, merchant, row.state, total=None, bytes_done=0, finished_at=None)
+        return make_batch(row, anew, merchant, row.state, total=None, bytes_done=0, finished_at=None,
+                          revision=row.revision)
     return make_batch(
         row, row, merchant, row.state, total=row.total if row.fully_read else None, bytes_done=row.bytes_done,
-        finished_at=row.finished_at,
+        finished_at=row.finished_at, revision=row.revision,
     )

@@ -98,7 +98,10 @@ class PostgresCommitter:
         self._lookups.forget_stock()
         crash.point("commit-synced")
         self._update_caches(committed)
-        self._database.notifications.notify()
+        changes_items = any(chunk.commit.writes or chunk.commit.deletes for chunk in committed)
+        self._database.notifications.notify(
+            claim.merchant, batches={commit.round.batch for commit in commits}, journal=self._journal and changes_items
+        )
         crash.point("commit-mirrored")
         return [
             EndedRound(chunk.commit.round, chunk.progress) for chunk in committed if chunk.progress.ended is not None

@@ -121,7 +121,7 @@ class PostgresIntake:
             self._uploads.keep(batch.merchant, upload)
             added = self._find_committed(batch.merchant, batch.id, 1, fault)
         self._uploads.keep(batch.merchant, upload)
-        self._database.notifications.notify()
+        self._database.notifications.notify(batch.merchant)
         return added
 
     def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency[Batch] | None = None,
@@ -177,7 +177,7 @@ class PostgresIntake:
                 raise
         if upload is not None:
             self._uploads.keep(round.merchant, upload)
-        self._database.notifications.notify()
+        self._database.notifications.notify(round.merchant, batches=[round.batch])
         return added
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:

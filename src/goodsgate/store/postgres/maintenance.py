@@ -43,10 +43,6 @@ class PostgresMaintenance:
         """Check version, privileges, settings, clocks and leases."""
         return self._health.health_checks()
 
-    def change_token(self) -> object:
-        """Return a value that changes with commits: of this process at once, of others soon after."""
-        return self._database.notifications.change_token()
-
     def statistics(self) -> dict[str, float]:
         """Return metrics over all merchants."""
         with self._database.server.reading(ALL_MERCHANTS) as db:

@@ -2,7 +2,7 @@
 
 One thread listens. Behind a pool (PgBouncer in transaction mode) nobody can listen; then it only polls. Another thread
 sends: a notification takes a lock that every commit with one queues for, so it is sent separately, after the commit,
-once for all that happened meanwhile.
+once for all that happened meanwhile. A notification says what has changed, so that only those wake up who wait for it.
 """
 
 import contextlib
@@ -10,11 +10,13 @@ import logging
 import platform
 import threading
 import time
+from collections.abc import Iterable
 
+import msgspec
 import psycopg
 
 from goodsgate.model.background import BackgroundThread
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import ChangeListener, Changes, StoreError
 from goodsgate.store.postgres.server import Server
 
 CHANNEL = "goodsgate"
@@ -32,7 +34,11 @@ PAUSE_SECONDS = 0.5
 """Pause after the connection was lost."""
 HOST_SECONDS = 15.0
 """How often the host is recorded."""
+PAYLOAD_BYTES_MAX = 7_900
+"""Size of a notification; the server accepts 8,000. One that is larger is sent empty: anything may have changed."""
 
+encode = msgspec.json.Encoder(order="sorted").encode
+decode = msgspec.json.Decoder(Changes).decode
 log = logging.getLogger("goodsgate.store")
 
 
@@ -45,6 +51,9 @@ class Notifications:
         self._threads: list[BackgroundThread] = []
         self._stop = threading.Event()
         self._owed = threading.Event()
+        self._pending: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+        """Merchants, batches and journals of the next notification."""
+        self._listeners: list[ChangeListener] = []
         self._notified = threading.Event()
         self._listening = False
         self._changes = 0
@@ -70,12 +79,31 @@ class Notifications:
         if self._notified.wait(max(seconds, longest) if self._listening else seconds):
             self._notified.clear()
 
-    def notify(self) -> None:
-        """Tell other processes that this one has committed something."""
+    def listen(self, listener: ChangeListener) -> None:
+        """Call `listener` for each notification, in the thread that listens."""
+        self._listeners.append(listener)
+
+    def is_listening(self) -> bool:
+        """Return whether notifications arrive."""
+        self._start()
+        return self._listening
+
+    def notify(self, merchant: str, *, batches: Iterable[str] = (), journal: bool = False) -> None:
+        """Tell other processes that this one has changed batches of a merchant, and its journal."""
+        self.note(merchant, batches=batches, journal=journal)
         self._own_changes += 1
         self._notified.set()
         self._start()
         self._owed.set()
+
+    def note(self, merchant: str, *, batches: Iterable[str] = (), journal: bool = False) -> None:
+        """Say so in the next notification, which is expected soon."""
+        with self._lock:
+            merchants, changed, journals = self._pending
+            merchants.add(merchant)
+            changed.update(batches)
+            if journal:
+                journals.add(merchant)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -106,8 +134,10 @@ class Notifications:
             self._owed.clear()
             if self._stop.is_set():
                 return
+            with self._lock:
+                pending, self._pending = self._pending, (set(), set(), set())
             with contextlib.suppress(StoreError):
-                self._server.notify(CHANNEL)
+                self._server.notify(CHANNEL, _payload(*map(frozenset, pending)))
 
     # -- listening ----------------------------------------------------------------------------------------------------
 
@@ -116,10 +146,12 @@ class Notifications:
             try:
                 with contextlib.closing(self._server.connect()) as connection:
                     self._listening = _can_listen(connection)
+                    self._tell(None)
                     self._receive(connection)
             except (StoreError, psycopg.Error) as fault:
                 log.debug("not listening", extra={"fault": repr(fault)})
             self._listening = False
+            self._tell(None)
             self._stop.wait(PAUSE_SECONDS)
 
     def _receive(self, connection: psycopg.Connection) -> None:
@@ -138,6 +170,12 @@ class Notifications:
             if heard:
                 self._changes += 1
                 self._notified.set()
+                for notification in heard:
+                    self._tell(_changes(notification.payload))
+
+    def _tell(self, changes: Changes | None) -> None:
+        for listener in self._listeners:
+            listener(changes)
 
     def _record_host(self) -> None:
         host = {"name": platform.node() or "?", "now": self._server.now(), "ahead": int(self._server.ahead() * 1e6)}
@@ -161,3 +199,16 @@ def _can_listen(connection: psycopg.Connection) -> bool:
         return False
     connection.execute(f"LISTEN {CHANNEL}")
     return True
+
+
+def _payload(merchants: frozenset[str], batches: frozenset[str], journals: frozenset[str]) -> str:
+    payload = encode(Changes(merchants=merchants, batches=batches, journals=journals))
+    return payload.decode() if len(payload) <= PAYLOAD_BYTES_MAX else ""
+
+
+def _changes(payload: str) -> Changes | None:
+    """Return what a notification tells; None if it does not say, or is one of another version."""
+    try:
+        return decode(payload)
+    except msgspec.MsgspecError:
+        return None

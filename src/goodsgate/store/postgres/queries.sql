@@ -568,7 +568,7 @@ WHERE merchant = :merchant AND upload = :upload::uuid AND piece >= :first AND pi
 
 -- name: batch
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
-       b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
+       b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.chunks, b.total,
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
        b.file_errors,
@@ -582,9 +582,25 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
 FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
 WHERE b.merchant = :merchant AND b.id = :id::uuid AND NOT b.deleting
 
+-- name: batch_revisions
+-- Every merchant: for all clients that wait.
+SELECT b.id, b.rounds, b.round, b.chunks, b.ended, b.trial, r.open, r.cancelling, r.approved, r.started_at
+FROM (
+    SELECT (value->>0)::bigint AS merchant, (value->>1)::uuid AS id FROM json_array_elements(:batches::json)
+) w
+CROSS JOIN LATERAL (SELECT * FROM batch WHERE merchant = w.merchant AND id = w.id AND NOT deleting OFFSET 0) b
+CROSS JOIN LATERAL (
+    SELECT * FROM round WHERE merchant = b.merchant AND batch = b.seq AND number = b.rounds - 1 OFFSET 0
+) r
+
+-- name: lane_revisions
+-- Every merchant: for all clients that wait.
+SELECT merchant, sum(attempt)::bigint FROM lane
+WHERE merchant IN (SELECT value::bigint FROM json_array_elements_text(:merchants::json)) GROUP BY merchant
+
 -- name: batches
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
-       b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
+       b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.chunks, b.total,
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
        b.file_errors,
@@ -632,7 +648,7 @@ ORDER BY b.seq DESC LIMIT :limit
 -- Every merchant: for operators.
 -- Differs because every index leads with the merchant: the newest of each are read.
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
-       b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
+       b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.chunks, b.total,
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.waiting, b.warned,
        b.file_errors,

@@ -71,6 +71,7 @@ class PostgresQueue:
             raise
         if claim is not None:
             self._lookups.after_claim(claim)
+            self._database.notifications.note(claim.merchant, batches=[round.batch for round in claim.rounds])
         return claim
 
     def _claim(self, worker: str, lease_seconds: float, *, rounds_max: int, bytes_max: int) -> Claim | None:
@@ -191,7 +192,7 @@ class PostgresQueue:
             named = lane_values(number, claim)
             # A server that crashes just now may lose it: then the lease ends by itself, too.
             self._server.run("release_lane", named, number, lazy=True)
-            self._database.notifications.notify()
+            self._database.notifications.notify(claim.merchant, batches=[round.batch for round in claim.rounds])
 
     def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
         """Keep a round from being claimed for some seconds; no effect if the claim was taken over."""
@@ -206,7 +207,7 @@ class PostgresQueue:
         named = {"merchant": number, "kind": kind, "collection": collection, "held": HELD}
         values = {**named, "before": None if before is None else microseconds(before)}
         released = self._server.run("release_held_rounds", values, number).changed
-        self._database.notifications.notify()
+        self._database.notifications.notify(merchant)
         return released
 
     def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
@@ -222,7 +223,7 @@ class PostgresQueue:
                 answer_key(db, number, idempotency, cancelled, now=self._database.now(), batch=batch)
             if cancelled is not None:
                 record_act(db, number, merchant, now=self._database.now())
-        self._database.notifications.notify()
+        self._database.notifications.notify(merchant, batches=[batch])
         return cancelled
 
     def approve(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
@@ -244,7 +245,7 @@ class PostgresQueue:
             if idempotency is not None:
                 answer_key(db, number, idempotency, approved, now=self._database.now(), batch=batch)
             record_act(db, number, merchant, now=self._database.now())
-        self._database.notifications.notify()
+        self._database.notifications.notify(merchant, batches=[batch])
         return approved
 
     def blocking_batch(self, merchant: str, batch: str) -> str | None:

@@ -197,11 +197,12 @@ class Server:
             finally:
                 self._connections.give_back(connection)
 
-    def notify(self, channel: str) -> None:
-        """Notify listeners: a transaction in one round trip, on disk with the next one."""
+    def notify(self, channel: str, payload: str) -> None:
+        """Notify listeners of an ASCII payload: a transaction in one round trip, on disk with the next one."""
         begin = f"BEGIN; SET LOCAL synchronous_commit = off; {_limits(STATEMENT_SECONDS_MAX)}"
         with self._translate_errors():
-            self._connections.give_back(self._connections.begin(f"{begin}; NOTIFY {channel}; COMMIT"))
+            quoted = payload.replace("'", "''")
+            self._connections.give_back(self._connections.begin(f"{begin}; NOTIFY {channel}, '{quoted}'; COMMIT"))
 
     @staticmethod
     def _commit(connection: Connection) -> None:

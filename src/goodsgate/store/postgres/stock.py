@@ -48,7 +48,7 @@ class PostgresStock:
             db.change("put_stock_order", {
                 **named, "name": order, "state": changed.order_state.decode(), "closed_at": closed_at
             })
-        self._database.notifications.notify()
+        self._database.notifications.notify(merchant, journal=True)
 
     def _change_items(self, db: PostgresStatements, named: dict[str, int], order: str,
                       documents: Mapping[str, tuple[bytes, bytes]]) -> None:

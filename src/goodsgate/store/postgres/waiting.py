@@ -30,7 +30,7 @@ class PostgresWaiting(SqlWaiting):
                         missing: Sequence[Reference]) -> None:
         """Record what has arrived, and what has not, and notify other processes."""
         super().mark_references(merchant, version, arrived=arrived, missing=missing)
-        self._notifications.notify()
+        self._notifications.notify(merchant)
 
     def ready_batches(self, *, limit: int = 100) -> list[tuple[str, str]]:
         """Return batches with waiting records that are ready and no open round."""

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, State, Withheld
+from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, Revision, State, Withheld
 from goodsgate.store.contract import BatchFilter, NewBatch
 from goodsgate.store.shared.progress import COUNT_NAMES, IN_TRIAL, decode_hold, decode_roles, decode_rule_counts
 from goodsgate.store.shared.rounds import decode_columns, decode_policy, decode_reading
@@ -53,7 +53,7 @@ class CountedRow(Protocol):
 
 
 def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, *, total: int | None, bytes_done: int,
-               finished_at: int | None) -> Batch:
+               finished_at: int | None, revision: Revision) -> Batch:
     """Return a batch from its row and whatever row has its counts."""
     ended = state in FINAL_STATES
     return Batch(
@@ -72,7 +72,7 @@ def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, 
         is_trial=counted.trial == IN_TRIAL, hold=decode_hold(counted.hold) if counted.hold is not None else None,
         received_at=timestamp(row.received_at), started_at=timestamp_or_none(row.started_at),
         finished_at=timestamp_or_none(finished_at) if ended else None,
-        protocol_data=decode_protocol_data(row.protocol_data),
+        protocol_data=decode_protocol_data(row.protocol_data), revision=revision,
     )
 
 

@@ -29,6 +29,7 @@ from goodsgate.store.shared.reports import SqlReports
 from goodsgate.store.shared.resources import SqlResources
 from goodsgate.store.sqlite.backup import SqliteBackup
 from goodsgate.store.sqlite.batches import SqliteBatches
+from goodsgate.store.sqlite.changes import SqliteChanges
 from goodsgate.store.sqlite.committer import SqliteCommitter
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.intake import SqliteIntake
@@ -71,6 +72,7 @@ class SqliteStore(ComposedStore):
             batches=batches, reports=SqlReports(database), processes=SqlProcesses(database),
             jobs=SqlJobs(database),
             audit=SqlAudit(database), maintenance=SqliteMaintenance(database, journal=journal),
+            changes=SqliteChanges(database),
         )
         self.back_up = SqliteBackup(database).back_up
         self.database = database

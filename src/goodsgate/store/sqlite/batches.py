@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from goodsgate.model.batch import FINAL_STATES, Batch, BatchView, State
+from goodsgate.model.batch import FINAL_STATES, Batch, BatchView, Revision, State
 from goodsgate.store.contract import BatchFilter, Page
 from goodsgate.store.shared.batch_rows import SEQ_MAX, filter_values, make_batch, page_start
 from goodsgate.store.shared.database import Row
@@ -64,6 +64,11 @@ class SqliteBatchRow(msgspec.Struct):
     approved: int
     round_started_at: int | None
     position: int
+
+    @property
+    def revision(self) -> Revision:
+        """What `batch_revisions` returns of the batch."""
+        return (self.rounds, self.state, self.open, self.cancelling, self.approved, self.round_started_at)
 
 
 class ReadPage(Protocol):
@@ -147,17 +152,19 @@ class SqliteBatches:
             assert row.state is not None
             return make_batch(
                 row, row, merchant, State(row.state), total=row.total, bytes_done=row.bytes_done,
-                finished_at=row.finished_at,
+                finished_at=row.finished_at, revision=row.revision,
             )
         with self._database.catalogue.reading() as db:
             progress = read_progress(db, row.merchant, row.id)
         state = State.QUEUED if row.round_started_at is None else State.WORKING
         if progress is None:
             return make_batch(
-                row, row, merchant, state, total=row.total, bytes_done=row.bytes_done, finished_at=None
+                row, row, merchant, state, total=row.total, bytes_done=row.bytes_done, finished_at=None,
+                revision=row.revision,
             )
         if progress.round > row.rounds - 1 and not reread:
             return None
+        revision = (*row.revision, progress.round, progress.chunks, progress.ended, progress.trial)
         if progress.trial == IN_TRIAL and row.approved and row.rounds == 1:
             progress.begin_anew(items_before=0, first_at=0)
         if progress.is_held:
@@ -167,7 +174,7 @@ class SqliteBatches:
         return make_batch(
             row, progress, merchant, state, total=progress.total if progress.fully_read else None,
             bytes_done=progress.bytes_before + progress.bytes_done,
-            finished_at=progress.ended_at or progress.first_at,
+            finished_at=progress.ended_at or progress.first_at, revision=revision,
         )
 
 

@@ -49,10 +49,6 @@ class SqliteMaintenance:
         """Check pages, durability, growth, worker and leases."""
         return self._health.health_checks()
 
-    def change_token(self) -> tuple[int, int]:
-        """Return a value that changes with every commit to either file, by any process."""
-        return self._database.intake.version(), self._database.catalogue.version()
-
     def statistics(self) -> dict[str, float]:
         """Return metrics over all merchants."""
         database = self._database

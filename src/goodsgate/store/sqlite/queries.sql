@@ -545,6 +545,17 @@ SELECT file, bytes FROM round WHERE open = 1 AND file IS NOT NULL ORDER BY id LI
 -- name: batch
 SELECT * FROM batch_document WHERE merchant = :merchant AND id = :id
 
+-- name: batch_revisions
+-- Every merchant: for all clients that wait.
+SELECT b.id, b.rounds, b.state, r.open, r.cancelling, r.approved, r.started_at
+FROM json_each(:batches) w
+CROSS JOIN batch b ON b.merchant = w.value->>0 AND b.id = unhex(w.value->>1) AND b.deleting = 0
+CROSS JOIN round r ON r.batch = b.seq AND r.number = b.rounds - 1
+
+-- name: lane_revisions
+-- Every merchant: for all clients that wait.
+SELECT merchant, sum(attempt) FROM lane WHERE merchant IN (SELECT value FROM json_each(:merchants)) GROUP BY merchant
+
 -- name: batches
 -- Whether an open batch matches is decided by its progress, in the catalogue file.
 SELECT * FROM batch_document
@@ -1364,6 +1375,12 @@ SELECT batch, seq, round, chunks, records, total, bytes_before, bytes_done, crea
        superseded, rejected, cancelled, merged, waiting, warned, file_errors, columns, mapping, withheld, reading,
        roles, rule_counts, items_before, first_at, ended, ended_at, trial, hold
 FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
+
+-- name: progress_revisions
+-- Differs because the progress is in the other file.
+-- Every merchant: for all clients that wait.
+SELECT p.batch, p.round, p.chunks, p.ended, p.trial
+FROM json_each(:batches) w CROSS JOIN progress p ON p.merchant = w.value->>0 AND p.batch = unhex(w.value->>1)
 
 -- name: batch_number
 SELECT CASE trial WHEN 1 THEN -seq ELSE seq END, CASE trial WHEN 0 THEN seq ELSE -seq END FROM progress WHERE merchant = :merchant AND batch = unhex(:id)

@@ -29,7 +29,7 @@ class StrictStore(ComposedStore):
             waiting=store, committer=store, catalogue=store, snapshots=store, journal=store, dry_runs=store,
             index=store, search=store, stock=store,
             batches=store, reports=store, processes=store, audit=store, maintenance=store,
-            jobs=store,
+            jobs=store, changes=store,
         )
         self.store = store
         observed = Observed(store)

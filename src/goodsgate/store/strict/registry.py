@@ -7,6 +7,8 @@ replace, receives the result, and may return another result.
 from collections.abc import Callable, Generator
 from typing import Any
 
+import msgspec
+
 from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import Store
 from goodsgate.store.strict.demands import check_batch, require
@@ -38,6 +40,9 @@ class Observed:
             require(remain, "results remain", before, batch)
             remain = begins_anew or before.total is None or (batch.total or 0) >= before.total
             require(remain, "records remain", before, batch)
+            if before.revision == batch.revision:
+                same = msgspec.structs.replace(before, position=batch.position)
+                require(same == batch, "a batch has another revision if it has changed", before, batch)
         self.batches[batch.id] = batch
 
 

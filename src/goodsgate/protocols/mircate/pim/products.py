@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import join_records, submit_body
-from goodsgate.http.long_poll import DocumentCache
-from goodsgate.model.batch import FINAL_STATES, Duplicates, Kind, Policy, State, Strictness, Verb, new_id
+from goodsgate.http.long_poll import DocumentCache, RenderedBatch, rendered
+from goodsgate.model.batch import FINAL_STATES, Batch, Duplicates, Kind, Policy, State, Strictness, Verb, new_id
 from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL, BatchStatusMethods
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.batch_end import IMAGES_KEY, TOPIC, own_images
@@ -50,7 +50,7 @@ class ProductMethods:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._batch_status = BatchStatusMethods(context)
-        self._documents = DocumentCache(context.change_signal, self._load_outcome)
+        self._documents = DocumentCache(context.change_signal, context.change_watch, self._load_outcome)
 
     def methods(self) -> dict[str, CallMethod]:
         """Return the methods by operation id."""
@@ -139,16 +139,18 @@ class ProductMethods:
         document = await self._documents.wait_for_change(merchant, batch, since=None, seconds=seconds)
         return msgspec.json.decode(document.body, type=ProductOutcome)
 
-    async def _load_outcome(self, merchant: str, batch: str) -> tuple[bytes, bool]:
-        outcome = await self._context.run_in_thread(self._read_outcome, merchant, batch)
-        return msgspec.json.encode(outcome), outcome.ended
+    async def _load_outcome(self, merchant: str, batch: str) -> RenderedBatch:
+        return await self._context.run_in_thread(self._render_outcome, merchant, batch)
 
-    def _read_outcome(self, merchant: str, batch: str) -> ProductOutcome:
+    def _render_outcome(self, merchant: str, batch: str) -> RenderedBatch:
         summary = self._context.engine.batch(merchant, batch)
+        return rendered(summary, msgspec.json.encode(self._read_outcome(summary)))
+
+    def _read_outcome(self, summary: Batch) -> ProductOutcome:
         if summary.state not in FINAL_STATES:
             return ProductOutcome(ended=False)
         if summary.counts.rejected:
-            finding = self._context.store.rejected_records(merchant, batch, limit=1)[0]
+            finding = self._context.store.rejected_records(summary.merchant, summary.id, limit=1)[0]
             unknown = any(issue.code == "item_missing" for issue in finding.issues)
             return ProductOutcome(ended=True, unknown=unknown, refusal=refusal_body(finding))
         if summary.state is not State.FINISHED:
