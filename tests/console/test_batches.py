@@ -284,6 +284,28 @@ def test_a_rejected_record_is_edited_and_validated_again(clerk: Person) -> None:
     assert b'"x":1.50' in item.document
 
 
+def test_an_edit_that_comes_too_late_is_shown_and_can_be_sent_again(clerk: Person) -> None:
+    """If the record was corrected by somebody else, or accepted: the page has the typed values, and nothing is sent."""
+    path = clerk.submit(b"sku,title,price\nA1,,x\nA2,,y\n")
+    version = re.findall(r'name="version" value="(\w+)"', clerk.get(f"{path}/records").text)[0]
+    clerk.fill(f"{path}/records/1", path, **{"cell:1": "theirs"})
+    clerk.gate.shop.work()
+    late = clerk.fill(f"{path}/records/1", path, **{"cell:1": "<mine>", "cell:2": "1.00 EUR", "version": version})
+    assert late.status_code == 409
+    assert 'name="cell:1" value="&lt;mine&gt;"' in late.text
+    assert "Somebody else has corrected this record since the page was loaded." in text_of(late.text)
+    assert "now: theirs" in text_of(late.text)
+    now = re.findall(r'name="version" value="(\w+)"', late.text)[0]
+    clerk.fill(f"{path}/records/1", path, **{"cell:1": "<mine>", "cell:2": "1.00 EUR", "version": now})
+    clerk.gate.shop.work()
+    assert clerk.gate.shop.items(merchant=clerk.merchant)["A1"] == {"id": "A1", "title": "<mine>", "price": "1.00 EUR"}
+    gone = clerk.fill(f"{path}/records/1", path, **{"cell:1": "again", "version": now})
+    assert (gone.status_code, 'value="again"' in gone.text, "Save and revalidate" in gone.text) == (409, True, False)
+    path = clerk.submit(b'{"sku":"J1"}\n', filename="feed.ndjson")
+    json = clerk.fill(f"{path}/records/1", path, record='{"sku":"J1","title":"Tarp"}', version="0")
+    assert (json.status_code, "Tarp" in json.text) == (409, True)
+
+
 def test_a_corrected_report_makes_the_batch_clean(clerk: Person) -> None:
     """The report is downloaded, corrected and uploaded on the page."""
     path = clerk.submit(DIRTY)

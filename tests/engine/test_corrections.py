@@ -138,3 +138,27 @@ def test_a_repeated_request_has_one_effect(shop: Shop) -> None:
     shop.work()
     assert correct_records(shop.engine, "acme", batch, corrections, key=key) in answers
     assert shop.engine.batch("acme", batch).rounds == 2
+
+
+def test_a_round_that_ends_between_reading_and_sending_loses_no_correction(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is sent; the same request, sent again, says what somebody else has changed."""
+    batch = shop.run(b"sku,title,price\nG1,,1.00 EUR\nG2,,1.00 EUR\nG3,,x\n", format="csv").id
+    seen, read = _rows(shop, batch), shop.engine.store.rejected_by_number
+
+    def read_and_lose(merchant: str, id: str, numbers: list[int]) -> object:
+        found = read(merchant, id, numbers)
+        monkeypatch.undo()
+        _correct(shop, batch, {1: {"1": "theirs"}, 3: {"1": "theirs"}}, key="theirs")
+        return found
+
+    monkeypatch.setattr(shop.engine.store, "rejected_by_number", read_and_lose)
+    mine = {row: {"1": "mine"} for row in (1, 2, 3)}
+    with pytest.raises(Refusal, match="Another round of the batch has been queued since") as refused:
+        _correct(shop, batch, mine, key="mine", versions=seen)
+    assert refused.value.code == "batch_open"
+    assert shop.engine.batch("acme", batch).counts.rejected == 2, "no record was added"
+    receipt = _correct(shop, batch, mine, key="mine", versions=seen)
+    assert receipt == CorrectionReceipt(sent=[2], changed=[3], gone=[1])
+    assert {key: item["title"] for key, item in shop.items().items()} == {"G1": "theirs", "G2": "mine"}

@@ -374,7 +374,7 @@ def test_a_record_is_named_in_the_first_file_and_in_that_of_the_last_fix(opens: 
     shop.work()
     assert places() == fixed
     correction = ndjson([{"sku": "C", "Title": "Coat", "price": "z", "_row": 3}])
-    shop.engine.submit_correction("acme", batch.id, [correction])
+    shop.engine.submit_correction(shop.engine.batch("acme", batch.id), [correction])
     shop.work()
     assert places() == fixed  # nobody has a file of a correction
     shop.fix(batch.id, csv_of([["sku", "Title", "price", "_row"], ["B", "", "x", "2"]]), format="csv")

@@ -73,6 +73,22 @@ def test_a_merchant_s_own_limits_replace_those_of_the_gate(gate: HttpGate) -> No
 
 
 
+def test_a_key_has_its_own_limit_of_open_batches(gate: HttpGate) -> None:
+    """Other keys go on; a batch that has ended counts no more. Rounds of a batch count as batches do."""
+    merchant = gate.merchant()
+    limited = gate.client(merchant, secret=gate.secret(merchant, settings={"open_rounds_max": "1"}))
+    body = b'{"id": "A"}'
+    first, second = (limited.post("/v1/batches?format=ndjson", content=body) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 429)
+    assert (second.json()["code"], second.json()["limit"]) == ("queue_full", 1)
+    assert second.json()["detail"] == "The key has 1 open batch, as many as it may have; try again when one has ended."
+    other = gate.client(merchant).post("/v1/batches?format=ndjson", content=body)
+    assert other.status_code == 202
+    gate.shop.work()
+    retries = [limited.post(f"/v1/batches/{each.json()['id']}/retry") for each in (first, other)]
+    assert [each.status_code for each in retries] == [202, 429]
+
+
 @pytest.mark.parametrize(("path", "header", "scheme"), [
     ("/v3/catalog/departments", "x-access-token", ""), ("/platform/v2/sites", "X-Auth-Token", ""),
     ("/streams", "Authorization", "Bearer "),

@@ -117,10 +117,11 @@ class Scene:
         self.store.add_batch(batch, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
         return batch.id
 
-    def again(self, batch: str, kind: RoundKind, *, merchant: str = "acme", body: bytes = b"01234") -> Batch | None:
+    def again(self, batch: str, kind: RoundKind, *, merchant: str = "acme", body: bytes = b"01234",
+              rounds: int = 0) -> Batch | None:
         """One more round; a fix carries the body."""
         upload = self.upload(body, merchant) if kind is RoundKind.FIX else None
-        round = NewRound(merchant=merchant, batch=batch, kind=kind)
+        round = NewRound(merchant=merchant, batch=batch, kind=kind, rounds=rounds)
         return self.store.add_round(round, upload=upload, open_rounds_max=1_000)
 
     def batch(self, batch: str, merchant: str = "acme") -> Batch:

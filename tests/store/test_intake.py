@@ -9,6 +9,7 @@ import pytest
 
 from goodsgate.model.batch import Batch, Kind, Policy, RoundKind, State, new_id
 from goodsgate.model.catalogue import Key, Merchant, Scope
+from goodsgate.model.tracing import ORIGIN, Origin
 from goodsgate.store.contract import (
     Idempotency,
     IdempotentAnswer,
@@ -16,6 +17,7 @@ from goodsgate.store.contract import (
     NewBatch,
     NewRound,
     QueueFullError,
+    RoundAddedError,
     RoundOpenError,
     StoreBusyError,
     StoreError,
@@ -229,6 +231,36 @@ def test_a_batch_has_one_open_round(scene: Scene) -> None:
     assert b"".join(scene.store.payload("acme", batch, 1) or ()) == b"01234"
     with pytest.raises(RoundOpenError):
         scene.again(batch, RoundKind.RETRY)
+
+
+def test_a_round_may_demand_that_no_other_was_added(scene: Scene) -> None:
+    """What it corrects was read when the batch had so many rounds; a round that has ended since counts, too."""
+    batch = scene.seal()
+    scene.run([Record("A")])
+    with pytest.raises(RoundAddedError):
+        scene.again(batch, RoundKind.CORRECTION, rounds=2)
+    assert scene.batch(batch).rounds == 1
+    again = scene.again(batch, RoundKind.RETRY, rounds=1)
+    assert again is not None
+    with pytest.raises(RoundOpenError):
+        scene.again(batch, RoundKind.RETRY, rounds=2)
+
+
+def test_the_open_rounds_of_a_key_are_counted(scene: Scene) -> None:
+    """Of all kinds; those of other keys and merchants, and those that have ended, are not."""
+    origin = ORIGIN.set(Origin(key="0123456789ab"))
+    try:
+        scene.seal()
+        scene.seal(kind=Kind.PRICE)
+        scene.seal("bolt")
+    finally:
+        ORIGIN.reset(origin)
+    scene.seal(kind=Kind.STOCK)
+    assert scene.store.count_rounds_of_key("acme", "0123456789ab") == 2
+    assert scene.store.count_rounds_of_key("acme", "ba9876543210") == 0
+    assert scene.store.count_rounds_of_key("nobody", "0123456789ab") == 0
+    scene.run([Record("A")])
+    assert scene.store.count_rounds_of_key("acme", "0123456789ab") == 1
 
 
 def test_only_the_merchants_own_batch_is_opened_again(scene: Scene) -> None:

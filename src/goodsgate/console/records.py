@@ -7,14 +7,15 @@ import msgspec
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from goodsgate.console.batch import batch_path
+from goodsgate.console.batch import CONFLICT, batch_path
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
+from goodsgate.engine.corrections import version_of
 from goodsgate.engine.received_records import ReceivedRecord, fix_format, fix_of_records, received_record
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.suggestions import SuggestionPreview
 from goodsgate.http.context import ServerContext
-from goodsgate.http.problems import refuse
+from goodsgate.http.problems import STATUSES, refuse
 from goodsgate.model.batch import FINAL_STATES, Batch
 from goodsgate.model.finding import Finding
 from goodsgate.model.issue import CODES, Issue, base_code
@@ -139,12 +140,36 @@ class RecordsPage:
             finding = self._context.store.rejected_by_number(merchant, id, [int(number)]).get(int(number))
             if finding is None:
                 raise Refusal("nothing_rejected", "This record is no longer rejected.")
+            if form.get("version") not in ("", version_of(finding)):
+                raise Refusal("batch_open", "Somebody else has corrected this record since the page was loaded.")
             accepted = form.get("accept")
             record = _with_suggestions(finding, batch, accepted) if accepted else _edited(form, finding, batch)
             pieces = fix_of_records([(finding.number, record)], batch.columns)
-            return self._engine.submit_correction(merchant, id, pieces, format=fix_format(batch.columns))
+            return self._engine.submit_correction(batch, pieces, format=fix_format(batch.columns))
 
-        return RedirectResponse(batch_path(await self._context.run_in_thread(correct)), 303, headers=HEADERS)
+        try:
+            batch = await self._context.run_in_thread(correct)
+        except Refusal as refusal:
+            if form.get("accept") or STATUSES[refusal.code] != CONFLICT:
+                raise
+            return await self._context.run_in_thread(self._render_kept, request, merchant, id, form, refusal)
+        return RedirectResponse(batch_path(batch), 303, headers=HEADERS)
+
+    def _render_kept(self, request: ConsoleRequest, merchant: str, id: str, form: FormFields, refusal: Refusal,
+                     ) -> Response:
+        """Return what was typed, for a correction that came too late, with the record as it is now."""
+        number = int(request.path_param("number"))
+        batch = self._engine.batch(merchant, id)
+        finding = self._context.store.rejected_by_number(merchant, id, [number]).get(number)
+        record = record_values(batch, finding, None, None) if finding is not None else None
+        names = {str(at): name for at, name in enumerate(batch.columns or ())}
+        typed = {name[len(CELL_PREFIX):]: value for name, value in form.pairs if name.startswith(CELL_PREFIX)}
+        return self._renderer.response(request, "record_kept.html", {
+            "batch": batch, "merchant": merchant, "path": batch_path(batch), "section": "batches", "number": number,
+            "record": record, "refusal": refusal, "typed_json": form.get_raw("record"),
+            "typed": [(place, names.get(place, "further cell"), value) for place, value in typed.items()],
+            "version": version_of(finding) if finding is not None else "",
+        }, status=CONFLICT)
 
 
 def _with_suggestions(finding: Finding, batch: Batch, accepted: str) -> ReceivedRecord:
@@ -194,6 +219,7 @@ def record_values(batch: Batch, finding: Finding, code: str | None, field: str |
         "finding": finding, "is_rejected": is_rejected, "fields": fields, "is_table": batch.columns is not None,
         "raw": "" if finding.raw is None else finding.raw.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX],
         "json": _format_json(finding.raw), "is_truncated": any(each.is_truncated for each in fields),
+        "version": version_of(finding) if is_rejected else "",
         "issues": issues, "suggestions": sum(has_suggestion for _, has_suggestion in issues),
     }
 

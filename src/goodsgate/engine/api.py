@@ -130,15 +130,20 @@ class Engine:
             content_encoding=content_encoding, encoding=encoding,
         )
 
-    def submit_correction(self, merchant: str, batch: str, pieces: Iterable[bytes], *, format: str = "ndjson",
-                   idempotency: Idempotency[Batch] | None = None) -> Batch:
+    def submit_correction(self, batch: Batch, pieces: Iterable[bytes], *, format: str = "ndjson",
+                          idempotency: Idempotency[Batch] | None = None) -> Batch:
         """Submit a correction: a fix whose records were generated here, each with its `_row`.
 
+        `batch` is as it was before its records were read: if it has had another round since, the correction is refused.
         Raises Refusal: payload_empty without a record, and as `fix`.
         """
+        merchant = batch.merchant
+
         def begin() -> NewRound:
-            self._ended(merchant, batch)
-            return NewRound(merchant=merchant, batch=batch, kind=RoundKind.CORRECTION, format=format)
+            self._ended(merchant, batch.id)
+            return NewRound(
+                merchant=merchant, batch=batch.id, kind=RoundKind.CORRECTION, format=format, rounds=batch.rounds
+            )
 
         submission = Submission(self.store, self.settings, merchant, begin, limits=self.limits)
         try:
@@ -166,12 +171,13 @@ class Engine:
         Without a field, those of all fields. Returns the batch and how many records are replaced. `answer` serializes
         both for a `key` that is reserved. Raises Refusal: batch_unknown, batch_open, nothing_suggested.
         """
-        fix = SuggestedFix(self.store, self._ended(merchant, batch), code=code, field=field)
+        ended = self._ended(merchant, batch)
+        fix = SuggestedFix(self.store, ended, code=code, field=field)
         idempotency: Idempotency[Batch] | None = None
         if key is not None and answer is not None:
             idempotency = key.answered_by(lambda fixed: answer(fixed, fix.match))
         try:
-            return self.submit_correction(merchant, batch, fix, format=fix.format, idempotency=idempotency), fix.match
+            return self.submit_correction(ended, fix, format=fix.format, idempotency=idempotency), fix.match
         except Refusal as refusal:
             raise Refusal("nothing_suggested") if refusal.code == "payload_empty" else refusal from None
 
@@ -365,10 +371,11 @@ class Engine:
             raise Refusal("batch_not_held")
 
     def _add_round(self, merchant: str, batch: str, kind: RoundKind, idempotency: Idempotency[Batch] | None) -> Batch:
-        limit = self.limits.open_rounds_max(merchant)
+        limit, new = self.limits.open_rounds_max(merchant), NewRound(merchant=merchant, batch=batch, kind=kind)
+        self.limits.check_key(merchant, new.origin.key)
         with store_refusals(limit):
             found = self.store.add_round(
-                NewRound(merchant=merchant, batch=batch, kind=kind), upload=None, idempotency=idempotency,
+                new, upload=None, idempotency=idempotency,
                 open_rounds_max=limit,
             )
         if found is None:

@@ -238,7 +238,7 @@ def correct_records(engine: Engine, merchant: str, id: str, corrections: Sequenc
         if matched:
             pieces = _table_fix(batch, matched) if batch.columns is not None else _json_fix(matched)
             engine.submit_correction(
-                merchant, id, pieces, format=fix_format(batch.columns),
+                batch, pieces, format=fix_format(batch.columns),
                 idempotency=key.answered_by(lambda _: answer),
             )
         else:

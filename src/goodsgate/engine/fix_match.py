@@ -94,12 +94,13 @@ class FixSubmission(Submission):
         self._transcoder = _transcoder(encoding, format)
         self._packed_as = content_encoding if self._transcoder is not None else "identity"
         """How the bytes are compressed that are to be stored in UTF-8."""
+        self._find_batch = find_batch
         self._batch: Batch | None = None
         self._match = FixMatch()
         self._copy: SpooledTemporaryFile[bytes] | None = None
 
         def begin() -> NewRound:
-            self._batch = find_batch()
+            self._batch = self._find_batch()
             return NewRound(
                 merchant=merchant, batch=self._batch.id, kind=RoundKind.FIX, format=format,
                 content_encoding="identity" if self._transcoder is not None else content_encoding,
@@ -161,6 +162,8 @@ class FixSubmission(Submission):
     def _match_copy(self) -> None:
         if self._copy is None or self._batch is None or not isinstance(self._new, NewRound):
             return
+        self._batch = self._find_batch()  # the match holds as long as no other round is added
+        self._new = msgspec.structs.replace(self._new, rounds=self._batch.rounds)
         self._match = match_fix(
             self._store, self._limits, self._batch, copied_pieces(self._copy), format=self._new.format,
             content_encoding=self._new.content_encoding,

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import msgspec
 
 from goodsgate.engine.merchant_documents import merchant_settings
+from goodsgate.engine.refusal import Refusal
+from goodsgate.model.counting import counted
 from goodsgate.store.contract import Store
 
 REQUESTS, BYTES, OPEN_ROUNDS = "requests_per_minute_max", "bytes_per_day_max", "open_rounds_max"
-"""Names of the limits, in the settings of the gate and of merchants; the first two also in those of keys."""
+"""Names of the limits, in the settings of the gate, of merchants and of keys."""
 CACHE_SECONDS = 10.0
 """A changed setting of a merchant takes effect after this time at the latest."""
 CACHED_MAX = 10_000
@@ -40,6 +42,7 @@ class MerchantLimits:
         self._store = store
         self._limits = limits
         self._cache: dict[str, tuple[float, UsageLimits]] = {}
+        self._of_keys: dict[tuple[str, str], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def cached(self, merchant: str) -> UsageLimits | None:
@@ -58,6 +61,30 @@ class MerchantLimits:
                 self._cache.clear()
             self._cache[merchant] = (time.monotonic() + CACHE_SECONDS, limits)
         return limits
+
+    def check_key(self, merchant: str, key: str) -> None:
+        """Raise Refusal (queue_full) if a key has a limit of open batches and has reached it; StoreError.
+
+        Requests that end at the same moment are counted when they are stored, so that they may exceed it together.
+        """
+        limit = self._rounds_max_of_key(merchant, key) if key else 0
+        if limit and self._store.count_rounds_of_key(merchant, key) >= limit:
+            raise Refusal(
+                "queue_full", f"The key has {counted(limit, 'open batch', 'open batches')}, as many as it may have; "
+                "try again when one has ended.", limit=limit, retry_after_seconds=30,
+            )
+
+    def _rounds_max_of_key(self, merchant: str, key: str) -> int:
+        cached = self._of_keys.get((merchant, key))
+        if cached is not None and cached[0] > time.monotonic():
+            return cached[1]
+        settings = next((each.settings for each in self._store.keys(merchant) if each.id == key), {})
+        limit = int(settings.get(OPEN_ROUNDS, 0))
+        with self._lock:
+            if len(self._of_keys) >= CACHED_MAX:
+                self._of_keys.clear()
+            self._of_keys[merchant, key] = (time.monotonic() + CACHE_SECONDS, limit)
+        return limit
 
     def open_rounds_max(self, merchant: str) -> int:
         """Return how many rounds of a merchant may be queued or working at once. Raises StoreError."""

@@ -23,6 +23,7 @@ from goodsgate.store.contract import (
     NewBatch,
     NewRound,
     QueueFullError,
+    RoundAddedError,
     RoundOpenError,
     Store,
     StoreBusyError,
@@ -135,11 +136,12 @@ class Submission:
             idempotency = Idempotency(
                 merchant=self._merchant, key=self._key, fingerprint=self._hash.digest(), answer=self._answer
             )
+        assert self._new is not None
         limit = self._merchant_limits.open_rounds_max(self._merchant)
+        self._merchant_limits.check_key(self._merchant, self._new.origin.key)
         if isinstance(self._new, NewBatch) and self._new.policy.start == "held":
             limit = max(1, limit // HELD_ROUNDS_SHARE)
         batch: Batch | None
-        assert self._new is not None
         batch_id = self._new.id if isinstance(self._new, NewBatch) else self._new.batch
         with store_refusals(limit), tracing.receive(self._merchant, batch_id, self._began_at):
             if isinstance(self._new, NewBatch):
@@ -203,5 +205,11 @@ def store_refusals(open_rounds_max: int) -> Iterator[None]:
         raise Refusal("store_busy", retry_after_seconds=1) from fault
     except KeyInUseError as fault:
         raise Refusal("key_in_use", retry_after_seconds=1) from fault
+    except RoundAddedError as fault:
+        raise Refusal(
+            "batch_open",
+            "Another round of the batch has been queued since its records were read. Look at what is still rejected, "
+            "and send that again.",
+        ) from fault
     except RoundOpenError as fault:
         raise Refusal("batch_open") from fault

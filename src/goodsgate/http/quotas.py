@@ -42,6 +42,7 @@ SETTINGS = DeclaredSettings(
     keys={
         REQUESTS: _limit("Requests in a minute with this key."),
         BYTES: _limit("Bytes of request bodies in a day with this key."),
+        OPEN_ROUNDS: _limit("Batches that requests with this key have caused and that are queued or working at once."),
     },
     merchants={
         REQUESTS: _limit("Requests in a minute, of all keys together."),

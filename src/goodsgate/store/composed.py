@@ -107,6 +107,7 @@ class ComposedStore:
         self.discard_upload = intake.discard_upload
         self.add_batch = intake.add_batch
         self.add_round = intake.add_round
+        self.count_rounds_of_key = intake.count_rounds_of_key
         self.payload = intake.payload
 
         self.claim = queue.claim

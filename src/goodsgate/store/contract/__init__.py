@@ -34,6 +34,7 @@ from goodsgate.store.contract.errors import LeaseLostError as LeaseLostError
 from goodsgate.store.contract.errors import NameTakenError as NameTakenError
 from goodsgate.store.contract.errors import QueueFullError as QueueFullError
 from goodsgate.store.contract.errors import ResourcesFullError as ResourcesFullError
+from goodsgate.store.contract.errors import RoundAddedError as RoundAddedError
 from goodsgate.store.contract.errors import RoundOpenError as RoundOpenError
 from goodsgate.store.contract.errors import StockChangedError as StockChangedError
 from goodsgate.store.contract.errors import StoreBusyError as StoreBusyError

@@ -142,8 +142,12 @@ class IntakeStore(Protocol):
                   open_rounds_max: int) -> Batch | None:
         """Queue one more round of a batch that has ended; return None if the merchant has no such batch.
 
-        Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError as `add_batch` does.
+        Raises RoundOpenError, RoundAddedError, QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError as
+        `add_batch` does.
         """
+
+    def count_rounds_of_key(self, merchant: str, key: str) -> int:
+        """Return how many rounds that the requests of a key have caused are queued or working."""
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
         """Return the bytes of a round as received, in pieces of at most 2 MiB; None if there are none any more."""

@@ -39,6 +39,10 @@ class RoundOpenError(StoreError):
     """The batch has a round that has not ended; another one cannot be queued."""
 
 
+class RoundAddedError(RoundOpenError):
+    """The batch has more rounds than when the caller read the records that the new one corrects."""
+
+
 class JournalPositionError(StoreError):
     """A position from which the journal cannot be read; the caller has to begin with the items as they are."""
 

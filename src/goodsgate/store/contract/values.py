@@ -44,6 +44,8 @@ class NewRound(msgspec.Struct, frozen=True, kw_only=True):
     kind: RoundKind
     format: str = "ndjson"
     content_encoding: str = "identity"
+    rounds: int = 0
+    """Rounds that the batch must still have, because its records were read then; 0: any number."""
     origin: Origin = msgspec.field(default_factory=current_origin)
 
 

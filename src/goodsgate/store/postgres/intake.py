@@ -15,6 +15,7 @@ from goodsgate.store.contract import (
     NewBatch,
     NewRound,
     QueueFullError,
+    RoundAddedError,
     RoundOpenError,
     StoreBusyError,
     StoreError,
@@ -151,8 +152,11 @@ class PostgresIntake:
                 }
                 if not db.rows("open_lane", {**lane, **waiting}):
                     raise QueueFullError(round.merchant)
-                if not db.change("reopen_batch", {**named, "bytes": rest.bytes, "has_payload": upload is not None}):
-                    raise RoundOpenError(round.batch)
+                reopened = {"bytes": rest.bytes, "has_payload": upload is not None, "expected": round.rounds}
+                if not db.change("reopen_batch", {**named, **reopened}):
+                    now_row = batch_row(db, number, round.batch)
+                    is_added = round.rounds and now_row is not None and now_row.rounds != round.rounds
+                    raise (RoundAddedError if is_added else RoundOpenError)(round.batch)
                 db.change("add_round", {
                     **named, "round_kind": round.kind, "format": round.format,
                     "content_encoding": round.content_encoding, "bytes": rest.bytes, "upload": upload,
@@ -179,6 +183,14 @@ class PostgresIntake:
             self._uploads.keep(round.merchant, upload)
         self._database.notifications.notify(round.merchant, batches=[round.batch])
         return added
+
+    def count_rounds_of_key(self, merchant: str, key: str) -> int:
+        """Return how many rounds that the requests of a key have caused are queued or working."""
+        number = self._database.number(merchant)
+        if number is None:
+            return 0
+        rows = self._server.query("open_rounds_of_key", {"merchant": number, "submitter": key}, number)
+        return int(rows[0][0])
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
         """Return the payload in pieces of at most 2 MiB; StoreError if it is swept while it is read."""

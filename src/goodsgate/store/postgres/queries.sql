@@ -546,11 +546,14 @@ SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now),
 WHERE lane.open + (SELECT others FROM waiting) < :rounds_max
 RETURNING accepted_at, open - 1
 
+-- name: open_rounds_of_key
+SELECT count(*) FROM round WHERE merchant = :merchant AND open AND submitter = :submitter
+
 -- name: reopen_batch
 UPDATE batch b
 SET rounds = rounds + 1, bytes_total = bytes_total + :bytes, finished_at = NULL,
     payload_kept = payload_kept OR :has_payload, report_kept = true
-WHERE merchant = :merchant AND id = :id::uuid AND NOT deleting AND NOT EXISTS (
+WHERE merchant = :merchant AND id = :id::uuid AND NOT deleting AND :expected IN (0, rounds) AND NOT EXISTS (
     SELECT 1 FROM round r WHERE r.merchant = :merchant AND r.batch = b.seq AND r.open
 )
 

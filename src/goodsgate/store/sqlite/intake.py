@@ -17,6 +17,7 @@ from goodsgate.store.contract import (
     NewBatch,
     NewRound,
     QueueFullError,
+    RoundAddedError,
     RoundOpenError,
     StoreBusyError,
     StoreError,
@@ -150,6 +151,8 @@ class SqliteIntake:
             if row is None:
                 return None
             self._check_ended(db, row)
+            if round.rounds and row.rounds != round.rounds:
+                raise RoundAddedError(round.batch)
             _check_queue(db, number, open_rounds_max)
             named = {"merchant": number, "id": id, "bytes": payload.size, "has_payload": upload is not None}
             db.change("reopen_batch", named)
@@ -158,6 +161,11 @@ class SqliteIntake:
         if upload is not None:
             self._uploads.keep(round.merchant, upload)
         return added
+
+    def count_rounds_of_key(self, merchant: str, key: str) -> int:
+        """Return how many rounds that the requests of a key have caused are queued or working."""
+        named = {"merchant": self._database.number(merchant), "submitter": key}
+        return int(self._intake.query("open_rounds_of_key", named)[0][0])
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
         """Return the payload in pieces of at most 1 MiB; it may be deleted while it is read."""

@@ -524,6 +524,9 @@ INSERT INTO lane (merchant, kind, collection, open, waits_until, served, claimed
 SELECT :merchant, :kind, :collection, 1, :waits_until, coalesce(max(served), 0), coalesce(max(served), 0)
 FROM lane WHERE merchant = :merchant AND kind = :kind
 
+-- name: open_rounds_of_key
+SELECT count(*) FROM round WHERE merchant = :merchant AND open = 1 AND submitter = :submitter
+
 -- name: reopen_batch
 UPDATE batch
 SET rounds = rounds + 1, bytes_total = bytes_total + :bytes, state = NULL, finished_at = NULL,

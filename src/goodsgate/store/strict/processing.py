@@ -70,6 +70,13 @@ def add_round(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def count_rounds_of_key(observed: Observed, call: Any) -> Check:
+    require(bool(call.key), "a key", call.key)
+    count = yield None
+    require(count >= 0, "a count", count)
+
+
+@checks
 def payload(observed: Observed, call: Any) -> Check:
     require(call.round >= 0, "rounds are numbered from 0", call.round)
     pieces = yield None
