@@ -65,10 +65,11 @@ crash: $(STAMP) ## Run the crash tests for longer (KILLS=100)
 attack: $(STAMP) ## Attack a gate with hostile clients, files and requests (REQUESTS=100000)
 	@exec $(PY) -m bench.attack --requests $${REQUESTS:-100000}
 
-fuzz: $(STAMP) ## Run the fuzz tests and the tests of properties for longer
+fuzz: $(STAMP) ## Run the fuzz tests, the tests of properties and those marked slow, for longer
 	@GOODSGATE_TEST_FUZZ=long $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
 	@GOODSGATE_TEST_FUZZ=long $(PY) -m pytest --timeout 3600 -n auto --dist loadfile \
 		$$(grep -rlE 'effort\.(examples|SHARES)' tests --include='test_*.py')
+	@$(PY) -m pytest --timeout 3600 -m slow tests
 
 pictures: $(STAMP) ## Take the pictures of the console in docs/ again (needs Chromium)
 	@exec $(PY) -m tests.browser.pictures

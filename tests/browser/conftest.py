@@ -18,7 +18,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(params=stores.KINDS)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def world(browser: Browser, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
           ) -> Iterator[World]:
     """A new gate for each test; the test fails if the browser reported a problem."""

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page
 
+from tests import stores
 from tests.browser.world import DIRTY, World, drop
 
 
+@pytest.mark.parametrize("world", stores.KINDS, indirect=True)
 def test_a_file_with_errors_becomes_a_clean_batch(world: World, tmp_path: Path) -> None:
     """A user maps, validates and submits a file, applies suggestions, and corrects the remaining records."""
     merchant = world.gate.merchant()
