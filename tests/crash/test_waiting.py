@@ -20,7 +20,8 @@ POINTS = (
 
 
 def _stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
-    """A store with products, prices and stock of which all, some or none wait, and what they wait for queued."""
+    """A store with products, prices, stock and variants of which all, some or none wait, and what they wait for queued.
+    """
     shop = Shop(folder, "acme", kind=kind, **CHUNK_RECORDS)
     shop.reference("brand", ReferenceEntry(code="Known"))
     products = [product(n, brand="Known" if n % 3 else "Acme" if n % 2 else "Never") for n in range(90)]
@@ -28,11 +29,19 @@ def _stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     sent = [
         shop.send(products, references=Strictness.WAIT),
         shop.send(prices, kind=Kind.PRICE, references=Strictness.WAIT),
+        shop.send(_variants(40), format="csv", collection="caps", currency="EUR", references=Strictness.WAIT),
     ]
     shop.work()
+    sent.append(shop.send(_variants(30, title="Cap"), format="csv", collection="caps", currency="EUR"))
     shop.reference("brand", ReferenceEntry(code="Acme"))
     sent.append(shop.send([product(n, title="Newer", brand="Known") for n in (3, 100, 102, 104)]))
     return shop, sent
+
+
+def _variants(count: int, title: str = "") -> bytes:
+    """Rows of caps: products with this title, or variants of products that the file lacks."""
+    rows = (f"C-{n},,{title},1.00" if title else f"C-{n}-S,C-{n},,1.00" for n in range(count))
+    return "\n".join(("sku,parent,title,price", *rows, "")).encode()
 
 
 def work(folder: Path) -> None:
@@ -47,7 +56,7 @@ def work(folder: Path) -> None:
 
 def _state_after(shop: Shop, sent: list[str]) -> list[object]:
     """Return the items, and counts, results, issues and references of each batch; not how many rounds it took."""
-    return [shop.items(), shop.items(kind=Kind.PRICE), [
+    return [shop.items(), shop.items(kind=Kind.PRICE), shop.items("caps"), [
         (
             batch.state, batch.counts, batch.total,
             [(row.number, row.key, row.result) for row in shop.results(one)],
@@ -65,9 +74,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     shop, sent = _stage(tmp_path_factory.mktemp("peace"), "sqlite")
     with shop:
         shop.work()
-        products, prices, _ = (shop.engine.batch("acme", one).counts for one in sent)
+        products, prices, variants, *_ = (shop.engine.batch("acme", one).counts for one in sent)
         assert (products.waiting, products.superseded, products.created) == (15, 1, 74)
         assert (prices.waiting, prices.created) == (27, 33)
+        assert (variants.waiting, variants.created) == (10, 30)
         return _state_after(shop, sent)
 
 

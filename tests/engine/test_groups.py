@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.engine.grouped_chunks import GroupedChunk, GroupedChunks
-from goodsgate.engine.groups import GroupedRow, RowGroups, derived_key
+from goodsgate.engine.grouped_row import GroupedRow
+from goodsgate.engine.groups import RowGroups, derived_key
 from goodsgate.formats import Chunk
 from goodsgate.model.issue import issue
 from goodsgate.model.roles import BEGINS_PRODUCT

@@ -16,7 +16,7 @@ from goodsgate.model.catalogue import Key, ReferenceEntry, Token
 from goodsgate.model.catalogue import Scope as KeyScope
 from goodsgate.model.job import JobRun, JobTime
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import Idempotency, StockChange
+from goodsgate.store.contract import GroupParent, Idempotency, StockChange
 from tests import stores
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, chunk_commit, rejected_record, waiting_record, warned_record
@@ -34,7 +34,7 @@ OPEN_TO_ALL = {
 """Tables without a merchant, and why strangers may see them."""
 DISPATCHING = {
     "merchant", "credential", "idempotency_key", "batch", "round", "upload", "lane", "collection", "total_count",
-    "token", "resource", "message", "stock_order", "journal_head", "waiting_reference", "label",
+    "token", "resource", "message", "stock_order", "journal_head", "waiting_reference", "group_parent", "label",
     "feed_day",
     "audit_entry", "audit_head", "job",
 }
@@ -69,7 +69,8 @@ def _fill(scene: Scene, merchant: str) -> None:
     claim = scene.claimed()
     waiting = waiting_record("B", ("brand", "y"))
     records = (Record("A"), rejected_record(), waiting, warned_record("C"))
-    committed = chunk_commit(claim.rounds[0], *records, ends=State.FINISHED)
+    parent = GroupParent(names=("P",), body=b"{}", expires_at=NOW)
+    committed = chunk_commit(claim.rounds[0], *records, ends=State.FINISHED, parents=[parent])
     marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in committed.writes]
     store.commit(claim, [msgspec.structs.replace(committed, writes=marked)])
     store.release_claim(claim)

@@ -15,6 +15,7 @@ from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.group_index import with_group_entries
 from goodsgate.engine.issue_columns import received_records, with_column
 from goodsgate.engine.reader import raw_record
+from goodsgate.engine.shared_groups import kept_parents
 from goodsgate.engine.unknown_skus import have_variants
 from goodsgate.engine.waiting_references import waiting_records
 from goodsgate.formats import Chunk
@@ -67,6 +68,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
     waiting = []
     if round.policy.references is Strictness.WAIT and WAITING in results and not round.is_dry_run:
         waiting = waiting_records(round, results, keys, numbers, changes.issues, version=changes.reference_version)
+    parents = kept_parents(round, chunk, results) if not round.is_dry_run else []
     if chunk.replaces is not None:
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
     # The mapping is stored with the first chunk of the submission, and again if a fix has more columns.
@@ -79,7 +81,8 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         file_issues = [*file_issues, chunk.stopped]
     return ChunkCommit(
         round=round, number=round.chunks, records=chunk.records_read, first=first if results else None, keys=keys,
-        results=results, amended_results=replaced, waiting=waiting, writes=with_group_entries(changes.writes, round),
+        results=results, amended_results=replaced, waiting=waiting, parents=parents,
+        writes=with_group_entries(changes.writes, round),
         deletes=changes.deletes, origins=origins, has_variants=have_variants(changes.writes, round), findings=findings,
         file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,

@@ -78,6 +78,14 @@ class Overlay:
             return rule_resources(merchant, self._rules)
         return self._real.resources(merchant, type, **filters)
 
+    def group_parents(self, merchant: str, collection: str, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the parents of groups that real batches have brought."""
+        return self._real.group_parents(merchant, collection, names)
+
+    def awaits_parents(self, merchant: str, collection: str) -> bool:  # noqa: ARG002 - as the store has it
+        """Return that no record waits: nothing of the dry run is kept."""
+        return False
+
     def reference_version(self, merchant: str) -> int:
         """Return the version of the real reference data and rules."""
         return self._real.reference_version(merchant) or int(self._rules is not None)

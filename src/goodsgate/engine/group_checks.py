@@ -11,7 +11,8 @@ import orjson
 
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.grouped_chunks import GroupedChunk
-from goodsgate.engine.groups import GROUP_ID, IMAGES, OPTION_FIELDS, GroupedRow
+from goodsgate.engine.grouped_row import GroupedRow, MissingParent
+from goodsgate.engine.groups import GROUP_ID, IMAGES, OPTION_FIELDS
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.catalogue import digest_of
@@ -67,6 +68,9 @@ def check_grouped(chunk: GroupedChunk, rules: Checker, giver_rules: Checker, map
         found = [*result.issues.get(at, ()), *found_by_mapping.pop(at, ())]
         if found and row.taken:
             found = _at_their_rows(found, row, mapping, lets_wait=rules.lets_wait)
+        if row.missing is not None:
+            verb = result.verbs[at] if result.verbs is not None else None
+            found = _without_parent(found, row, row.missing, mapping, waits=verb not in (Verb.UPDATE, Verb.DELETE))
         if row.parent is not None and row.parent.source_row in wrong:
             found = [*found, issue("group_row_rejected", value=row.parent.source_row, expected="what it lacks")]
         if any(each.path == "/id" for each in row.issues):  # which say what to do
@@ -120,8 +124,14 @@ def _update_of(document: bytes, row: GroupedRow, result: CheckResult, at: int) -
 
 def _wrong_parents(grouped: Sequence[GroupedRow], variants: Sequence[int], mapping: FieldMapping, rules: Checker,
                    ) -> set[int]:
-    """Return the source rows of parents that are rejected, and do not only wait; they may stand in another chunk."""
-    parents = {row.parent.source_row: row.parent for at in variants if (row := grouped[at]).parent is not None}
+    """Return the source rows of parents that are rejected, and do not only wait; they may stand in another chunk.
+
+    Those of other batches have no row here, and were accepted there.
+    """
+    parents = {
+        row.parent.source_row: row.parent for at in variants
+        if (row := grouped[at]).parent is not None and row.parent.source_row
+    }
     if not parents:
         return set()
     documents = mapping.documents(_plain([parent.cells for parent in parents.values()], [*parents]), {})
@@ -135,13 +145,15 @@ def _wrong_parents(grouped: Sequence[GroupedRow], variants: Sequence[int], mappi
 def _at_their_rows(found: list[Issue], row: GroupedRow, mapping: FieldMapping, *, lets_wait: bool) -> list[Issue]:
     """Return the issues of a variant without those of cells that it has taken: they stand at the row that gave them.
 
+    Of cells from rows of other batches they stay here.
+
     An error there is an error here as well, which names that row; unless it lets the variant wait as well.
     """
     own: list[Issue] = []
     given: dict[int, list[str]] = {}
     for each in found:
         source = _source_of(each, row, mapping)
-        if source is None or (lets_wait and each.code in REFERENCE_OF_CODE):
+        if not source or (lets_wait and each.code in REFERENCE_OF_CODE):
             own.append(each)
         elif each.severity == "error":
             column = each.column or mapping.column_of(each.path, row.cells)
@@ -152,11 +164,28 @@ def _at_their_rows(found: list[Issue], row: GroupedRow, mapping: FieldMapping, *
     ]
 
 
+def _without_parent(found: list[Issue], row: GroupedRow, missing: MissingParent, mapping: FieldMapping, *,
+                    waits: bool) -> list[Issue]:
+    """Return the issues of a variant whose parent is not there yet: instead of those of fields that it would fill."""
+    if waits:
+        found = [
+            each for each in found
+            if each.code != "field_missing" or _column_at(each, row, mapping) not in missing.columns
+        ]
+    return [*found, issue("group_parent_missing", value=missing.name, severity="error" if waits else None)]
+
+
 def _source_of(found: Issue, row: GroupedRow, mapping: FieldMapping) -> int | None:
     """Return the source row of the cell that an issue is about, if it was taken from another row."""
+    at = _column_at(found, row, mapping)
+    return None if at is None else row.taken.get(at)
+
+
+def _column_at(found: Issue, row: GroupedRow, mapping: FieldMapping) -> int | None:
+    """Return the column that an issue is about."""
     column = found.column or mapping.column_of(found.path, row.cells) or found.path.lstrip("/")
     columns = mapping.columns or []
-    return row.taken.get(columns.index(column)) if column in columns else None
+    return columns.index(column) if column in columns else None
 
 
 def _plain(rows: list[list[str]], source_rows: list[int]) -> Chunk:

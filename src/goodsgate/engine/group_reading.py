@@ -1,13 +1,13 @@
 """How the rows of a file belong together, and the rest of a group for the rows of a fix or a retry."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.grouped_chunks import GROUP_CHARACTERS_MAX, GroupedChunk, alone, with_groups
-from goodsgate.engine.groups import GROUP_ID, IMAGES, RowGroups
+from goodsgate.engine.groups import GROUP_ID, IMAGES, FindColumns, RowGroups
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, Verb
 from goodsgate.model.issue import Issue, issue
@@ -27,7 +27,14 @@ PRODUCT_FIELDS = (
 EXPECTED_COLUMNS_MAX = 20
 
 
-def resolve_groups(mapping: FieldMapping, policy: Policy) -> RowGroups | None:
+class CreateGroups(Protocol):
+    """Returns the groups of a file; see `RowGroups`."""
+
+    def __call__(self, group: Group, columns: Sequence[str], *, find_columns: FindColumns,  # noqa: D102 - see above
+                 derives_keys: bool) -> RowGroups: ...
+
+
+def resolve_groups(mapping: FieldMapping, policy: Policy, *, create: CreateGroups = RowGroups) -> RowGroups | None:
     """Return how the rows of a file belong together; None if each one stands alone."""
     columns = mapping.columns
     if columns is None or policy.schema or policy.verb is Verb.DELETE:
@@ -42,7 +49,7 @@ def resolve_groups(mapping: FieldMapping, policy: Policy) -> RowGroups | None:
         group = _general_group(columns, find_columns)
     if group is None:
         return None
-    groups = RowGroups(group, columns, find_columns=find_columns, derives_keys=policy.key == "derived")
+    groups = create(group, columns, find_columns=find_columns, derives_keys=policy.key == "derived")
     return groups if groups.is_needed else None
 
 
@@ -137,10 +144,13 @@ def complete_again(chunk: Chunk, groups: RowGroups, payload: Iterable[Chunk] | N
         for row in _numbered(payload, groups):
             if row.number not in replaced:
                 groups.add_parent(row.cells, row.source_row)
+        groups.look_up([chunk.rows[at]] for at in readable)
         for at in readable:
             done[at] = groups.complete_scattered(chunk.rows[at], chunk.source_rows[at])
         return with_groups(chunk, done, groups)
-    for group in _groups_around(chunk, groups, payload, replaced=replaced, rows_max=rows_max):
+    around = _groups_around(chunk, groups, payload, replaced=replaced, rows_max=rows_max)
+    groups.look_up([row.cells for row in group] for group in around)
+    for group in around:
         completed = groups.complete([row.cells for row in group], [row.source_row for row in group])
         for row, complete in zip(group, completed, strict=True):
             if row.at is not None:
@@ -158,7 +168,7 @@ def _without_payload(chunk: Chunk, groups: RowGroups) -> Chunk:
         before = chunk.roles_before[at] if at < len(chunk.roles_before) else 0
         row = msgspec.structs.replace(
             row, members={name: value for name, value in row.members.items() if name != IMAGES},
-            begins_product=before >= BEGINS_PRODUCT,
+            begins_product=before >= BEGINS_PRODUCT, missing=None, kept=None,
         )
         if row.role == "variant" and at not in chunk.unreadable and groups.takes(chunk.rows[at]):
             others = (each for each in row.issues if each.code != "group_parent_missing")

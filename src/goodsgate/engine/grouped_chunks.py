@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from goodsgate.engine.groups import GroupedRow, RowGroups
+from goodsgate.engine.grouped_row import GroupedRow
+from goodsgate.engine.groups import RowGroups
 from goodsgate.formats import Chunk
 from goodsgate.model.counting import counted
 from goodsgate.model.issue import Issue, issue
@@ -81,6 +82,7 @@ class GroupedChunks:
     def _scattered(self, source: Iterable[Chunk]) -> Iterator[Chunk]:
         groups = self._groups
         for chunk in source:
+            groups.look_up([row] for row in _readable(chunk))
             yield with_groups(chunk, [
                 groups.complete_scattered(row, source_row) if at not in chunk.unreadable else alone(row)
                 for at, (row, source_row) in enumerate(zip(chunk.rows, chunk.source_rows, strict=True))
@@ -115,13 +117,17 @@ class GroupedChunks:
         groups = self._groups
         if not len(chunk):
             return chunk
-        if groups.group.inherit_when and not any(groups.takes(row) for row in _readable(chunk)):
+        is_complete = groups.group.inherit_when and not groups.keeps_parents
+        if is_complete and not any(groups.takes(row) for row in _readable(chunk)):
             run = self._last_run(chunk)
             bound = self._bound(chunk, run)
             if bound:
                 self._overflowing = run.key if bound < run.end - run.begin else None
             return chunk
         completed: list[GroupedRow] = []
+        groups.look_up(
+            rows for run in self._runs(chunk) if (rows := [*_readable(chunk.part(run.begin, run.end))])
+        )
         for run in self._runs(chunk):
             completed += self._complete_run(chunk, run)
         return with_groups(chunk, completed, groups)

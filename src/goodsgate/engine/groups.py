@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from goodsgate.engine.grouped_row import GroupedRow, ParentRow
+from goodsgate.engine.row_cells import Row, RowCondition, are_met, first_cell, has_any
 from goodsgate.model.fields import SKU_CHARACTERS_MAX
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.roles import Role
@@ -30,53 +32,22 @@ _COLUMN = re.compile(r"\{([^}]+)\}")
 _MEMBER = re.compile(r"(?:^|\|)\s*sku=([^,|]+)([^|]*)", re.IGNORECASE)
 _NO_WORD = re.compile(r"[^\w.]+")
 
-Row = Sequence[str]
 FindColumns = Callable[[str], Sequence[int]]
 """Returns the columns that fill a field."""
 
 
-class ParentRow(msgspec.Struct, frozen=True):
-    """A row that is no item of its own, with what its variants can take from it."""
-
-    source_row: int
-    cells: list[str]
-    """As received where a variant can take the cell, else empty."""
-    name: str
-    """What its variants have as ``item_group_id``."""
-
-
-class GroupedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row with what it takes from the other rows of its group."""
-
-    role: Role
-    cells: list[str]
-    taken: dict[int, int] = {}
-    """Column → number of the source row that its cell comes from."""
-    parent: ParentRow | None = None
-    """The row that has to be right for this one to be right."""
-    members: dict[str, object] = {}
-    """Members to be added to the document; ``additional_image_link`` has all images of the group."""
-    label: str = ""
-    """Language of a translation; currency or price list of a price, if a column names it."""
-    issues: tuple[Issue, ...] = ()
-    begins_product: bool = False
-    """Whether no row before it is of the same product."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the row is the same without its group."""
-        return self.role == "variant" and not (self.taken or self.members or self.parent or self.issues)
-
-
 class _Rule(NamedTuple):
     role: Role
-    conditions: "list[_Condition]"
+    conditions: list[RowCondition]
     beside_variants: bool
     label: Sequence[int]
 
 
 class RowGroups:
     """The groups of the rows of one file."""
+
+    keeps_parents = False
+    """Whether rows that describe a product are kept for variants in other batches."""
 
     def __init__(self, group: Group, columns: Sequence[str], *, find_columns: FindColumns,
                  derives_keys: bool = False) -> None:
@@ -100,7 +71,7 @@ class RowGroups:
         self._inherit_when = self._conditions(group.inherit_when)
         units = [(name,) if isinstance(name, str) else name for name in group.inherit]
         self._units = [unit for unit in map(self._indices, units) if unit]
-        self._is_inherited = {at for unit in self._units for at in unit} | {*self._from_parent.values()}
+        self._is_inherited = frozenset(at for unit in self._units for at in unit) | {*self._from_parent.values()}
         self._images = self._indices(group.images)
         self._position = self._indices((group.image_position or "",))
         self._members = self._indices((group.members or "",))
@@ -130,21 +101,24 @@ class RowGroups:
 
     def key_of(self, row: Row) -> str:
         """Return what names the group of a row: its key, else its own SKU; empty if it has neither."""
-        return _first(row, self._key) or _first(row, self._sku)
+        return first_cell(row, self._key) or first_cell(row, self._sku)
 
     def goes_on(self, row: Row, key: str) -> bool:
         """Return whether a row belongs to the group of the row above it, whose key is given."""
         if self._begins:
-            return not any(_are_met([condition], row) for condition in self._begins)
+            return not any(are_met([condition], row) for condition in self._begins)
         return bool(key) and self.key_of(row) == key
 
     def has_key(self, row: Row) -> bool:
         """Return whether the row names its group itself."""
-        return bool(_first(row, self._key))
+        return bool(first_cell(row, self._key))
 
     def takes(self, row: Row) -> bool:
         """Return whether a row may take something from the others, by ``inherit_when``."""
-        return _are_met(self._inherit_when, row)
+        return are_met(self._inherit_when, row)
+
+    def look_up(self, groups: Iterable[Sequence[Row]]) -> None:
+        """Look up what these groups take from other batches, before they are completed: here nothing."""
 
     def complete(self, rows: Sequence[Row], source_rows: Sequence[int]) -> list[GroupedRow]:
         """Return the rows of one group, each with what it takes from the others."""
@@ -178,7 +152,7 @@ class RowGroups:
             if group_id:
                 members[GROUP_ID] = group_id
             issues: tuple[Issue, ...] = ()
-            if not _first(row, self._sku):
+            if not first_cell(row, self._sku):
                 members |= self._derived_key(row)
                 issues = self._missing_key(row)
             completed.append(GroupedRow("variant", cells, taken, parent, members, "", issues, at == first))
@@ -187,14 +161,14 @@ class RowGroups:
     def complete_scattered(self, row: Row, source_row: int) -> GroupedRow:
         """Return a row with what it takes from its parent, which `add_parent` has seen wherever it stands."""
         rule = self._role(row, beside_variants=True)
-        key, sku = _first(row, self._key), _first(row, self._sku)
+        key, sku = first_cell(row, self._key), first_cell(row, self._sku)
         if rule.role in ("price", "translation") and sku in self._parents:
             return GroupedRow("note", [*row], issues=(issue("group_note", value=f"{rule.role} of a parent row"),))
         if rule.role != "variant":
             return self._giver(row, source_row, rule, None)
         parent, members = self._variants.get(sku, (None, {})) if sku else (None, {})
         if key and parent is None:
-            parent = self._parents.get(key)
+            parent = self._find_parent(key)
         issues = self._missing_key(row)
         if key and parent is None:
             issues = (*issues, issue("group_parent_missing", value=key))
@@ -211,12 +185,9 @@ class RowGroups:
         """Remember a row if it is a parent, for `complete_scattered`; False if there is no room for more."""
         if self._role(row, beside_variants=True).role != "parent":
             return True
-        sku = _first(row, self._sku)
-        names = [name for pattern in self.group.known_as if (name := self._name(pattern, row))]
-        if not names:
-            names = [sku] if sku else []
-        parent = self._parent(row, source_row, sku or (names[0] if names else ""))
-        listed = _MEMBER.findall(_first(row, self._members)) if self._members else []
+        names = self._names(row)
+        parent = self._parent(row, source_row, first_cell(row, self._sku) or (names[0] if names else ""))
+        listed = _MEMBER.findall(first_cell(row, self._members)) if self._members else []
         self._parent_characters += sum(map(len, parent.cells)) + sum(len(name) + len(rest) for name, rest in listed)
         if self._parent_characters > PARENT_BYTES_MAX:
             return False
@@ -235,7 +206,7 @@ class RowGroups:
         sources = []
         for unit in self._units:
             for at in givers:
-                if _has_any(rows[at], unit):
+                if has_any(rows[at], unit):
                     sources.append((unit, at))
                     break
         return sources
@@ -248,13 +219,13 @@ class RowGroups:
 
     def _role(self, row: Row, *, beside_variants: bool) -> _Rule:
         for rule in self._rules:
-            if (beside_variants or not rule.beside_variants) and _are_met(rule.conditions, row):
+            if (beside_variants or not rule.beside_variants) and are_met(rule.conditions, row):
                 return rule
         return _VARIANT
 
     def _parent(self, row: Row, source_row: int, key: str) -> ParentRow:
         cells = [cell if at in self._is_inherited else "" for at, cell in enumerate(row)]
-        return ParentRow(source_row, cells, _first(row, self._named_by) or key)
+        return ParentRow(source_row, cells, first_cell(row, self._named_by) or key)
 
     def _giver(self, row: Row, source_row: int, rule: _Rule, parent: ParentRow | None) -> GroupedRow:
         """Return a row that is no item."""
@@ -267,7 +238,7 @@ class RowGroups:
         if rule.role == "note":
             return GroupedRow("note", [*row], issues=(issue("group_note", value=row[0].strip() if row else None),))
         cells = ["" if at in rule.label else cell for at, cell in enumerate(row)]
-        return GroupedRow(rule.role, cells, label=_first(row, rule.label))
+        return GroupedRow(rule.role, cells, label=first_cell(row, rule.label))
 
     def _take(self, row: Row, at: int, rows: Sequence[Row], source_rows: Sequence[int],
               sources: Sequence[tuple[list[int], int]]) -> tuple[list[str], dict[int, int]]:
@@ -276,7 +247,7 @@ class RowGroups:
         if not sources or not self.takes(row):
             return cells, taken
         for unit, source in sources:
-            if source == at or ((own := row[unit[0]]) and own.strip()) or (len(unit) > 1 and _has_any(row, unit)):
+            if source == at or ((own := row[unit[0]]) and own.strip()) or (len(unit) > 1 and has_any(row, unit)):
                 continue
             giver, number = rows[source], source_rows[source]
             for each in unit:
@@ -295,9 +266,9 @@ class RowGroups:
         """Return the images of a group in their order; what is no address is left to the row that has it."""
         images = []
         for at, (row, rule) in enumerate(zip(rows, rules, strict=True)):
-            link = _first(row, self._images)
+            link = first_cell(row, self._images)
             if rule.role in ("parent", "variant", "image") and ORIGIN.match(link):
-                position = _first(row, self._position)
+                position = first_cell(row, self._position)
                 images.append(_Image(int(position) if position.isdecimal() else at + 1, at, link, source_rows[at]))
         return sorted(images)
 
@@ -319,21 +290,29 @@ class RowGroups:
 
     def _missing_key(self, row: Row) -> tuple[Issue, ...]:
         """Return the issue of a variant without a SKU; without a profile, it is that of any record."""
-        if self._derives_keys or self.group.inherit_when or _first(row, self._sku):
+        if self._derives_keys or self.group.inherit_when or first_cell(row, self._sku):
             return ()
         return (issue("group_sku_missing", "/id"),)
 
     def _derived_key(self, row: Row) -> dict[str, object]:
         """Return a SKU made of the group and the options of a variant that has none, if the policy asks for it."""
-        if not self._derives_keys or _first(row, self._sku):
+        if not self._derives_keys or first_cell(row, self._sku):
             return {}
-        return {"id": derived_key(_first(row, self._key), [row[at].strip() for at in self._options])}
+        return {"id": derived_key(first_cell(row, self._key), [row[at].strip() for at in self._options])}
+
+    def _find_parent(self, name: str) -> ParentRow | None:
+        return self._parents.get(name)
+
+    def _names(self, row: Row) -> list[str]:
+        """Return by which names variants may know a parent."""
+        names = [name for pattern in self.group.known_as if (name := self._name(pattern, row))]
+        return names or [*filter(None, (first_cell(row, self._sku),))]
 
     def _name(self, pattern: str, row: Row) -> str:
         """Return a name by which variants may know a parent; empty if the row lacks what it is made of."""
         if "{" not in pattern:
-            return _first(row, self._indices((pattern,)))
-        cells = {name: _first(row, self._indices((name,))) for name in _COLUMN.findall(pattern)}
+            return first_cell(row, self._indices((pattern,)))
+        cells = {name: first_cell(row, self._indices((name,))) for name in _COLUMN.findall(pattern)}
         return _COLUMN.sub(lambda name: cells[name[1]], pattern) if all(cells.values()) else ""
 
     def _indices(self, names: Sequence[str]) -> list[int]:
@@ -350,15 +329,10 @@ class RowGroups:
                 found.append(self._columns.index(folded))
         return list(dict.fromkeys(found))
 
-    def _conditions(self, when: CellConditions) -> list["_Condition"]:
+    def _conditions(self, when: CellConditions) -> list[RowCondition]:
         return [
-            _Condition(self._indices((column,)), frozenset(map(str.lower, cells))) for column, cells in when.items()
+            RowCondition(self._indices((column,)), frozenset(map(str.lower, cells))) for column, cells in when.items()
         ]
-
-
-class _Condition(NamedTuple):
-    columns: Sequence[int]
-    cells: frozenset[str]
 
 
 class _Image(NamedTuple):
@@ -385,26 +359,3 @@ def _option_members(listed: str) -> dict[str, object]:
     """Return the options in what a parent says of a variant, as in ``,color=Red,size=M``."""
     pairs = (pair.partition("=") for pair in listed.split(",") if "=" in pair)
     return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip().lower() in OPTION_FIELDS}
-
-
-def _are_met(conditions: Sequence[_Condition], row: Row) -> bool:
-    for columns, cells in conditions:
-        cell = _first(row, columns).lower()
-        if cell not in cells and not (cell and "*" in cells):
-            return False
-    return True
-
-
-def _first(row: Row, columns: Sequence[int]) -> str:
-    """Return the first filled cell of these columns, trimmed; empty if there is none."""
-    for at in columns:
-        if (cell := row[at]) and (cell := cell.strip()):
-            return cell
-    return ""
-
-
-def _has_any(row: Row, columns: Sequence[int]) -> bool:
-    for at in columns:  # noqa: SIM110 - called for every cell that could be taken
-        if (cell := row[at]) and cell.strip():
-            return True
-    return False

@@ -28,6 +28,7 @@ from goodsgate.engine.held_rows import (
 from goodsgate.engine.mapped_names import MappedNames
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.engine.member_mapping import MemberMapping
+from goodsgate.engine.shared_groups import create_groups
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, Result, RoundKind
 from goodsgate.model.finding import Finding
@@ -211,7 +212,7 @@ class RoundReader:
                 del chunk
                 break
             yield chunk
-        groups = resolve_groups(self.field_mapping, self.round.policy)
+        groups = self._resolve_groups()
         if groups is None:
             yield from self._with_mapped_names(self._with_unknown_members(source))
             return
@@ -278,7 +279,7 @@ class RoundReader:
         """Yield rows of a fix or a retry, completed by the other rows that their groups have in the submission."""
         round = self.round
         for chunk in chunks:
-            groups = resolve_groups(self.field_mapping, round.policy) if len(chunk) else None
+            groups = self._resolve_groups() if len(chunk) else None
             batch = self._store.batch(round.merchant, round.batch) if groups is not None else None
             if groups is None or batch is None:
                 yield chunk
@@ -287,6 +288,11 @@ class RoundReader:
                 payload = None if self._submission_is_gone else self._with_corrections(submission)
                 yield complete_again(chunk, groups, payload, rows_max=self._limits.group_rows_max)
             del chunk
+
+    def _resolve_groups(self) -> RowGroups | None:
+        return resolve_groups(
+            self.field_mapping, self.round.policy, create=partial(create_groups, self._store, self.round)
+        )
 
     def _with_corrections(self, submission: formats.Reader) -> Iterator[Chunk]:
         """Return the chunks of the submission as this and earlier fixes have corrected its rows."""

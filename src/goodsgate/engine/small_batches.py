@@ -14,6 +14,7 @@ from goodsgate.engine.chunk_commit import build_commit
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.reader import RoundReader
 from goodsgate.engine.scheduling import WorkerParts
+from goodsgate.engine.shared_groups import lacks_parents
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model import tracing
 from goodsgate.model.batch import RoundKind, State
@@ -109,11 +110,11 @@ class SmallBatches:
             yield group
 
     def _read(self, round: ClaimedRound) -> SmallBatch | None:
-        """Read and check a round; None unless it is a single chunk that is readable to its end."""
+        """Read and check a round; None unless it is a single chunk that is readable to its end, and lacks no parent."""
         reader = RoundReader(self._parts.store, round, self._parts.read_limits)
         with tracing.step("read", round):
             chunk = next(reader.chunks())
-        if not chunk.is_last or not len(chunk):
+        if not chunk.is_last or not len(chunk) or lacks_parents(chunk):
             return None
         mapping = reader.field_mapping
         with tracing.step("check", round):

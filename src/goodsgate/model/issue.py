@@ -336,7 +336,7 @@ CODES: dict[str, Code] = {
     "group_repeated": _warning(
         'Rows of product "{value}" also begin at row {expected}; put the rows of a product next to each other.'
     ),
-    "group_parent_missing": _warning('No row of the file is "{value}", which this row names as its parent.'),
+    "group_parent_missing": _warning('The parent "{value}", which this row names, has no row in the file.'),
     "group_not_kept": _warning(
         "The submission is no longer kept; the row was checked without the other rows of its product."
     ),

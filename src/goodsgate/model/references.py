@@ -9,10 +9,13 @@ from goodsgate.model.issue import VALUE_CHARACTERS_MAX, Issue
 
 PRODUCT = "product"
 """The kind of reference of a price or stock: the SKU of a product in the same collection."""
+PARENT = "parent"
+"""The kind of reference of a variant: the row that describes its product, in a batch of the same collection."""
 
 REFERENCE_OF_CODE: dict[str, str] = {
     "brand_unknown": "brand", "category_unknown": "category", "tax_rule_unknown": "tax_rule",
     "location_unknown": "location", "hs_code_unknown": "hs_code", "sku_unknown": PRODUCT,
+    "group_parent_missing": PARENT,
 }
 """Code of an issue → the kind of reference that its value names and that may still arrive."""
 
@@ -24,7 +27,7 @@ class WaitingReference(msgspec.Struct, frozen=True, kw_only=True):
     """Something that records of a batch wait for."""
 
     kind: str
-    """A kind of reference data, or ``product``."""
+    """A kind of reference data, ``product`` or ``parent``."""
     code: str
     records: int
     """Records that wait for it; a record may wait for several references."""

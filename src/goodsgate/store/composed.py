@@ -133,6 +133,8 @@ class ComposedStore:
         self.waiting_records = waiting.waiting_records
         self.waiting_marks = waiting.waiting_marks
         self.waiting_keys = waiting.waiting_keys
+        self.group_parents = waiting.group_parents
+        self.awaits_parents = waiting.awaits_parents
         self.changed_references = waiting.changed_references
         self.awaited_references = waiting.awaited_references
         self.mark_references = waiting.mark_references

@@ -72,7 +72,7 @@ class WaitingReference(Model, frozen=True, kw_only=True):
     """Something that records of a batch wait for."""
 
     kind: str
-    """`brand`, `category`, `product` and so on."""
+    """`brand`, `category`, `product`, `parent` and so on."""
     code: str
     records: int
     expires_at: datetime

@@ -70,6 +70,7 @@ from goodsgate.store.contract.values import ChunkCommit as ChunkCommit
 from goodsgate.store.contract.values import Claim as Claim
 from goodsgate.store.contract.values import ClaimedRound as ClaimedRound
 from goodsgate.store.contract.values import EndedRound as EndedRound
+from goodsgate.store.contract.values import GroupParent as GroupParent
 from goodsgate.store.contract.values import Idempotency as Idempotency
 from goodsgate.store.contract.values import IdempotentAnswer as IdempotentAnswer
 from goodsgate.store.contract.values import IndexFilter as IndexFilter

@@ -127,8 +127,9 @@ class WaitingStore(Protocol):
     """Records that wait for references, and what has arrived for them.
 
     A commit of products marks the waiting prices and stock of their SKUs in its own transaction, and those that it
-    overtakes. Whether reference data has arrived, the engine decides: it asks for what records wait for since another
-    version, and marks it. All marks remain until the records are worked.
+    overtakes; a commit with parents of groups marks the variants that wait for them. Whether reference data has
+    arrived, the engine decides: it asks for what records wait for since another version, and marks it. All marks remain
+    until the records are worked.
     """
 
     def waiting_for(self, merchant: str, batch: str, *, limit: int = 100) -> list[WaitingReference]:
@@ -147,6 +148,12 @@ class WaitingStore(Protocol):
 
     def waiting_keys(self, round: ClaimedRound, *, after: str | None, limit: int) -> list[str]:
         """Return keys, in order, of waiting records of the round's collection in batches before that of the round."""
+
+    def group_parents(self, merchant: str, collection: str, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the bodies of parents that commits have kept, by those of the names that have one."""
+
+    def awaits_parents(self, merchant: str, collection: str) -> bool:
+        """Return whether a record of the collection waits for the parent of its group."""
 
     def changed_references(self, *, limit: int = 100) -> list[tuple[str, int]]:
         """Return merchants with records that wait for reference data of an earlier version, and the current version."""

@@ -155,6 +155,17 @@ class WaitingMark(msgspec.Struct, frozen=True):
     has_expired: bool
 
 
+class GroupParent(msgspec.Struct, frozen=True, kw_only=True):
+    """What variants that stand in other batches can take from the parent of their group."""
+
+    names: Sequence[str]
+    """By which they name it."""
+    body: bytes
+    """JSON, which the engine reads."""
+    expires_at: datetime | None
+    """Until when it is kept; None: under the names for which records wait, and as long as those may wait."""
+
+
 class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one chunk of one round changes; committed at once or not at all."""
 
@@ -173,6 +184,8 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Record number → new result and key, of records that an earlier round rejected, or that waited."""
     waiting: list[WaitingRecord] = []
     """The records of the chunk with the result ``waiting``; a dry run has none."""
+    parents: Sequence[GroupParent] = ()
+    """Replace those of the same names, unless a later batch has written them; a dry run writes none."""
     overtaken_keys: Sequence[str] = ()
     """Keys that a full feed lacks: records of earlier batches that wait with them are overtaken."""
     writes: Sequence[Write] = []
@@ -367,6 +380,8 @@ class SweepCounts(msgspec.Struct, frozen=True, kw_only=True):
     changes: int = 0
     """Segments of the journal."""
     audit_entries: int = 0
+    parents: int = 0
+    """Of groups, for variants that stand in other batches."""
     feed_days: int = 0
     """Figures by day, as old as batches."""
     orphans: int = 0

@@ -240,7 +240,7 @@ class _CommitWriter:
         self._findings.add(self._db, progress.rows, commit, total=progress.total)
         if commit.cancels_results:
             write_cancelled(self._db, self._number, progress.rows)
-        if self._has_waiting or commit.waiting:
+        if self._has_waiting or commit.waiting or commit.parents:
             write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)
             mark_existing_products(self._db, self._number, commit)
             self._has_waiting = True

@@ -1939,6 +1939,45 @@ WHERE w.merchant = :merchant AND w.kind = 'product' AND w.code = j.value COLLATE
 UPDATE waiting_reference SET arrived = true
 WHERE merchant = :merchant AND kind = 'product' AND collection = :collection AND NOT arrived
 
+-- name: put_group_parents
+-- One that would not be kept is, under a name for which records wait. An older batch changes nothing.
+INSERT INTO group_parent (merchant, collection, name, batch, body, expires_at)
+SELECT :merchant, :collection, j.name, :batch, j.body, greatest(j.until, coalesce(w.until, 0))
+FROM (
+    SELECT one ->> 0 AS name, one ->> 1 AS body, (one ->> 2)::bigint AS until
+    FROM json_array_elements(:parents::json) AS one OFFSET 0
+) j LEFT JOIN LATERAL (
+    SELECT max(w.expires_at) AS until FROM waiting_reference w
+    WHERE w.merchant = :merchant AND w.kind = 'parent' AND w.code = j.name COLLATE "C" AND w.collection = :collection
+) w ON true
+WHERE j.until > 0 OR w.until IS NOT NULL
+ON CONFLICT (merchant, collection, name) DO UPDATE
+SET batch = excluded.batch, body = excluded.body, expires_at = greatest(excluded.expires_at, group_parent.expires_at)
+WHERE excluded.batch >= group_parent.batch
+
+-- name: mark_parents_arrived
+UPDATE waiting_reference w SET arrived = true
+FROM (SELECT value FROM json_array_elements_text(:names::json) OFFSET 0) j
+WHERE w.merchant = :merchant AND w.kind = 'parent' AND w.code = j.value COLLATE "C" AND w.collection = :collection
+  AND NOT w.arrived AND EXISTS (
+      SELECT 1 FROM group_parent g WHERE g.merchant = :merchant AND g.collection = :collection AND g.name = w.code
+  )
+
+-- name: group_parents
+SELECT g.name, g.body FROM (SELECT value FROM json_array_elements_text(:names::json) OFFSET 0) j
+JOIN group_parent g ON g.merchant = :merchant AND g.collection = :collection AND g.name = j.value COLLATE "C"
+
+-- name: awaits_parents
+SELECT EXISTS (
+    SELECT 1 FROM waiting_reference WHERE merchant = :merchant AND kind = 'parent' AND collection = :collection
+)
+
+-- name: delete_group_parents
+-- Every merchant: what is past its time.
+DELETE FROM group_parent WHERE (merchant, collection, name) IN (
+    SELECT merchant, collection, name FROM group_parent WHERE expires_at <= :now LIMIT :limit
+)
+
 -- name: lock_products
 -- Differs because others work at the same time: until the commit, no products are committed that records wait for.
 SELECT pg_advisory_xact_lock(number)::text FROM merchant WHERE number = :merchant
@@ -1992,20 +2031,20 @@ ORDER BY key LIMIT :limit
 -- Every merchant: the worker looks for what has arrived. Steps from one to the next in the index.
 -- Differs because it knows the current version.
 WITH RECURSIVE w (merchant) AS (
-    SELECT min(merchant) FROM waiting_reference WHERE NOT arrived AND kind <> 'product'
+    SELECT min(merchant) FROM waiting_reference WHERE NOT arrived AND kind NOT IN ('product', 'parent')
     UNION ALL
     SELECT (SELECT min(n.merchant) FROM waiting_reference n
-            WHERE NOT n.arrived AND n.kind <> 'product' AND n.merchant > w.merchant)
+            WHERE NOT n.arrived AND n.kind NOT IN ('product', 'parent') AND n.merchant > w.merchant)
     FROM w WHERE w.merchant IS NOT NULL
 )
 SELECT m.id, m.reference_version FROM w JOIN merchant m ON m.number = w.merchant WHERE m.reference_version > (
     SELECT min(n.version) FROM waiting_reference n
-    WHERE n.merchant = w.merchant AND NOT n.arrived AND n.kind <> 'product'
+    WHERE n.merchant = w.merchant AND NOT n.arrived AND n.kind NOT IN ('product', 'parent')
 )
 
 -- name: awaited_references
 SELECT DISTINCT kind, code FROM waiting_reference
-WHERE merchant = :merchant AND NOT arrived AND kind <> 'product' AND version < :version LIMIT :limit
+WHERE merchant = :merchant AND NOT arrived AND kind NOT IN ('product', 'parent') AND version < :version LIMIT :limit
 
 -- name: mark_references
 UPDATE waiting_reference w SET version = :version, arrived = w.arrived OR :arrived

@@ -61,6 +61,7 @@ class PostgresRetention:
                 batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
                 changes=self._sweep_journal(before(retention.journal_seconds), steps_max),
                 tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max),
+                parents=self._delete("delete_group_parents", rows, now=now),
                 feed_days=self._delete("delete_feed_days", rows, before=before(retention.batch_seconds) // DAY),
                 audit_entries=sweep_audit(
                     self._server, now=now, before=before(retention.audit_seconds), limit=steps_max

@@ -7,7 +7,7 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.finding import Finding
-from goodsgate.model.references import PRODUCT, Reference, WaitingReference
+from goodsgate.model.references import PARENT, PRODUCT, Reference, WaitingReference
 from goodsgate.store.contract import ChunkCommit, ClaimedRound, WaitingMark
 from goodsgate.store.shared.database import Database, Row, Statements
 from goodsgate.store.shared.reports import RAW_BYTES_MAX, finding_of_row, number_of_batch
@@ -41,6 +41,7 @@ def write_waiting(db: Statements, merchant: int, batch: int, commit: ChunkCommit
             for record in commit.waiting for kind, code in record.references
         ]
         db.change("add_waiting", {**named, "rows": _json(rows)})
+    _write_parents(db, named, commit)
     if not has_waiting and not commit.waiting:
         return
     if keys := _overtaking_keys(commit):
@@ -49,6 +50,21 @@ def write_waiting(db: Statements, merchant: int, batch: int, commit: ChunkCommit
         db.change("mark_products_arrived", {**named, "keys": _json([write.key for write in commit.writes])})
         if commit.has_variants:
             db.change("mark_all_products_arrived", named)
+
+
+def _write_parents(db: Statements, named: dict[str, Any], commit: ChunkCommit) -> None:
+    """Write the parents of groups of a chunk, and mark the variants that wait for parents which are there now."""
+    parents: dict[str, tuple[str, int]] = {}
+    for parent in commit.parents:
+        until = microseconds(parent.expires_at) if parent.expires_at is not None else 0
+        for name in parent.names:
+            parents.setdefault(name, (parent.body.decode(), until))
+    if parents:
+        rows = [(name, *parent) for name, parent in parents.items()]
+        db.change("put_group_parents", {**named, "parents": _json(rows)})
+    awaited = {code for record in commit.waiting for kind, code in record.references if kind == PARENT}
+    if parents or awaited:
+        db.change("mark_parents_arrived", {**named, "names": _json(sorted(awaited.union(parents)))})
 
 
 def waits_for_products(commits: Sequence[ChunkCommit]) -> bool:
@@ -124,6 +140,20 @@ class SqlWaiting:
                 "after": after or "", "limit": limit,
             })
         return [key for (key,) in rows]
+
+    def group_parents(self, merchant: str, collection: str, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the bodies of parents that commits have kept, by those of the names that have one."""
+        number = self._database.number(merchant)
+        rows = self._catalogue.query(
+            "group_parents", {"merchant": number, "collection": collection, "names": _json([*names])}, number
+        )
+        return {name: body.encode() for name, body in rows}
+
+    def awaits_parents(self, merchant: str, collection: str) -> bool:
+        """Return whether a record of the collection waits for the parent of its group."""
+        number = self._database.number(merchant)
+        rows = self._catalogue.query("awaits_parents", {"merchant": number, "collection": collection}, number)
+        return bool(rows[0][0])
 
     def awaited_references(self, merchant: str, *, version: int, limit: int = 1000) -> list[Reference]:
         """Return reference data that records wait for since an earlier version than this one."""

@@ -234,7 +234,7 @@ class _CommitWriter:
         self._findings.add(self._db, progress.rows, commit, total=progress.total, is_new=is_new)
         if commit.cancels_results:
             write_cancelled(self._db, self._number, progress.rows)
-        if self._has_waiting or commit.waiting:
+        if self._has_waiting or commit.waiting or commit.parents:
             write_waiting(self._db, self._number, progress.seq, commit, has_waiting=self._has_waiting)
             self._has_waiting = True
         progress.advance(commit, self._written_at)

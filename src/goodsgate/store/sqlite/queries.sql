@@ -1670,6 +1670,43 @@ UPDATE waiting_reference SET arrived = 1 WHERE merchant = :merchant AND id IN (
 UPDATE waiting_reference SET arrived = 1
 WHERE merchant = :merchant AND kind = 'product' AND collection = :collection AND arrived = 0
 
+-- name: put_group_parents
+-- One that would not be kept is, under a name for which records wait. An older batch changes nothing.
+INSERT INTO group_parent (merchant, collection, name, batch, body, expires_at)
+SELECT :merchant, :collection, j.value ->> 0, :batch, j.value ->> 1, max(j.value ->> 2, coalesce(w.until, 0))
+FROM json_each(:parents) j LEFT JOIN (
+    SELECT w.code, max(w.expires_at) AS until
+    FROM json_each(:parents) n CROSS JOIN waiting_reference w INDEXED BY waiting_reference_code
+    ON w.merchant = :merchant AND w.kind = 'parent' AND w.code = n.value ->> 0
+    WHERE w.collection = :collection GROUP BY w.code
+) w ON w.code = j.value ->> 0
+WHERE j.value ->> 2 > 0 OR w.until IS NOT NULL
+ON CONFLICT (merchant, collection, name) DO UPDATE
+SET batch = excluded.batch, body = excluded.body, expires_at = max(excluded.expires_at, expires_at)
+WHERE excluded.batch >= batch
+
+-- name: mark_parents_arrived
+UPDATE waiting_reference SET arrived = 1 WHERE merchant = :merchant AND id IN (
+    SELECT w.id FROM json_each(:names) j CROSS JOIN waiting_reference w INDEXED BY waiting_reference_code
+    ON w.merchant = :merchant AND w.kind = 'parent' AND w.code = j.value
+    WHERE w.collection = :collection AND w.arrived = 0 AND EXISTS (
+        SELECT 1 FROM group_parent g WHERE g.merchant = :merchant AND g.collection = :collection AND g.name = w.code
+    )
+)
+
+-- name: group_parents
+SELECT g.name, g.body FROM json_each(:names) j CROSS JOIN group_parent g INDEXED BY group_parent_name
+ON g.merchant = :merchant AND g.collection = :collection AND g.name = j.value
+
+-- name: awaits_parents
+SELECT EXISTS (
+    SELECT 1 FROM waiting_reference WHERE merchant = :merchant AND kind = 'parent' AND collection = :collection
+)
+
+-- name: delete_group_parents
+-- Every merchant: what is past its time.
+DELETE FROM group_parent WHERE id IN (SELECT id FROM group_parent WHERE expires_at <= :now LIMIT :limit)
+
 -- name: waiting_for
 SELECT w.kind, w.code, count(*), min(w.expires_at)
 FROM progress p CROSS JOIN waiting_reference w ON w.merchant = p.merchant AND w.batch = p.seq
@@ -1707,20 +1744,20 @@ ORDER BY key LIMIT :limit
 -- Every merchant: the worker looks for what has arrived. Steps from one to the next in the index.
 -- Differs because the current version is in the other file.
 WITH RECURSIVE w (merchant) AS (
-    SELECT min(merchant) FROM waiting_reference WHERE arrived = 0 AND kind <> 'product'
+    SELECT min(merchant) FROM waiting_reference WHERE arrived = 0 AND kind NOT IN ('product', 'parent')
     UNION ALL
     SELECT (SELECT min(n.merchant) FROM waiting_reference n
-            WHERE n.arrived = 0 AND n.kind <> 'product' AND n.merchant > w.merchant)
+            WHERE n.arrived = 0 AND n.kind NOT IN ('product', 'parent') AND n.merchant > w.merchant)
     FROM w WHERE w.merchant IS NOT NULL
 )
 SELECT w.merchant, (
     SELECT min(n.version) FROM waiting_reference n
-    WHERE n.merchant = w.merchant AND n.arrived = 0 AND n.kind <> 'product'
+    WHERE n.merchant = w.merchant AND n.arrived = 0 AND n.kind NOT IN ('product', 'parent')
 ) FROM w WHERE w.merchant IS NOT NULL
 
 -- name: awaited_references
 SELECT DISTINCT kind, code FROM waiting_reference
-WHERE merchant = :merchant AND arrived = 0 AND kind <> 'product' AND version < :version LIMIT :limit
+WHERE merchant = :merchant AND arrived = 0 AND kind NOT IN ('product', 'parent') AND version < :version LIMIT :limit
 
 -- name: mark_references
 UPDATE waiting_reference SET version = :version, arrived = max(arrived, :arrived)

@@ -62,6 +62,7 @@ class SqliteRetention:
             resources=_delete(intake, "delete_resources", rows, now=now),
             messages=_delete(intake, "delete_messages", rows, before=before(retention.message_seconds)),
             stock_orders=_delete(catalogue, "delete_stock_orders", rows, before=before(retention.stock_order_seconds)),
+            parents=_delete(catalogue, "delete_group_parents", rows, now=now),
             feed_days=_delete(catalogue, "delete_feed_days", rows, before=before(retention.batch_seconds) // DAY),
             audit_entries=sweep_audit(
                 intake, now=now, before=before(retention.audit_seconds), limit=steps_max

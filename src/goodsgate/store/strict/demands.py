@@ -97,6 +97,8 @@ def check_commit(commit: ChunkCommit) -> None:
     require((commit.end_state is State.HELD) <= (round.is_trial and commit.hold is not None), "a trial is held", commit)
     require(not commit.ends_trial or (round.is_trial and commit.end_state is None), "a trial ends", commit)
     require(all(record.references for record in commit.waiting), "they wait for something", commit.waiting)
+    names = [name for parent in commit.parents for name in parent.names]
+    require(all(name and "\0" not in name for name in names), "parents have names without NUL", names)
     for number, finding in findings.items():
         require(number == 0 or finding.result is by_number.get(number), "findings belong to the chunk", finding)
         require(bool(finding.issues), "a finding has issues", finding)

@@ -257,6 +257,14 @@ def waiting_keys(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def group_parents(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    require(bool(call.collection) and len(set(call.names)) == len(call.names), "a collection; each name appears once")
+    found = yield None
+    require(found.keys() <= set(call.names), "some of the given names", found)
+
+
+@checks
 def awaited_references(observed: Observed, call: Any) -> Check:
     found = yield None
     require(len(set(found)) == len(found) <= call.limit, "each reference appears once", found)

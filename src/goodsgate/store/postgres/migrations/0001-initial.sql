@@ -304,7 +304,7 @@ CREATE TABLE waiting_reference (
     merchant bigint NOT NULL,
     batch bigint NOT NULL,
     number bigint NOT NULL,
-    kind text COLLATE "C" NOT NULL,                 -- of reference data, or product
+    kind text COLLATE "C" NOT NULL,                 -- of reference data, or product, or parent
     code text COLLATE "C" NOT NULL,
     lane text COLLATE "C" NOT NULL,                 -- kind, collection and key of the record's item
     collection text COLLATE "C" NOT NULL,
@@ -318,9 +318,21 @@ CREATE TABLE waiting_reference (
 CREATE INDEX waiting_reference_code ON waiting_reference (merchant, kind, code);
 CREATE INDEX waiting_reference_key ON waiting_reference (merchant, lane, collection, key);
 CREATE INDEX waiting_reference_version ON waiting_reference (merchant, version)
-WHERE NOT arrived AND kind <> 'product';
+WHERE NOT arrived AND kind NOT IN ('product', 'parent');
 CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived;
 CREATE INDEX waiting_reference_expires ON waiting_reference (merchant, batch, expires_at);
+
+-- What variants take from the parents of their groups that stood in other batches.
+CREATE TABLE group_parent (
+    merchant bigint NOT NULL,
+    collection text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,                 -- by which variants name it
+    batch bigint NOT NULL,
+    body text NOT NULL,                             -- its cells, which the engine reads
+    expires_at bigint NOT NULL,
+    PRIMARY KEY (merchant, collection, name)
+);
+CREATE INDEX group_parent_expires ON group_parent (expires_at);
 
 -- What dry runs and trials would change, in segments like those of the journal, by number within the batch; and in numbers.
 CREATE TABLE diff_segment (
@@ -416,8 +428,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
-        'chunk', 'finding', 'finding_segment', 'finding_place', 'issue_group', 'waiting_reference', 'diff_segment', 'diff',
-        'total_count', 'quota', 'feed_day'
+        'chunk', 'finding', 'finding_segment', 'finding_place', 'issue_group', 'waiting_reference', 'group_parent',
+        'diff_segment', 'diff', 'total_count', 'quota', 'feed_day'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);
@@ -425,7 +437,7 @@ BEGIN
     END LOOP;
     FOREACH name IN ARRAY ARRAY[
         'credential', 'idempotency_key', 'batch', 'round', 'upload', 'lane', 'collection', 'waiting_reference',
-        'total_count', 'feed_day'
+        'group_parent', 'total_count', 'feed_day'
     ] LOOP
         EXECUTE format('CREATE POLICY every ON %I USING (%s)', name, every);
     END LOOP;

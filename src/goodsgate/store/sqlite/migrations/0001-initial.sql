@@ -541,7 +541,7 @@ CREATE TABLE waiting_reference (
     merchant INTEGER NOT NULL,
     batch INTEGER NOT NULL,
     number INTEGER NOT NULL,
-    kind TEXT NOT NULL,                       -- of reference data, or product
+    kind TEXT NOT NULL,                       -- of reference data, or product, or parent
     code TEXT NOT NULL,
     lane TEXT NOT NULL,                       -- kind, collection and key of the record's item
     collection TEXT NOT NULL,
@@ -555,9 +555,22 @@ CREATE UNIQUE INDEX waiting_reference_record ON waiting_reference (merchant, bat
 CREATE INDEX waiting_reference_code ON waiting_reference (merchant, kind, code);
 CREATE INDEX waiting_reference_key ON waiting_reference (merchant, lane, collection, key);
 CREATE INDEX waiting_reference_version ON waiting_reference (merchant, version)
-WHERE arrived = 0 AND kind <> 'product';
+WHERE arrived = 0 AND kind NOT IN ('product', 'parent');
 CREATE INDEX waiting_reference_arrived ON waiting_reference (merchant, batch) WHERE arrived = 1;
 CREATE INDEX waiting_reference_expires ON waiting_reference (expires_at);
+
+-- What variants take from the parents of their groups that stood in other batches.
+CREATE TABLE group_parent (
+    id INTEGER PRIMARY KEY,
+    merchant INTEGER NOT NULL,
+    collection TEXT NOT NULL,
+    name TEXT NOT NULL,                       -- by which variants name it
+    batch INTEGER NOT NULL,
+    body TEXT NOT NULL,                       -- its cells, which the engine reads
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX group_parent_name ON group_parent (merchant, collection, name);
+CREATE INDEX group_parent_expires ON group_parent (expires_at);
 
 -- What dry runs and trials would change, in segments like those of the journal, by number within the batch; and in numbers.
 CREATE TABLE diff_segment (
