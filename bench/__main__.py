@@ -3,8 +3,9 @@
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), waiting
-(records that wait), idle_waiters (clients that wait), xml (Google RSS), webhooks (latency of events),
-journal (what it costs, and reverts), dry_run (compared with a load), findings (bytes of warnings),
+(records that wait), idle_waiters (clients that wait), passing (small batches behind large ones), xml (Google
+RSS), webhooks (latency of events), journal (what it costs, and reverts), dry_run (compared with a load), findings
+(bytes of warnings),
 search (the same of the search index), changes (how fast the feed is read). Prints a
 Markdown table and exits 1 if a demand is not reached.
 """
@@ -31,6 +32,7 @@ from bench import (
     journal,
     justwalkout,
     konnect,
+    passing,
     path,
     polls,
     productsup,
@@ -177,6 +179,7 @@ PARTS = {
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts, "waiting": waiting.parts, "idle_waiters": idle_waiters.parts,
+    "passing": passing.parts,
     "journal": journal.parts, "changes": changes.parts, "dry_run": dry_run.parts,
     "findings": findings.parts,
 }

@@ -182,7 +182,7 @@ def engine_settings(config: Config) -> "EngineSettings":
 
 def worker_settings(config: Config) -> "WorkerSettings":
     """Return the settings of a worker."""
-    from goodsgate.engine.settings import CheckLimits, WorkerSettings
+    from goodsgate.engine.settings import CheckLimits, PassingLimits, WorkerSettings
 
     return WorkerSettings(
         lease_seconds=config.lease_seconds, poll_seconds=config.poll_seconds,
@@ -190,6 +190,7 @@ def worker_settings(config: Config) -> "WorkerSettings":
         worker_deaths_max=config.worker_deaths_max, hold_hours=config.hold_hours,
         sweep_seconds=config.sweep_seconds, retention=retention(config), read_limits=read_limits(config),
         check_limits=CheckLimits(**{name: getattr(config, name) for name in CheckLimits.__struct_fields__}),
+        passing=PassingLimits(records_max=config.passing_records_max, keys_max=config.passing_keys_max),
     )
 
 

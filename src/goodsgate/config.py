@@ -188,6 +188,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     claim_rounds_max: Count = 40
     claim_bytes_max: Bytes = 8 * 1024**2
     """Small batches of a lane are committed together up to this number and these payload bytes."""
+    passing_records_max: Annotated[int, Meta(ge=0, le=100_000)] = 1_000
+    """A batch with up to so many records passes large ones of its lane that share no key with it; 0: none does."""
+    passing_keys_max: Annotated[int, Meta(ge=1, le=2**28)] = 5_000_000
+    """A large batch with more keys left is not passed; 8 bytes each."""
     valid_cache_records: Annotated[int, Meta(ge=1, le=2**28)] = 2**21
     """Valid records that a worker remembers by hash, so that it does not check them again; 8 bytes each."""
     catalogue_cache_bytes: Bytes = 128 * 1024**2

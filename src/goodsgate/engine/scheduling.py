@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Set
+from collections.abc import Callable, Set
 from contextlib import suppress
 from itertools import takewhile
 from typing import Literal, NamedTuple
@@ -42,6 +42,10 @@ CANCEL_SECONDS_MAX = 1.0
 """The records of a cancelled round are counted for this long."""
 LARGE_BYTES = 8 * 1024**2
 """Size from which a payload is large."""
+
+
+LetPass = Callable[[Claim, ClaimedRound], bool]
+"""Works batches behind the round of a claim that may pass it; returns whether there were any."""
 
 
 def cancelled_state(round: ClaimedRound) -> State:
@@ -180,8 +184,10 @@ class Removal(Schedule):
 class Sequential(Schedule):
     """Works a round chunk by chunk."""
 
-    def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
+    def __init__(self, parts: WorkerParts, round: ClaimedRound, *, let_pass: LetPass | None = None) -> None:
+        """`let_pass` is called between two chunks; see `Passing.let_pass`."""
         super().__init__(parts, round)
+        self._let_pass = let_pass
         self._reader = self._open_reader()
         self._chunks = ChunkQueue(tracing.each_step("read", round, self._reader.chunks()))
         self._is_full_feed = round.policy.mode == "full" and round.round_kind is RoundKind.SUBMISSION
@@ -197,6 +203,8 @@ class Sequential(Schedule):
                 return True
             if not chunk.is_last:
                 del chunk  # freed before the next one is read
+                if self._let_pass is not None and self._let_pass(claim, self.round):
+                    self._note_passed()
                 goes_on = self._goes_on(claim)
                 if not goes_on:
                     return self.cancel(claim) if goes_on is None else False
@@ -206,6 +214,9 @@ class Sequential(Schedule):
         if self._is_guarded:
             self._finish(claim)
         return True
+
+    def _note_passed(self) -> None:
+        """Note that other batches of the lane were committed."""
 
     def _finish(self, claim: Claim, withheld: Withheld | None = None) -> None:
         if not self._is_guarded:
@@ -361,8 +372,8 @@ class PreparedChunk(NamedTuple):
 class PreparedAhead(Sequential):
     """Prepares the next chunk of a submission while another process commits the last one."""
 
-    def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
-        super().__init__(parts, round)
+    def __init__(self, parts: WorkerParts, round: ClaimedRound, *, let_pass: LetPass | None = None) -> None:
+        super().__init__(parts, round, let_pass=let_pass)
         self._prepared: PreparedChunk | None = None
         self._no_waiters = False
         """No other lane waited for its turn when the lease was renewed last."""
@@ -370,9 +381,12 @@ class PreparedAhead(Sequential):
     def resume(self, round: ClaimedRound) -> bool:
         """See Schedule.resume; what was applied under the last claim no longer counts."""
         self._no_waiters = False
+        self._note_passed()
+        return super().resume(round)
+
+    def _note_passed(self) -> None:
         if self._prepared is not None:
             self._prepared = PreparedChunk(self._prepared.checked, None)
-        return super().resume(round)
 
     def _open_reader(self) -> RoundReader:
         is_large = not self.round.chunks and self.round.bytes_total >= LARGE_BYTES

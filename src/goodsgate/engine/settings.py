@@ -22,6 +22,15 @@ class CheckLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records found valid that a worker recognizes without checking them again; 8 bytes each."""
 
 
+class PassingLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of batches that pass others of their lane."""
+
+    records_max: int = 1_000
+    """Records of a batch that passes; 0: none does."""
+    keys_max: int = 5_000_000
+    """Keys of batches in front that a worker holds for one that is passed; 8 bytes each."""
+
+
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a worker."""
 
@@ -41,6 +50,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention
     read_limits: Limits
     check_limits: CheckLimits
+    passing: PassingLimits = PassingLimits()
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):

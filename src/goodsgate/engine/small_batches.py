@@ -62,11 +62,11 @@ class SmallBatches:
             while group:
                 following: Group = []
                 ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
-                commits = self._commits(group, ends_at=ends_at)
+                commits = self.commits(group, ends_at=ends_at)
                 if not commits:
                     return has_committed  # the next claim begins with the batch that takes long
                 is_whole, group = len(commits) == len(group), group[: len(commits)]
-                committing = self._parts.committer.committing(claim, commits, partial(self._commits, group))
+                committing = self._parts.committer.committing(claim, commits, partial(self.commits, group))
                 with committing, suppress(Exception):  # it fails again when it is claimed first, and is handled then
                     read = next(groups, []) if is_whole else []
                     if read and not self._gives_way(claim):
@@ -100,7 +100,7 @@ class SmallBatches:
                 group, size, rounds_max = [], 0, self._rounds_max
                 ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
             ORIGIN.set(round.origin)  # also for the log line of a fault
-            batch = self._read(round)
+            batch = self.read(round)
             ORIGIN.set(NO_ORIGIN)
             if batch is None:
                 break
@@ -109,7 +109,7 @@ class SmallBatches:
         if group:
             yield group
 
-    def _read(self, round: ClaimedRound) -> SmallBatch | None:
+    def read(self, round: ClaimedRound) -> SmallBatch | None:
         """Read and check a round; None unless it is a single chunk that is readable to its end, and lacks no parent."""
         reader = RoundReader(self._parts.store, round, self._parts.read_limits)
         with tracing.step("read", round):
@@ -124,7 +124,7 @@ class SmallBatches:
         end_state = State.BROKEN if chunk.stopped is not None else State.FINISHED
         return SmallBatch(round, checked, mapping, end_state)
 
-    def _commits(self, group: Group, *, ends_at: float = math.inf) -> list[ChunkCommit]:
+    def commits(self, group: Group, *, ends_at: float = math.inf) -> list[ChunkCommit]:
         """Apply the batches in their order, as many as is possible until `ends_at`; each sees the changes before it."""
         with tracing.step("apply", *(batch.round for batch in group)):
             return self._apply(group, ends_at)

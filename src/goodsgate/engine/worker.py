@@ -18,8 +18,10 @@ from goodsgate.engine.chunk_commit import Committer, empty_commit
 from goodsgate.engine.guards import Guards
 from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.outage import StoreOutage
+from goodsgate.engine.passing import Passing, is_plain
 from goodsgate.engine.revert import Revert, is_revert
 from goodsgate.engine.scheduling import (
+    LetPass,
     Paced,
     PreparedAhead,
     Removal,
@@ -244,8 +246,19 @@ class Worker:
             if round.policy.pace_seconds and not round.is_trial:
                 return Paced(self._parts, round)
             if self._can_prefetch:
-                return PreparedAhead(self._parts, round)
-        return Sequential(self._parts, round)
+                return PreparedAhead(self._parts, round, let_pass=self._let_pass(round))
+        return Sequential(self._parts, round, let_pass=self._let_pass(round))
+
+    def _let_pass(self, round: ClaimedRound) -> LetPass | None:
+        """Return what lets small batches pass a round; None if it is small itself, or never passed."""
+        settings = self._settings
+        bytes_max = settings.claim_bytes_max // settings.claim_rounds_max
+        if not settings.passing.records_max or round.bytes_total <= bytes_max or not is_plain(round):
+            return None
+        return Passing(
+            self._parts, self._small_batches, settings.passing, bytes_max=bytes_max,
+            rounds_max=settings.claim_rounds_max,
+        ).let_pass
 
     def _count_fault(self, claim: Claim, name: RoundId, round: ClaimedRound) -> None:
         """Log a fault that no single record explains: the round can be claimed again, but not for ever."""

@@ -112,6 +112,8 @@ class ComposedStore:
 
         self.claim = queue.claim
         self.wait_for_work = queue.wait_for_work
+        self.rounds_behind = queue.rounds_behind
+        self.start_behind = queue.start_behind
         self.renew_claim = queue.renew_claim
         self.release_claim = queue.release_claim
         self.defer = queue.defer

@@ -46,6 +46,18 @@ class QueueStore(Protocol):
         longer after each further one, the lane rests: only rounds to be cancelled are claimed.
         """
 
+    def rounds_behind(self, claim: Claim, *, limit: int) -> list[ClaimedRound]:
+        """Return the rounds behind the only one of a claim that could be claimed after it, in their order.
+
+        At most `limit`, up to the first that would have to wait. They are not claimed: see `start_behind`.
+        """
+
+    def start_behind(self, claim: Claim, rounds: Sequence[ClaimedRound]) -> Claim:
+        """Start rounds that `rounds_behind` has returned, and return the claim with them.
+
+        If the claim was taken over, the next commit finds that out.
+        """
+
     def wait_for_work(self, seconds: float) -> None:
         """Wait until there may be something to claim.
 

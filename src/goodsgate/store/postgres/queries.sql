@@ -829,6 +829,22 @@ WITH started AS (
 UPDATE round SET attempt = :attempt, started_at = coalesce(started_at, :now)
 WHERE merchant = :merchant AND id = ANY (:rounds::bigint[])
 
+-- name: lane_block
+SELECT blocked_from FROM lane
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  AND holder IS NOT NULL
+
+-- name: start_behind
+-- Differs because the batches start with their rounds, all of them at once.
+WITH started AS (
+    UPDATE batch SET started_at = :now
+    WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) AND started_at IS NULL
+)
+UPDATE round r SET attempt = :attempt, started_at = coalesce(r.started_at, :now)
+FROM batch b
+WHERE r.merchant = :merchant AND r.open AND r.number = 0 AND r.attempt < :attempt AND b.merchant = r.merchant
+  AND b.seq = r.batch AND b.id = ANY (:batches::uuid[])
+
 -- name: count_death
 UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE merchant = :merchant AND id = :round
 

@@ -6,8 +6,10 @@ was taken over commits before the takeover, or fails.
 """
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from psycopg import errors
 
 from goodsgate.model import crash
@@ -37,6 +39,7 @@ from goodsgate.store.shared.rounds import (
     claimed_round,
     lane_values,
     lost_lease,
+    read_behind,
     rest_seconds,
     select_rounds,
 )
@@ -163,6 +166,21 @@ class PostgresQueue:
                 until = self._database.now() + int(seconds * 1e6)
                 db.change("rest_lane", {**lane_values(number, claim), "until": until})
         return seconds > 0
+
+    def rounds_behind(self, claim: Claim, *, limit: int) -> list[ClaimedRound]:
+        """Return the rounds behind that of the claim, in their order."""
+        number = self._database.require_number(claim.merchant)
+        named = lane_values(number, claim)
+        with self._server.reading(number) as db:
+            rows = read_behind(db, named, claim, now=self._database.now(), limit=limit)
+        return [claimed_round(claim.merchant, claim.kind, row, progress_from_row(rest)) for row, rest in rows]
+
+    def start_behind(self, claim: Claim, rounds: Sequence[ClaimedRound]) -> Claim:
+        """Start rounds behind that of the claim, and return the claim with them."""
+        number = self._database.require_number(claim.merchant)
+        values = {"merchant": number, "batches": [round.batch for round in rounds], "now": self._database.now()}
+        self._server.run("start_behind", {**values, "attempt": claim.attempt}, number, lazy=True)
+        return msgspec.structs.replace(claim, rounds=[*claim.rounds, *rounds])
 
     def wait_for_work(self, seconds: float) -> None:
         """Wait for a notification of new work, or until the next lease ends, of which nobody notifies."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 
 import msgspec
 
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.tracing import Origin
 from goodsgate.store.contract import Claim, ClaimedRound, LaneStatus, LeaseLostError, StoreBusyError, StoreFullError
+from goodsgate.store.shared.database import Row, Statements, Values
 from goodsgate.store.shared.progress import AFTER_TRIAL, IN_TRIAL, Progress, decode_hold
 from goodsgate.store.shared.timestamps import microseconds, timestamp, timestamp_or_none
 
@@ -88,6 +90,20 @@ def lane_values(merchant: int | None, claim: Claim) -> dict[str, object]:
 def lost_lease(claim: Claim) -> LeaseLostError:
     """Return the error of a worker that has lost its lane."""
     return LeaseLostError(f"{claim.merchant} {claim.kind} {claim.collection}")
+
+
+def read_behind(db: Statements, lane: Values, claim: Claim, *, now: int, limit: int) -> list[tuple[OpenRound, Row]]:
+    """Return the rounds behind the only one of a claim, and what stands behind the columns of a round in their rows."""
+    values = {**lane, "cancelling": False, "now": now, "held": HELD, "blocked_from": NOT_BLOCKED, "limit": limit + 1}
+    columns = len(OpenRound.__struct_fields__)
+    rows = [(OpenRound(*row[:columns]), row[columns:]) for row in db.rows("open_rounds", values)]
+    block = db.first("lane_block", lane) if len(rows) > 1 else None
+    if block is None:
+        return []
+    claimed, first = claim.rounds[0], rows[0][0]
+    if (first.batch.hex(), first.number) != (claimed.batch, claimed.number):
+        return []  # one that rested is due now, and comes first
+    return list(takewhile(lambda row: row[0].id < block[0] and not row[0].is_waiting, rows[1:]))
 
 
 class ReleaseFailures:

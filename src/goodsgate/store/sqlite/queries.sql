@@ -705,6 +705,20 @@ SELECT EXISTS (
 UPDATE round SET attempt = :attempt, started_at = coalesce(started_at, :now)
 WHERE id IN (SELECT value FROM json_each(:rounds)) AND merchant = :merchant
 
+-- name: lane_block
+SELECT blocked_from FROM lane
+WHERE merchant = :merchant AND kind = :kind AND collection = :collection AND attempt = :attempt
+  AND holder IS NOT NULL
+
+-- name: start_behind
+UPDATE round SET attempt = :attempt, started_at = coalesce(started_at, :now)
+WHERE merchant = :merchant AND number = :round AND open = 1 AND attempt < :attempt
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
+
+-- name: start_batch_behind
+-- Differs because one more statement is cheap here.
+UPDATE batch SET started_at = :now WHERE merchant = :merchant AND id = :id AND started_at IS NULL
+
 -- name: count_death
 UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE id = :round AND merchant = :merchant
 

@@ -7,6 +7,7 @@ worker's commit therefore comes before that, or fails.
 """
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -35,6 +36,7 @@ from goodsgate.store.shared.rounds import (
     decode_policy,
     lane_values,
     lost_lease,
+    read_behind,
     rest_seconds,
     select_rounds,
 )
@@ -184,6 +186,28 @@ class SqliteQueue:
             self._last_served = db.value("last_served")
         self._last_served = max(self._last_served + 1, now)
         return self._last_served
+
+    def rounds_behind(self, claim: Claim, *, limit: int) -> list[ClaimedRound]:
+        """Return the rounds behind that of the claim, in their order."""
+        number = self._database.require_number(claim.merchant)
+        named = lane_values(number, claim)
+        with self._intake.reading() as db:
+            rows = read_behind(db, named, claim, now=self._database.now(), limit=limit)
+        if not rows:
+            return []
+        with self._database.catalogue.writer() as db:
+            all_progress = read_all_progress(db, number, [row.batch for row, _ in rows])
+        return [claimed_round(claim.merchant, claim.kind, row, all_progress.get(row.batch)) for row, _ in rows]
+
+    def start_behind(self, claim: Claim, rounds: Sequence[ClaimedRound]) -> Claim:
+        """Start rounds behind that of the claim, and return the claim with them."""
+        now, number = self._database.now(), self._database.require_number(claim.merchant)
+        with self._intake.writing(lazy=True) as db:
+            for round in rounds:
+                named = {"merchant": number, "id": id_bytes(round.batch), "now": now}
+                if db.change("start_behind", {**named, "round": round.number, "attempt": claim.attempt}):
+                    db.change("start_batch_behind", named)
+        return msgspec.structs.replace(claim, rounds=[*claim.rounds, *rounds])
 
     def wait_for_work(self, seconds: float) -> None:
         """Sleep: nobody notifies of new work."""

@@ -126,6 +126,25 @@ def claim(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def rounds_behind(observed: Observed, call: Any) -> Check:
+    require(len(call.claim.rounds) == 1 and call.limit > 0, "a claim of one round, and a limit", call)
+    found = yield None
+    lane = (call.claim.merchant, call.claim.kind, call.claim.collection)
+    require(len(found) <= call.limit, "the limit is kept", found)
+    require(all((each.merchant, each.kind, each.collection) == lane for each in found), "rounds of the lane", found)
+    require(all(each.batch != call.claim.rounds[0].batch for each in found), "other batches", found)
+
+
+@checks
+def start_behind(observed: Observed, call: Any) -> Check:
+    require(bool(call.rounds), "rounds")
+    require(not any(round.chunks for round in call.rounds), "rounds without committed chunks", call)
+    claim = yield None
+    require(claim.attempt == call.claim.attempt, "the same claim", claim)
+    require(claim.rounds == [*call.claim.rounds, *call.rounds], "with these rounds", claim)
+
+
+@checks
 def wait_for_work(observed: Observed, call: Any) -> Check:
     require(call.seconds > 0, "the wait is positive", call.seconds)
     yield None
