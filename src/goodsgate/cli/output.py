@@ -9,6 +9,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -137,8 +138,8 @@ class ProgressDisplay:
         records = progress["records"]
         rate = (records - self._records_before) / max(0.001, time.monotonic() - self._started_at)
         figures = counted(records, "record") + (f" at {rate:,.0f}/s" if records > self._records_before else "")
-        if batch["position"]:
-            figures += f", {batch['position']} ahead in the queue"
+        if batch.get("queue"):
+            figures += f", {_format_queue(batch['queue'])}"
         self._update(
             round(progress["share"] * progress["bytes_total"]), figures, progress["bytes_total"], name=name
         )
@@ -172,6 +173,17 @@ def exit_code(batch: Document) -> ExitCode:
     return ExitCode.CLEAN if batch["outcome"] == "clean" else ExitCode.REJECTED
 
 
+def _format_queue(queue: Document) -> str:
+    """Return what a queued batch waits for."""
+    others = "another batch" if queue["batches"] == 1 else f"{queue['batches']:,} batches"
+    text = f"behind {others}"
+    if queue["records"] is not None:
+        text += f" with about {queue['records']:,} records left"
+    if queue["estimated_start"] is not None:
+        text += f", starts by {datetime.fromisoformat(queue['estimated_start']).astimezone():%H:%M:%S}"
+    return text
+
+
 def examples_of(issues: Iterable[tuple[str, str, str]]) -> Examples:
     """Return the first place of each group among issues, given as code, path and place."""
     examples: dict[tuple[str, str], str] = {}
@@ -196,6 +208,8 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         out.print(f"  batch    {batch['id']}")
     out.print(f"  records  {_format_total(counts)}")
     out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in RESULTS if counts.get(name)) or "none"))
+    if batch.get("queue"):
+        out.print(f"  queue    {_format_queue(batch['queue'])}", soft_wrap=True)
     if batch.get("waiting_for"):
         out.print(mask_control(f"  waits for {_format_waiting(batch['waiting_for'])}"), soft_wrap=True)
     if counts["warned"]:

@@ -64,6 +64,7 @@ class BatchPage:
             "merchant": merchant, "path": batch_path(batch),
             "diff_groups": diff_groups(self._context.store.diff_summary(merchant, id)) if has_diff(batch) else [],
             "is_held": batch.state is State.HELD and not batch.cancelling,
+            "queue": self._engine.queue_wait(batch),
             "waits_behind": self._context.store.blocking_batch(merchant, id) if batch.position else None,
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
             "formats": formats.WRITTEN_FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),

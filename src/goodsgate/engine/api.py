@@ -15,6 +15,7 @@ from goodsgate.engine.idempotency import RequestKey, answer_once
 from goodsgate.engine.mapping_resolution import check_group, check_names
 from goodsgate.engine.merchant_limits import MerchantLimits
 from goodsgate.engine.profile_recognition import ProfileRecognizer, profile_recognizer
+from goodsgate.engine.queue_wait import QueueWait, queue_wait
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.revert import RevertPreview, check_revertible, preview_revert
@@ -285,6 +286,10 @@ class Engine:
     def waiting_for(self, merchant: str, batch: str, *, limit: int = 100) -> list[WaitingReference]:
         """Return what records of a batch wait for, that of the most records first."""
         return self.store.waiting_for(merchant, batch, limit=limit)
+
+    def queue_wait(self, batch: Batch) -> QueueWait | None:
+        """Return what a batch waits for in its lane, and until when about; None if it does not."""
+        return queue_wait(self.store, batch)
 
     def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item:
         """Return an item. Raises Refusal: item_unknown."""

@@ -121,6 +121,7 @@ class ComposedStore:
         self.cancel = queue.cancel
         self.approve = queue.approve
         self.blocking_batch = queue.blocking_batch
+        self.in_front = queue.in_front
         self.expired_holds = queue.expired_holds
         self.lanes = queue.lanes
 

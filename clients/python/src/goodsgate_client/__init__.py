@@ -48,6 +48,7 @@ from goodsgate_client.models import (
     Item,
     Page,
     Progress,
+    QueueWait,
     ReadingDecision,
     RecordResult,
     SavedExport,
@@ -65,8 +66,8 @@ __all__ = [
     "AsyncClient", "AsyncPages", "Batch", "CertificateError", "Change", "ChangePage", "Client",
     "ConfigurationError", "ConflictError", "Counts", "DiffChange", "FieldChange", "FixMatch", "ForbiddenError",
     "GoneError", "GoodsgateError", "Hold", "HoldReason", "InvalidRequestError", "Issue", "IssueCode", "IssueGroup",
-    "Item", "NotFoundError", "Page", "Pages", "Progress", "RateLimitedError", "ReadingDecision", "RecordResult",
-    "RefusalCode", "RefusedError", "ResponseError", "SavedExport", "SubmitOptions", "SuggestionGroup",
+    "Item", "NotFoundError", "Page", "Pages", "Progress", "QueueWait", "RateLimitedError", "ReadingDecision",
+    "RecordResult", "RefusalCode", "RefusedError", "ResponseError", "SavedExport", "SubmitOptions", "SuggestionGroup",
     "Suggestions", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnreachableError", "WaitTimeoutError",
     "WaitingReference", "WebhookError", "WebhookEvent", "Withheld", "verify_webhook",
 ]

@@ -68,6 +68,19 @@ class Withheld(Model, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class QueueWait(Model, frozen=True, kw_only=True):
+    """What a queued batch waits for in its lane."""
+
+    batch: str
+    """The first batch of the lane."""
+    batches: int
+    """Batches in front of it, with this one."""
+    records: int | None = None
+    """About how many records these have left; None if nothing is known yet."""
+    estimated_start: datetime | None = None
+    """When it starts at the latest, if the lane is processed as fast as it was; None if nothing is known yet."""
+
+
 class WaitingReference(Model, frozen=True, kw_only=True):
     """Something that records of a batch wait for."""
 
@@ -173,6 +186,8 @@ class Batch(Model, frozen=True, kw_only=True):
     trial: bool = False
     """Whether the counts are those of the trial of a guarded batch: nothing of it has been applied."""
     hold: Hold | None = None
+    queue: QueueWait | None = None
+    """What it waits for while it is queued; None if nothing is in front of it, and in a list of batches."""
     waits_behind: str | None = None
     """The held batch that it waits behind; always None in a list of batches."""
     reading: list[ReadingDecision] = []

@@ -54,7 +54,8 @@ class BatchQueryHandlers:
             groups = self._engine.groups(merchant, batch) if has_issues else []
             waiting_for = self._engine.waiting_for(merchant, batch) if current.counts.waiting else []
             behind = self._store.blocking_batch(merchant, batch) if current.position else None
-            document = encode_batch(current, groups, waiting_for=waiting_for, waits_behind=behind)
+            queue = self._engine.queue_wait(current)
+            document = encode_batch(current, groups, waiting_for=waiting_for, waits_behind=behind, queue=queue)
             return rendered(current, document)
 
         return await self._context.run_in_thread(render)

@@ -13,6 +13,7 @@ from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents, contents_document
 from goodsgate.engine.diff import has_diff
 from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, inspection_document
+from goodsgate.engine.queue_wait import QueueWait
 from goodsgate.engine.receive import parse_delimiter, parse_empty_words, parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.saved_guards import parse_conditions
@@ -319,9 +320,11 @@ def parse_mapping(text: str) -> dict[str, list[str]]:
 
 
 def encode_batch(batch: Batch, groups: Sequence[IssueGroup] = (), *, waiting_for: Sequence[WaitingReference] = (),
-                 waits_behind: str | None = None) -> bytes:
+                 waits_behind: str | None = None, queue: QueueWait | None = None) -> bytes:
     """Return the document of a batch as JSON."""
-    return msgspec.json.encode(serialize_batch(batch, groups, waiting_for=waiting_for, waits_behind=waits_behind))
+    return msgspec.json.encode(
+        serialize_batch(batch, groups, waiting_for=waiting_for, waits_behind=waits_behind, queue=queue)
+    )
 
 
 def encode_fixed_batch(batch: Batch, match: FixMatch) -> bytes:
@@ -330,7 +333,8 @@ def encode_fixed_batch(batch: Batch, match: FixMatch) -> bytes:
 
 
 def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
-                    waiting_for: Sequence[WaitingReference] = (), waits_behind: str | None = None) -> dict[str, Any]:
+                    waiting_for: Sequence[WaitingReference] = (), waits_behind: str | None = None,
+                    queue: QueueWait | None = None) -> dict[str, Any]:
     """Return the document of a batch; without `groups`, its summary in listings."""
     path, withheld, accounted = f"/v1/batches/{batch.id}", batch.withheld, batch.counts.accounted
     share = min(1.0, batch.bytes_done / batch.bytes_total) if batch.bytes_total else 0.0
@@ -377,6 +381,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None, *,
         },
     }
     if groups is not None:
+        document["queue"] = queue
         document["waits_behind"] = waits_behind
         document["waiting_for"] = [*waiting_for]
         document["issues"] = [*map(_serialize_group, groups)]

@@ -74,6 +74,7 @@ from goodsgate.store.contract.values import GroupParent as GroupParent
 from goodsgate.store.contract.values import Idempotency as Idempotency
 from goodsgate.store.contract.values import IdempotentAnswer as IdempotentAnswer
 from goodsgate.store.contract.values import IndexFilter as IndexFilter
+from goodsgate.store.contract.values import InFront as InFront
 from goodsgate.store.contract.values import ItemSnapshot as ItemSnapshot
 from goodsgate.store.contract.values import LaneStatus as LaneStatus
 from goodsgate.store.contract.values import NewBatch as NewBatch

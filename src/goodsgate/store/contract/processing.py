@@ -14,6 +14,7 @@ from goodsgate.store.contract.values import (
     ClaimedRound,
     EndedRound,
     Idempotency,
+    InFront,
     LaneStatus,
     Renewal,
     WaitingMark,
@@ -93,6 +94,9 @@ class QueueStore(Protocol):
 
     def blocking_batch(self, merchant: str, batch: str) -> str | None:
         """Return the held batch behind which the open round of this one waits, if any."""
+
+    def in_front(self, merchant: str, batch: str) -> InFront | None:
+        """Return what is in front of the open round of a batch in its lane; None if nothing is."""
 
     def expired_holds(self, *, limit: int = 100) -> list[tuple[str, str]]:
         """Return merchant and id of held batches whose time is over and whose cancellation was not requested."""

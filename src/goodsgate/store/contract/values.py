@@ -301,6 +301,16 @@ class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str | None = None
 
 
+class InFront(msgspec.Struct, frozen=True, kw_only=True):
+    """The open rounds of a lane that are in front of one."""
+
+    batch: str
+    """That of the first of them."""
+    batches: int
+    bytes: int
+    """Their payloads."""
+
+
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A lane with work."""
 

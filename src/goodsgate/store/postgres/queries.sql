@@ -964,6 +964,16 @@ JOIN round h ON h.merchant = l.merchant AND h.id = l.blocked_from
 JOIN batch hb ON hb.merchant = h.merchant AND hb.seq = h.batch
 WHERE b.merchant = :merchant AND b.id = :id::uuid AND r.id > l.blocked_from
 
+-- name: in_front
+WITH ahead AS (
+    SELECT q.id, q.batch, q.bytes
+    FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.open
+    JOIN round q ON q.merchant = r.merchant AND q.kind = r.kind AND q.collection = r.collection AND q.open
+    WHERE b.merchant = :merchant AND b.id = :id::uuid AND q.id < r.id
+)
+SELECT f.id, (SELECT count(*) FROM ahead), (SELECT sum(bytes)::bigint FROM ahead)
+FROM ahead a JOIN batch f ON f.merchant = :merchant AND f.seq = a.batch ORDER BY a.id LIMIT 1
+
 -- name: expired_holds
 -- Every merchant: nobody has decided about them.
 SELECT m.id, b.id FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch

@@ -18,6 +18,7 @@ from goodsgate.store.contract import (
     Claim,
     ClaimedRound,
     Idempotency,
+    InFront,
     LaneStatus,
     Renewal,
     StoreBusyError,
@@ -271,6 +272,12 @@ class PostgresQueue:
         number = self._database.number(merchant)
         rows = self._server.query("blocking_batch", {"merchant": number, "id": batch}, number)
         return rows[0][0].hex() if rows else None
+
+    def in_front(self, merchant: str, batch: str) -> InFront | None:
+        """Return what is in front of a batch in its lane."""
+        number = self._database.number(merchant)
+        rows = self._server.query("in_front", {"merchant": number, "id": batch}, number)
+        return InFront(batch=rows[0][0].hex(), batches=rows[0][1], bytes=rows[0][2]) if rows else None
 
     def expired_holds(self, *, limit: int = 100) -> list[tuple[str, str]]:
         """Return merchant and id of held batches whose time is over."""

@@ -830,6 +830,16 @@ CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind AND l.collectio
 CROSS JOIN round h ON h.id = l.blocked_from AND h.merchant = l.merchant CROSS JOIN batch hb ON hb.seq = h.batch
 WHERE b.merchant = :merchant AND b.id = :id AND r.id > l.blocked_from
 
+-- name: in_front
+WITH ahead AS (
+    SELECT q.id, q.batch, q.bytes
+    FROM batch b CROSS JOIN round r ON r.batch = b.seq AND r.open = 1
+    CROSS JOIN round q ON q.merchant = r.merchant AND q.kind = r.kind AND q.collection = r.collection AND q.open = 1
+    WHERE b.merchant = :merchant AND b.id = :id AND q.id < r.id
+)
+SELECT f.id, (SELECT count(*) FROM ahead), (SELECT sum(bytes) FROM ahead)
+FROM ahead a CROSS JOIN batch f ON f.seq = a.batch ORDER BY a.id LIMIT 1
+
 -- name: expired_holds
 -- Every merchant: nobody has decided about them.
 SELECT m.id, b.id FROM round r CROSS JOIN batch b ON b.seq = r.batch CROSS JOIN merchant m ON m.number = r.merchant

@@ -19,6 +19,7 @@ from goodsgate.store.contract import (
     Claim,
     ClaimedRound,
     Idempotency,
+    InFront,
     LaneStatus,
     Renewal,
 )
@@ -294,6 +295,12 @@ class SqliteQueue:
         named = {"merchant": self._database.number(merchant), "id": id_bytes(batch)}
         rows = self._intake.query("blocking_batch", named)
         return rows[0][0].hex() if rows else None
+
+    def in_front(self, merchant: str, batch: str) -> InFront | None:
+        """Return what is in front of a batch in its lane."""
+        named = {"merchant": self._database.number(merchant), "id": id_bytes(batch)}
+        rows = self._intake.query("in_front", named)
+        return InFront(batch=rows[0][0].hex(), batches=rows[0][1], bytes=rows[0][2]) if rows else None
 
     def expired_holds(self, *, limit: int = 100) -> list[tuple[str, str]]:
         """Return merchant and id of held batches whose time is over."""
