@@ -2,13 +2,23 @@
 
 import math
 from collections.abc import Sequence, Set
+from typing import NamedTuple
 
 from goodsgate.engine.apply import ChunkChanges, apply
 from goodsgate.engine.apply_schema import apply_schema
 from goodsgate.engine.catalogue_view import CatalogueView, load_view
 from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
 from goodsgate.engine.validator import CheckedChunk
-from goodsgate.store.contract import ClaimedRound, Store
+from goodsgate.store.contract import ChunkCommit, ClaimedRound, Store
+
+
+class AppliedChunk(NamedTuple):
+    """What a chunk changes, and what is needed to apply it once more."""
+
+    commit: ChunkCommit
+    seen_keys: Set[str]
+    checked: CheckedChunk
+    """The records that were applied."""
 
 
 def load(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk], *, seen_keys: Set[str] | None = None,

@@ -2,7 +2,7 @@
 
 It makes none if the batches in front have no key of the small one among the records that they have left: a plain record
 needs to know only the item of its key, and its case variants. The worker that holds the lane does all of it, so that
-leases and fences are those of any other commit. Decision 0077 says which batches never pass and are never passed.
+leases and fences are those of any other commit. Decision 0095 says which batches never pass and are never passed.
 """
 
 import logging

@@ -18,7 +18,7 @@ import msgspec
 
 from goodsgate.engine.apply import CANCELLED, ChunkChanges
 from goodsgate.engine.catalogue_view import find_seen_keys
-from goodsgate.engine.chunk_application import apply_chunk, load
+from goodsgate.engine.chunk_application import AppliedChunk, apply_chunk, load
 from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
 from goodsgate.engine.guards import Guards
 from goodsgate.engine.reader import ChunkQueue, RoundReader
@@ -305,13 +305,13 @@ class Sequential(Schedule):
         self.round = advance(round, applied.commit)
         return self._put_back_rest(checked, applied)
 
-    def _put_back_rest(self, checked: CheckedChunk, applied: "AppliedChunk") -> Chunk:
+    def _put_back_rest(self, checked: CheckedChunk, applied: AppliedChunk) -> Chunk:
         chunk = applied.checked.chunk
         if chunk is not checked.chunk:
             self._chunks.put_back(checked.chunk.part(len(chunk), len(checked.chunk)))
         return chunk
 
-    def _apply(self, round: ClaimedRound, checked: CheckedChunk, seen_keys: Set[str] | None) -> "AppliedChunk":
+    def _apply(self, round: ClaimedRound, checked: CheckedChunk, seen_keys: Set[str] | None) -> AppliedChunk:
         """Apply a chunk, or as much of it as its time allows, to the current items.
 
         `seen_keys` are given if they were looked up before.
@@ -324,7 +324,7 @@ class Sequential(Schedule):
             checked = checked.first(len(changes.results))
         return AppliedChunk(self._build_commit(round, checked, changes), view.seen_keys, checked)
 
-    def _apply_again(self, round: ClaimedRound, applied: "AppliedChunk") -> ChunkCommit:
+    def _apply_again(self, round: ClaimedRound, applied: AppliedChunk) -> ChunkCommit:
         """Apply the same records once more, to items that have changed."""
         view = load(self._store, round, [applied.checked], seen_keys=applied.seen_keys)
         return self._build_commit(round, applied.checked, apply_chunk(round, applied.checked, view))
@@ -351,15 +351,6 @@ class Paced(Sequential):
                 self._store.defer(claim, self.round, seconds=self.round.policy.pace_seconds)
                 return False
         return not self._is_full_feed or self._remove_absent_items(claim, confirmed=False)
-
-
-class AppliedChunk(NamedTuple):
-    """What a chunk changes, and what is needed to apply it once more."""
-
-    commit: ChunkCommit
-    seen_keys: Set[str]
-    checked: CheckedChunk
-    """The records that were applied."""
 
 
 class PreparedChunk(NamedTuple):
