@@ -178,7 +178,7 @@ def _format_queue(queue: Document) -> str:
     others = "another batch" if queue["batches"] == 1 else f"{queue['batches']:,} batches"
     text = f"behind {others}"
     if queue["records"] is not None:
-        text += f" with about {queue['records']:,} records left"
+        text += f" with about {counted(queue['records'], 'record')} left"
     if queue["estimated_start"] is not None:
         text += f", starts by {datetime.fromisoformat(queue['estimated_start']).astimezone():%H:%M:%S}"
     return text
