@@ -1,5 +1,6 @@
 """Items on the command line: shown, edited, unlocked."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -81,7 +82,7 @@ def test_suggestions_are_previewed_and_applied(client: Client) -> None:
 
     code = ("--code", "gtin_check_digit")
     assert suggestions("--preview", *code).output.splitlines() == [
-        "1 × gtin_check_digit:/gtin", "  1 × 4006381333932 → 4006381333931", "1 records would be changed.",
+        "1 × gtin_check_digit:/gtin", "  1 × 4006381333932 → 4006381333931", "1 record would be changed.",
     ]
     for wrong in (("--apply",), code, ("--apply", "--preview", *code)):
         assert suggestions(*wrong).exit_code == 2
@@ -89,3 +90,16 @@ def test_suggestions_are_previewed_and_applied(client: Client) -> None:
     client._shop.work()
     assert run(client, "show", "B").output.splitlines()[-1] == "gtin: 4006381333931"
     assert "nothing_suggested" in suggestions("--apply", "--field", "/gtin", *code).output
+
+
+def test_items_are_searched(client: Client) -> None:
+    """By words and filters, as lines or as JSON; at most so many."""
+    for number in range(3):
+        client.submit(f'{{"id":"S-{number}","title":"Wool cap {number}","brand":"Bolt"}}'.encode())
+    client._shop.work()
+    assert run(client, "search", "wool", "cap").output.splitlines() == [f"S-{n}  Wool cap {n}" for n in range(3)]
+    assert run(client, "search", "--brand", "bolt", "--limit", "2", "--prefix", "S-").output.count("\n") == 2
+    assert run(client, "search", "nothing").output == ""
+    stock = run(client, "search", "--kind", "stock", "--json").output
+    assert json.loads(stock)["record"]["quantity"] == 3
+    assert run(client, "search", "--since", "2999-01-01").output == ""

@@ -41,12 +41,17 @@ def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, page: Path, tmp_
         "GOODSGATE_URL": gate.url, "GOODSGATE_KEY": key, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8",
         "PATH": os.pathsep.join([str(commands.programs()), str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
+    left_out = []
     with closing(Session(tmp_path, environment)) as session:
         for step in steps(page):
             if step.stays:
                 session.start(step)
             elif HAS_NODE or not step.command.startswith("node "):
                 session.run(step)
+            else:
+                left_out.append(step.command)
+    if left_out:
+        pytest.skip(f"the rest of the page passed, but without Node not {', '.join(left_out)}")
 
 
 @pytest.mark.parametrize("number", range(1, 17))

@@ -89,20 +89,35 @@ def test_a_key_has_its_own_limit_of_open_batches(gate: HttpGate) -> None:
     assert [each.status_code for each in retries] == [202, 429]
 
 
+def _shape(document: object, path: str = "") -> set[str]:
+    """Return the paths of the members of a document that are no objects, with lists as `*`."""
+    if isinstance(document, dict):
+        return {inner for name, each in document.items() for inner in _shape(each, f"{path}.{name}".lstrip("."))}
+    if isinstance(document, list):
+        return {inner for each in document for inner in _shape(each, f"{path}.*")}
+    return {path}
+
+
 @pytest.mark.parametrize(("path", "header", "scheme"), [
     ("/v3/catalog/departments", "x-access-token", ""), ("/platform/v2/sites", "X-Auth-Token", ""),
     ("/streams", "Authorization", "Bearer "),
+    ("/5p1hp1d2t/CALL/MerchantAPI/receiveStock/{merchant}", "x-api-key", ""),
 ])
 def test_other_protocols_answer_as_for_their_own_limits(gate: HttpGate, path: str, header: str, scheme: str) -> None:
     """With 429 and Retry-After in their format, and without the headers of quotas."""
     merchant = gate.merchant()
     key, secret = new_key(merchant, list(Scope), settings={"requests_per_minute_max": "1"})
     gate.shop.store.add_key(key)
-    headers = {header: f"{scheme}{secret}"}
+    headers, path = {header: f"{scheme}{secret}"}, path.format(merchant=merchant)
     answers = [gate.anonymous().get(path, headers=headers) for _ in range(4)]
     assert all(each.status_code != 401 for each in answers), answers[0].text
     refused = [each for each in answers if each.status_code == 429]
     assert refused
     assert int(refused[0].headers["retry-after"]) >= 1
     assert refused[0].headers["content-type"] != "application/problem+json"
+    own = gate.anonymous().get(path, headers={header: f"{scheme}gg_000000000000_wrong"})
+    assert own.status_code in (401, 403)
+    assert refused[0].headers["content-type"] == own.headers["content-type"]
+    assert _shape(refused[0].json()) <= _shape(own.json()), (refused[0].text, own.text)
+    assert _shape(refused[0].json()) & {"message", "errors.*.title"}
     assert not any("ratelimit-policy" in each.headers for each in answers)

@@ -232,7 +232,8 @@ def test_the_typescript_client_works(gate: HttpGate, documents: dict[str, Path],
         called = _run("node", str(project / "calls.mjs"), proxy.url, gate.secret(gate.merchant()), folder=node_folder)
     assert called.returncode == 0, called.stderr
     assert json.loads(called.stdout) == {
-        "records": {"state": "finished", "created": 2000, "label": "from node"}, "items": 2000, "batches": 1,
+        "records": {"state": "finished", "created": 2000, "label": "from node"}, "items": 2000,
+        "searched": ["N-01999"], "batches": 1, "changes": [2000, "created", "Cup 1", 1],
         "file": {"outcome": "partial", "rejected": 1}, "issues": ["price_unreadable"], "fixed": "clean",
         "refused": {"name": "RefusedError", "status": 404, "code": "batch_unknown"},
         "collections": ["file", "products"],

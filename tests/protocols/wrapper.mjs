@@ -22,6 +22,9 @@ const accepted = await client.submit(products(2000), { label: "from node" });
 const records = await client.wait(accepted, { onProgress: ({ state }) => seen.push(state) });
 if (seen.at(-1) !== "finished") throw new Error(`progress: ${seen}`);
 const items = await collect(client.items());
+const searched = await collect(client.items("products", { q: "cup 1999" }));
+const changes = await collect(client.changes({ kind: "product" }));
+const later = await collect(client.changes({ after: changes.at(-2).cursor, collection: "products" }));
 const { data: listing } = await client.api.GET("/v1/batches");
 
 writeFileSync("feed.csv", "sku;title;price\nA-1;Cup;7.90 EUR\nA-2;Pot;on request\n");
@@ -34,9 +37,10 @@ const { data: collections } = await client.api.GET("/v1/collections");
 
 console.log(JSON.stringify({
   records: { state: records.state, created: records.counts.created, label: records.label },
-  items: items.length, batches: listing.batches.length,
+  items: items.length, searched: searched.map(({ key }) => key), batches: listing.batches.length,
   file: { outcome: file.outcome, rejected: file.counts.rejected },
   issues: issues.map(({ code }) => code), fixed: fixed.outcome,
+  changes: [changes.length, changes[0].operation, changes[0].after.title, later.length],
   refused: { name: refused.name, status: refused.status, code: refused.code },
   collections: collections.collections.map(({ collection }) => collection).sort(),
 }));

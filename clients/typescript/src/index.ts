@@ -11,6 +11,8 @@ type Schemas = components["schemas"];
 export type Batch = Schemas["Batch"];
 export type Issue = Schemas["Issue"];
 export type Item = Schemas["Item"];
+export type Change = Schemas["Change"];
+export type ItemFilter = Omit<NonNullable<operations["items"]["parameters"]["query"]>, "after">;
 export type SubmitOptions = NonNullable<operations["submit"]["parameters"]["query"]>;
 
 /** Content that can be sent again: a file (in Node, `await openAsBlob(path)`), text, or records. */
@@ -29,6 +31,18 @@ export interface ClientOptions {
 export interface WaitOptions {
   timeoutSeconds?: number;
   onProgress?: (batch: Batch) => void;
+}
+
+export interface ChangesOptions {
+  /** Cursor of the last change that was read, or `now`. Default: the oldest change that is kept. */
+  after?: string;
+  kind?: Schemas["Kind"];
+  collection?: string;
+  /** What a change has besides its key, separated by commas: `before`, `after`, or `keys` for neither. */
+  fields?: string;
+  /** Wait for further changes, and go on. */
+  follow?: boolean;
+  waitSeconds?: number;
 }
 
 const ENDED = new Set(["finished", "cancelled", "broken"]);
@@ -112,9 +126,23 @@ export class GoodsgateClient {
     return this.#rows(`${path(batch)}/results`, "results");
   }
 
-  /** Iterate over the items of a collection, ordered by key. */
-  items(collection = "products", filter: { kind?: Schemas["Kind"]; prefix?: string } = {}): AsyncGenerator<Item> {
+  /** Iterate over the items of a collection that meet all filters, ordered by key; `q` is words of the item. */
+  items(collection = "products", filter: ItemFilter = {}): AsyncGenerator<Item> {
     return this.#rows<Item>(`/v1/collections/${encodeURIComponent(collection)}/items`, "items", filter);
+  }
+
+  /**
+   * Iterate over the changes behind a cursor until there are no more, or with `follow` for ever. Store the `cursor` of a
+   * change together with what you have done with it. A cursor that is too old is refused with status 410.
+   */
+  async *changes({ after, follow = false, waitSeconds = 30, ...filter }: ChangesOptions = {}): AsyncGenerator<Change> {
+    const wait = follow ? waitSeconds : undefined;
+    for (let more = true, cursor = after; more || follow; ) {
+      const target = `/v1/changes${query({ fields: "after", ...filter, after: cursor, wait })}`;
+      const page: { changes: Change[]; cursor: string; more: boolean } = await this.#json(target);
+      yield* page.changes;
+      ({ cursor, more } = page);
+    }
   }
 
   /** Return the rejected records of a batch in the submitter's own columns, with the issues of each. */

@@ -1,9 +1,11 @@
-"""Items of a running gate: show one, edit its fields, unlock them."""
+"""Items of a running gate: search them, show one, edit its fields, unlock them."""
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import click
@@ -14,33 +16,79 @@ from goodsgate.cli.output import json_option, mask_control
 
 if TYPE_CHECKING:
     from goodsgate_client import Client
+    from goodsgate_client.options import Kind
 
+PAGE_ITEMS = 500
 SKU = click.argument("sku", metavar="SKU")
 
 
-def _place_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where an item is."""
-    for option in (
-        click.option("--location", help="Location of a price or stock."),
+def _place_options(*, with_location: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the options that say where an item is."""
+    options = [
         click.option("--collection", default="products", show_default=True, help="Collection of the item."),
         click.option("--kind", type=click.Choice(["product", "price", "stock"]), default="product",
                      show_default=True, help="Kind of the item."),
-    ):
-        command = option(command)
-    return command
+    ]
+    if with_location:
+        options.insert(0, click.option("--location", help="Location of a price or stock."))
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
 @click.group()
 def item() -> None:
-    """Show an item, edit its fields, and unlock them.
+    """Search items, show one, edit its fields, and unlock them.
 
     Edited fields stay until they are unlocked, or until the supplier sends something new for them.
     """
 
 
 @item.command()
+@click.argument("words", metavar="[WORD]...", nargs=-1)
+@click.option("--gtin", help="Products with this GTIN.")
+@click.option("--brand", help="Products of this brand.")
+@click.option("--group", help="Variants of the product with this item_group_id.")
+@click.option("--prefix", help="Items whose key begins with this; case matters.")
+@click.option("--batch", help="Items that this batch was the last to write.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+              help="Items that were last written at this time (UTC) or later.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Most items to print.")
+@_place_options(with_location=False)
+@click.option("--json", "as_json", is_flag=True, help="Print each item as a line of JSON.")
+@with_client
+def search(*, client: "Client", words: tuple[str, ...], since: datetime | None, limit: int, as_json: bool,
+           collection: str, kind: str, **filters: str | None) -> None:
+    """Print the items that have all the words and meet all options, one per line: key and title.
+
+    \b
+    Examples:
+      goodsgate item search wool beanie --brand "Nordic Trail"
+      goodsgate item search --batch 019b2f0c64aa5e1f9c3b7d20448a91ce --json
+    """
+    found = client.items(
+        collection, kind=cast("Kind", kind), search=" ".join(words) or None,
+        since=since.replace(tzinfo=UTC) if since is not None else None, page_rows=min(limit, PAGE_ITEMS), **filters,
+    )
+    for each in itertools.islice(found, limit):
+        if as_json:
+            document = {
+                "key": each.key, "sku": each.sku, "location": each.location, "kind": each.kind,
+                "collection": each.collection, "batch": each.batch, "record": each.record,
+            }
+            click.echo(json.dumps(document, ensure_ascii=False))
+        else:
+            title = each.record.get("title") or each.record.get("price") or each.record.get("quantity")
+            click.echo(mask_control(f"{each.key}  {_text_of(title)}" if title is not None else each.key))
+
+
+@item.command()
 @SKU
-@_place_options
+@_place_options()
 @json_option
 @with_client
 def show(*, client: "Client", sku: str, kind: str, collection: str, location: str | None, as_json: bool) -> None:
@@ -67,7 +115,7 @@ def show(*, client: "Client", sku: str, kind: str, collection: str, location: st
 @SKU
 @click.argument("changes", metavar="FIELD=VALUE...", nargs=-1)
 @click.option("--clear", multiple=True, metavar="FIELD", help="Remove the value of a field. Repeatable.")
-@_place_options
+@_place_options()
 @WAIT
 @JSON
 @with_client
@@ -91,7 +139,7 @@ def edit(*, client: "Client", sku: str, changes: tuple[str, ...], clear: tuple[s
 @item.command()
 @SKU
 @click.argument("field", required=False)
-@_place_options
+@_place_options()
 @WAIT
 @JSON
 @with_client

@@ -80,19 +80,14 @@ class Console:
 
     def handlers(self) -> dict[str, tuple[Handler | None, ...]]:
         """Return path → handler of GET, and handler of POST."""
+        return self._batch_handlers() | self._merchant_handlers() | self._gate_handlers()
+
+    def _batch_handlers(self) -> dict[str, tuple[Handler | None, ...]]:
+        """Return the handlers of the list of batches, and of what concerns one."""
         context, renderer = self._context, self._renderer
         batch, records = BatchPage(context, renderer, self._protocols), RecordsPage(context, renderer)
         grid = GridPage(context, renderer)
-        submit = SubmitPage(context, renderer, self._dry_runner)
-        catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
-        guards, rules = GuardPages(context, renderer), RulePages(context, renderer, self._dry_runner)
-        webhooks = WebhookPages(context, renderer)
-        edits, audit = ItemEdits(context), AuditPage(context, renderer)
-        scorecard = ScorecardPage(context, renderer)
-        merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {
-            "/console/sign-out": (None, SignOut(context).post),
-            "/console/changes": (ChangeEvents(context).get,),
             "/console/batches": (BatchListPage(context, renderer, self._protocols).get,),
             BATCH: (batch.get,),
             f"{BATCH}/report": (batch.report,),
@@ -102,21 +97,27 @@ class Console:
             f"{BATCH}/approve": (None, batch.approve), f"{BATCH}/discard": (None, batch.discard),
             f"{BATCH}/revert": (batch.preview_revert, batch.revert),
             f"{BATCH}/accept-suggestions": (None, batch.accept_suggestions),
-            f"{BATCH}/fix": (None, batch.fix),
-            f"{BATCH}/fix/preview": (None, batch.preview_fix),
-            f"{BATCH}/grid": (grid.get, grid.save),
-            f"{BATCH}/grid/rows": (grid.rows, grid.refresh),
-            f"{BATCH}/records": (records.get,),
-            f"{BATCH}/records/{{number}}": (None, records.correct),
+            f"{BATCH}/fix": (None, batch.fix), f"{BATCH}/fix/preview": (None, batch.preview_fix),
+            f"{BATCH}/grid": (grid.get, grid.save), f"{BATCH}/grid/rows": (grid.rows, grid.refresh),
+            f"{BATCH}/records": (records.get,), f"{BATCH}/records/{{number}}": (None, records.correct),
+        }
+
+    def _merchant_handlers(self) -> dict[str, tuple[Handler | None, ...]]:
+        """Return the handlers of the pages of one merchant."""
+        context, renderer = self._context, self._renderer
+        submit, edits = SubmitPage(context, renderer, self._dry_runner), ItemEdits(context)
+        catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
+        guards, rules = GuardPages(context, renderer), RulePages(context, renderer, self._dry_runner)
+        webhooks, merchants = WebhookPages(context, renderer), MerchantPages(context, renderer)
+        items = f"{MERCHANT}/catalogue/{{kind}}/{{collection}}"
+        return {
             f"{MERCHANT}/submit": (submit.get, submit.submit),
             f"{MERCHANT}/submit/preview": (None, submit.preview),
             f"{MERCHANT}/submit/profile": (None, submit.save_profile),
             f"{MERCHANT}/submit/validate": (None, submit.validate),
             f"{MERCHANT}/catalogue": (catalogue.collections,),
-            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}": (catalogue.items,),
-            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}/item": (catalogue.item,),
-            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}/item/edit": (None, edits.edit),
-            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}/item/unlock": (None, edits.unlock),
+            items: (catalogue.items,), f"{items}/item": (catalogue.item,),
+            f"{items}/item/edit": (None, edits.edit), f"{items}/item/unlock": (None, edits.unlock),
             f"{MERCHANT}/reference": (reference.kinds,),
             f"{MERCHANT}/reference/{{kind}}": (reference.entries, reference.load),
             f"{MERCHANT}/reference/{{kind}}/usage": (reference.usage,),
@@ -124,14 +125,24 @@ class Console:
             f"{MERCHANT}/webhooks/{{number}}": (webhooks.webhook, webhooks.act),
             f"{MERCHANT}/guards": (guards.guards, guards.act), f"{MERCHANT}/guards/{{name}}": (guards.guard,),
             f"{MERCHANT}/rules": (rules.rules, rules.act), f"{MERCHANT}/rules/{{name}}": (rules.rule,),
-            "/console/merchants": (merchants.merchants, merchants.add_merchant),
             MERCHANT: (merchants.keys, merchants.rename),
             f"{MERCHANT}/keys": (None, merchants.add_key),
             f"{MERCHANT}/keys/{{key}}": (None, merchants.change_key),
             f"{MERCHANT}/keys/{{key}}/rotate": (None, merchants.rotate),
             f"{MERCHANT}/keys/{{key}}/revoke": (None, merchants.revoke),
-            f"{MERCHANT}/audit": (audit.merchant,),
-            "/console/audit": (audit.installation,),
+            f"{MERCHANT}/audit": (AuditPage(context, renderer).merchant,),
+        }
+
+    def _gate_handlers(self) -> dict[str, tuple[Handler | None, ...]]:
+        """Return the handlers of the pages of the whole gate, and of sessions."""
+        context, renderer = self._context, self._renderer
+        merchants, scorecard = MerchantPages(context, renderer), ScorecardPage(context, renderer)
+        health = HealthPage(context, renderer, self.history)
+        return {
+            "/console/sign-out": (None, SignOut(context).post),
+            "/console/changes": (ChangeEvents(context).get,),
+            "/console/merchants": (merchants.merchants, merchants.add_merchant),
+            "/console/audit": (AuditPage(context, renderer).installation,),
             "/console/scorecard": (scorecard.get,),
             "/console/scorecard/csv": (scorecard.download,),
             "/console/traffic": (TrafficPage(context, renderer).get,),

@@ -21,6 +21,7 @@ from goodsgate.engine.merchant_limits import BYTES, OPEN_ROUNDS, REQUESTS, Merch
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.problems import refuse
+from goodsgate.model.counting import counted
 from goodsgate.observe import Metrics
 from goodsgate.store.contract import QuotaLease, Store
 
@@ -202,5 +203,5 @@ def _quotas(owner: str, suffix: str, requests: int, size: int) -> list[Quota]:
 
 def _detail(quota: Quota) -> str:
     owner = "merchant" if quota.name.startswith("merchant") else "key"
-    unit, window = ("bytes", "day") if quota.is_bytes else ("requests", "minute")
-    return f"The {owner} has used up its {quota.limit:,} {unit} of this {window}; try again when it is over."
+    unit, window = ("byte", "day") if quota.is_bytes else ("request", "minute")
+    return f"The {owner} has used up its {counted(quota.limit, unit)} of this {window}; try again when it is over."
