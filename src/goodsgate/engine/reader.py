@@ -38,6 +38,8 @@ from goodsgate.store.contract import ClaimedRound, Store
 
 RETRY_RECORDS = 2_000
 """Rejected or waiting records that a round reads at once."""
+GROUPED_RECORDS = 20_000
+"""The same of rows that belong together: for each chunk the submission is read once, for the rest of their groups."""
 SPLIT_RECORDS = 8_192
 """A last chunk of this length or more is split if `splits_last_chunk` is set."""
 SAMPLE_RECORDS = 200
@@ -194,7 +196,8 @@ class RoundReader:
         read = self._store.rejected_records
         if round.round_kind is RoundKind.REFERENCES:
             read = partial(self._store.waiting_records, only_ready=True)
-        while findings := read(round.merchant, round.batch, after=after, limit=RETRY_RECORDS):
+        limit = RETRY_RECORDS if self._resolve_groups() is None else GROUPED_RECORDS
+        while findings := read(round.merchant, round.batch, after=after, limit=limit):
             yield _rejected_chunk(findings, follows=after, is_table=round.columns is not None)
             after = findings[-1].number
 
