@@ -6,6 +6,7 @@ which takes three quarters of the time, and a worker does not load the server.
 
 import logging
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from goodsgate.engine import Engine, Worker
     from goodsgate.engine.change_files import ChangeFiles
     from goodsgate.engine.dry_run import DryRunner
+    from goodsgate.engine.feeds import FeedSettings
+    from goodsgate.engine.jobs import JobRunner
     from goodsgate.engine.outbox import DeliverySettings, Outbox
     from goodsgate.engine.secrets import Secrets
     from goodsgate.engine.settings import EngineSettings, WorkerSettings
@@ -227,6 +230,22 @@ def create_outbox(store: Store, config: Config) -> "Outbox":
     return Outbox(store, senders, delivery_settings(config), sources=[ItemChangeSource(store)])
 
 
+def create_jobs(store: Store, config: Config) -> "JobRunner":
+    """Return what works the jobs of merchants; start it beside a worker and stop it after the worker."""
+    from goodsgate.engine.feeds import create_runner
+
+    return create_runner(create_engine(store, config), feed_settings(config))
+
+
+def feed_settings(config: Config) -> "FeedSettings":
+    """Return the settings of feeds that are fetched."""
+    from goodsgate.engine.feeds import FeedSettings
+
+    return FeedSettings(environ=os.environ, **{
+        name: getattr(config, name) for name in FeedSettings.__struct_fields__ if name != "environ"
+    })
+
+
 def create_change_files(store: Store, config: Config) -> "ChangeFiles | None":
     """Return the writer of files of changes, to run beside a worker; None if the settings ask for none."""
     from goodsgate.engine.change_files import ChangeFiles
@@ -275,9 +294,9 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     protocols = load_protocols(context)
     titles = [(protocol.name, protocol.title) for protocol in protocols]
     console = Console(context, titles, dry_runner=dry_runner, openid=create_openid_provider(config))
-    origins = [origin for origin in config.cors_origins.replace(" ", "").split(",") if origin]
     return (TroubledApplication if allows_trouble else Application)(
-        context, protocols, routes=console.routes(), background=[console.history], cors_origins=origins
+        context, protocols, routes=console.routes(), background=[console.history],
+        cors_origins=[*filter(None, config.cors_origins.replace(" ", "").split(","))],
     )
 
 
@@ -310,14 +329,17 @@ def _mapping(setting: str) -> dict[str, str]:
 def create_services(store: Store, config: Config, *, secrets: "Secrets | None" = None,
                     stock: "Stock | None" = None) -> "ProtocolServices":
     """Return what the protocols share in one process. Raises StoreError if `reports` names no usable bucket."""
+    from goodsgate.engine.feeds import create_sources
     from goodsgate.engine.stock import Stock
     from goodsgate.http.services import ProtocolServices
     from goodsgate.protocols import load_known_settings
     from goodsgate.store.objects import Objects, open_objects
 
     owner = partial(store_owner, store)
+    secrets = secrets or create_secrets(store, config)
     return ProtocolServices(
-        store=store, secrets=secrets or create_secrets(store, config), stock=stock or Stock(store),
+        store=store, secrets=secrets, stock=stock or Stock(store),
+        sources=create_sources(store, secrets, feed_settings(config)),
         settings=protocol_settings(config), known_settings=load_known_settings(),
         open_images=partial(open_objects, config.images, store=config.store, name="images", owner=owner),
         open_exports=partial(open_objects, config.exports, store=config.store, name="exports", owner=owner),
@@ -357,7 +379,7 @@ def protocol_settings(config: Config) -> "ProtocolSettings":
         courier_seconds=config.courier_seconds, delivery_seconds=config.delivery_seconds,
         delivery_retries_max=len(config.delivery_retry_seconds.split(",")),
         webhooks=WebhookSettings(
-            hosts=frozenset(host.strip().lower() for host in config.webhook_hosts.split(",") if host.strip()),
+            hosts=frozenset(config.webhook_hosts.lower().replace(" ", "").split(",")) - {""},
             allow_private=config.webhook_private == "allow", webhooks_max=config.webhooks_max,
             overlap_seconds=config.webhook_overlap_hours * 3600,
         ),

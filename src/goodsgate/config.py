@@ -54,6 +54,9 @@ _ORIGINS_EXPECTED = "`*`, or comma-separated origins such as `https://shop.examp
 _PAUSES = "comma-separated whole numbers of seconds"
 _TOKENS = "16 to 200 letters, digits or signs without spaces"
 _HOSTS = "comma-separated host names"
+_FOLDERS = "comma-separated absolute paths of folders"
+_VARIABLES = r"^(([a-z0-9_-]{1,64}/)?[A-Za-z_][A-Za-z0-9_]*(, ?|$))*$"
+_VARIABLES_EXPECTED = "comma-separated names of variables, each perhaps with its merchant, as `acme/SFTP_PASSWORD`"
 _PUBLIC_URL = "`https://host` without a path: the vendors' protocols fix the paths, so the gate needs its own host name"
 
 
@@ -216,6 +219,32 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long a replaced secret of a webhook still signs, beside the new one."""
     courier_seconds: Annotated[float, Meta(ge=0, le=86400)] = 5.0
     """Time from the invoice of an order until the simulated parcel courier is assigned."""
+
+    # Feeds that are fetched
+    feed_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$", description=_HOSTS)] = ""
+    """Hosts of feeds, comma-separated; ``*.host`` allows every subdomain, ``*`` every host."""
+    feed_private: Literal["refuse", "allow"] = "refuse"
+    """What happens when such a host has a private address."""
+    feed_http: Literal["refuse", "allow"] = "refuse"
+    """Whether feeds may come without TLS."""
+    feed_folders: Annotated[str, Meta(pattern=r"^(/[^,]*(,|$))*$", description=_FOLDERS)] = ""
+    """Folders of the gate's machine below which feeds may be, comma-separated."""
+    feed_variables: Annotated[str, Meta(pattern=_VARIABLES, description=_VARIABLES_EXPECTED)] = ""
+    """Variables that credentials of feeds may name: ``NAME``, or ``merchant/NAME`` for one merchant."""
+    feed_threads: Annotated[int, Meta(ge=0, le=64)] = 2
+    """Feeds that one worker process fetches at once; 0: it fetches none."""
+    feed_idle_seconds: Seconds = 60.0
+    """Time in which the next bytes of a feed must arrive."""
+    feed_seconds_max: Annotated[float, Meta(ge=1, le=86_400)] = 14_400.0
+    """Time limit of one run of a source."""
+    feed_bytes_per_second_max: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    """Speed at which a feed is fetched at most; 0: as fast as it comes."""
+    feed_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$", description=_PAUSES)] = (
+        "60,300,1800"
+    )
+    """Pauses before a run that failed is made again; after the last one the source is failing."""
+    sources_max: Annotated[int, Meta(ge=1, le=1000)] = 100
+    """Sources of one merchant."""
 
     # Signing in with OpenID Connect
     oidc_issuer: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=_ISSUER)] = ""

@@ -22,7 +22,8 @@ WITHOUT_JSON = {"serve", "work", "completion", "reference export", "changes", "m
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """A gate in this process."""
     with Shop(
-        tmp_path_factory.mktemp("json"), kind="sqlite", webhook_hosts="127.0.0.1", webhook_private="allow"
+        tmp_path_factory.mktemp("json"), kind="sqlite", webhook_hosts="127.0.0.1", webhook_private="allow",
+        feed_folders="/",
     ) as shop:
         served = HttpGate(shop)
         yield served
@@ -66,6 +67,9 @@ COMMANDS = (
     ("webhook", "list"), ("webhook", "show", "1"), ("webhook", "pause", "1"), ("webhook", "resume", "1"),
     ("webhook", "attempts", "1"), ("webhook", "replay", "1", "--given-up"), ("webhook", "rotate", "1"),
     ("webhook", "delete", "1"),
+    ("source", "add", "s", "file:///none/*.csv", "--cron", "0 3 * * *", "--hold-if", "rejected:1", "--map", "A:sku"),
+    ("source", "list"), ("source", "show", "s"), ("source", "pause", "s"), ("source", "resume", "s"),
+    ("source", "run", "s"), ("source", "runs", "s"), ("source", "delete", "s"),
     ("merchant", "set", "$MERCHANT", "account=123456789012"), ("merchant", "list"),
     ("merchant", "key", "add", "$MERCHANT"), ("merchant", "key", "list", "$MERCHANT"),
     ("outbox", "list", "$MERCHANT"), ("outbox", "replay", "$MERCHANT", "--given-up"), ("migrate",), ("doctor",),

@@ -22,7 +22,7 @@ HAS_NODE = shutil.which("node") is not None
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """Serve one gate for all pages; each page has its own merchant."""
-    served = Gate(tmp_path_factory.mktemp("docs"), webhook_hosts="127.0.0.1", webhook_private="allow")
+    served = Gate(tmp_path_factory.mktemp("docs"), webhook_hosts="127.0.0.1", webhook_private="allow", feed_folders="/")
     yield served
     assert served.stop() == 0
 

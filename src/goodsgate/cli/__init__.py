@@ -40,6 +40,7 @@ from goodsgate.cli.push import push
 from goodsgate.cli.reference import reference
 from goodsgate.cli.rule import rule
 from goodsgate.cli.serve import serve, work
+from goodsgate.cli.sources import source
 from goodsgate.cli.stand_in import stand_in
 from goodsgate.cli.submit import fix, submit
 from goodsgate.cli.traffic import traffic
@@ -75,7 +76,7 @@ def main() -> None:
 
 for _command in (
     submit, watch, diff, report, fix, suggestions, retry, confirm, approve, discard, cancel, revert, list_batches,
-    inspect_command, check, export, changes, item, reference, profile, rule, guard, webhook, mcp,
+    inspect_command, check, export, changes, item, reference, profile, rule, guard, source, webhook, mcp,
     push, serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor,
     backup, completion,
 ):

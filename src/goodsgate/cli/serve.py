@@ -129,6 +129,8 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
         lower_priority()  # not with the embedded store, where API requests may wait for what this process writes
     outbox = app.create_outbox(store, config)
     outbox.start()
+    jobs = app.create_jobs(store, config)
+    jobs.start()
     change_files = app.create_change_files(store, config)
     if change_files is not None:
         change_files.start()
@@ -142,6 +144,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
         presence.stop()
         if change_files is not None:
             change_files.stop()
+        jobs.stop()
         outbox.stop()
         if tracer is not None:
             tracer.close()

@@ -13,7 +13,10 @@ from goodsgate.cli.output import json_option, mask_control, print_line
 if TYPE_CHECKING:
     from goodsgate_client import Client
 
-EVENTS = ("batch.finished", "batch.held", "batch.withheld", "batch.broken", "batch.cancelled", "items.changed")
+EVENTS = (
+    "batch.finished", "batch.held", "batch.withheld", "batch.broken", "batch.cancelled", "items.changed",
+    "source.failed", "source.overdue",
+)
 KINDS = ("product", "price", "stock")
 PAGE_MESSAGES = 100
 

@@ -113,8 +113,8 @@ class JobRunner:
         self._renewals = BackgroundThread("job leases", self._renew, self._stop)
 
     def start(self) -> None:
-        """Start to claim jobs."""
-        if self._handlers:
+        """Start to claim jobs; nothing without threads."""
+        if self._handlers and self._settings.threads:
             self._claims.start()
             self._renewals.start()
 

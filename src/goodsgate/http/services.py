@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from goodsgate.engine.secrets import Secrets
+from goodsgate.engine.sources import Sources
 from goodsgate.engine.stock import Stock
 from goodsgate.http.known_settings import KnownSettings
 from goodsgate.store.contract import Store
@@ -84,6 +85,7 @@ class ProtocolServices(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     secrets: Secrets
     stock: Stock
+    sources: Sources
     settings: ProtocolSettings
     known_settings: KnownSettings
     """Settings of keys and merchants that protocols read."""

@@ -15,15 +15,17 @@ from goodsgate.http.webhooks import post_webhook, signed_headers
 from goodsgate.model.batch import State, new_id, now
 from goodsgate.model.json_text import write_json
 from goodsgate.model.message import Attempt, Message
-from goodsgate.model.webhook import WEBHOOK, BatchEvent, MessageHead, WebhookEvent
+from goodsgate.model.webhook import SOURCE_EVENTS, WEBHOOK, BatchEvent, MessageHead, SourceEvent, WebhookEvent
 
 GONE = "the receiver answered 410 (Gone)"
 TEST = "webhook.test"
 
 
 def message_event(message: Message) -> tuple[WebhookEvent, str | None]:
-    """Return the event of a message to a webhook, and the batch that it is about, if it is one about a batch."""
+    """Return the event of a message to a webhook, and the batch or source that it is about, if there is one."""
     event = msgspec.json.decode(message.body, type=MessageHead).event
+    if event in SOURCE_EVENTS:
+        return event, msgspec.json.decode(message.body, type=SourceEvent).source
     if event is WebhookEvent.ITEMS_CHANGED:
         return event, None
     return event, msgspec.json.decode(message.body, type=BatchEvent).batch
@@ -48,8 +50,11 @@ class WebhookSender:
             raise DeliveryPausedError
         id = f"msg_{message.merchant}_{message.number}"
         try:
-            if message_event(message)[0] is WebhookEvent.ITEMS_CHANGED:
+            kind = message_event(message)[0]
+            if kind is WebhookEvent.ITEMS_CHANGED:
                 self._tell_changes(registered, message, id)
+            elif kind in SOURCE_EVENTS:
+                self._post(registered, id, write_json(self._source_payload(message)))
             else:
                 event = msgspec.json.decode(message.body, type=BatchEvent)
                 payload = write_json(self._batch_payload(message, event))
@@ -103,6 +108,18 @@ class WebhookSender:
             self.registry.pause(merchant, number, reason=GONE)
         except Refusal:
             return  # it was deleted meanwhile
+
+    def _source_payload(self, message: Message) -> dict[str, Any]:
+        event = msgspec.json.decode(message.body, type=SourceEvent)
+        about = msgspec.structs.asdict(event)
+        data = {name: value for name, value in about.items() if name not in ("event", "at")}
+        return {
+            "type": event.event, "timestamp": event.at,
+            "data": {
+                "webhook": int(message.subject), "sequence": message.number, **data,
+                "url": f"{self._base_url}/v1/sources/{event.source}",
+            },
+        }
 
     def _batch_payload(self, message: Message, event: BatchEvent) -> dict[str, Any]:
         batch = self._store.batch(message.merchant, event.batch)

@@ -21,6 +21,9 @@ POINTS: tuple[str, ...] = (
     "trial-judged", "hold-expired",
     # what records waited for is marked as arrived / a round for them is queued
     "references-marked", "references-queued",
+    # fetching from a source: a run is saved / a batch has an id and is being received / it is saved that there is the
+    # batch / its file was moved
+    "source-begun", "source-pending", "source-saved", "source-moved",
     # pushing to a platform: a request is noted and not sent / is answered / is noted as accepted / has ended
     "push-begun", "push-answered", "push-accepted", "push-ended",
     # sweeping: one half of related data is deleted

@@ -22,6 +22,8 @@ class WebhookEvent(StrEnum):
     BATCH_BROKEN = "batch.broken"
     BATCH_CANCELLED = "batch.cancelled"
     ITEMS_CHANGED = "items.changed"
+    SOURCE_FAILED = "source.failed"
+    SOURCE_OVERDUE = "source.overdue"
 
 
 END_EVENTS: dict[str, WebhookEvent] = {
@@ -101,6 +103,26 @@ class BatchEvent(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime
     traceparent: str = ""
     """Trace context of the request that has caused the round; empty if it has none."""
+
+
+class SourceEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a message about a source."""
+
+    event: WebhookEvent
+    source: str
+    kind: str
+    collection: str
+    at: datetime
+    run: int | None = None
+    """The run that failed."""
+    error: str | None = None
+    expected_at: datetime | None = None
+    """The deadline that was missed."""
+    new_at: datetime | None = None
+    """When a new file was fetched last."""
+
+
+SOURCE_EVENTS = frozenset({WebhookEvent.SOURCE_FAILED, WebhookEvent.SOURCE_OVERDUE})
 
 
 def end_events(state: str, *, is_withheld: bool) -> list[WebhookEvent]:

@@ -7,6 +7,7 @@ address. The other modules have one kind of place each. Nothing here knows what 
 from goodsgate.remote.addresses import AddressError, RemoteAddress, parse_address
 from goodsgate.remote.contract import (
     Access,
+    FileChangedError,
     HostKeyError,
     RemoteError,
     RemoteFile,
@@ -16,6 +17,6 @@ from goodsgate.remote.contract import (
 from goodsgate.remote.opening import check_address, open_place
 
 __all__ = [
-    "Access", "AddressError", "HostKeyError", "RemoteAddress", "RemoteError", "RemoteFile", "RemotePlace",
-    "RemoteSettings", "check_address", "open_place", "parse_address",
+    "Access", "AddressError", "FileChangedError", "HostKeyError", "RemoteAddress", "RemoteError", "RemoteFile",
+    "RemotePlace", "RemoteSettings", "check_address", "open_place", "parse_address",
 ]

@@ -25,6 +25,10 @@ class RemoteError(Exception):
         self.final = final
 
 
+class FileChangedError(RemoteError):
+    """A file is not the one that was listed any more: what was read of it counts for nothing."""
+
+
 class HostKeyError(RemoteError):
     """The host has another key than the one that is pinned, or none is pinned; `fingerprint` is that of its key."""
 
@@ -133,6 +137,6 @@ def check_name(name: str) -> None:
         raise RemoteError(f"{name!r} is no path within the folder.", final=True)
 
 
-def changed(file: RemoteFile) -> RemoteError:
+def changed(file: RemoteFile) -> FileChangedError:
     """Return the error of a file that is not the one that was listed."""
-    return RemoteError(f"The file {file.name} changed while it was read.")
+    return FileChangedError(f"The file {file.name} changed while it was read.")

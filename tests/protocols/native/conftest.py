@@ -13,7 +13,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """One gate for all tests of a module; each takes merchants of its own."""
     shop = Shop(
         tmp_path_factory.mktemp("gate"), body_idle_seconds=1.0, sessions_max=8, webhook_private="allow",
-        webhook_hosts="*.example.com,127.0.0.1",
+        webhook_hosts="*.example.com,127.0.0.1", feed_hosts="*.example.com", feed_folders="/none",
     )
     served = HttpGate(shop)
     yield served

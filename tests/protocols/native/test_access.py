@@ -97,6 +97,7 @@ def owned(gate):
     owner, stranger = gate.client(), gate.client(None, *(set(GRANTS) - {"admin"}))
     owner.put("/v1/reference/brand", json=[{"code": "Hearth"}])
     owner.put("/v1/profiles/werk", json={"map": {"a": ["id"]}})
+    owner.put("/v1/sources/werk", json={"address": "https://owner.example.com/Hearth"}).raise_for_status()
     owner.post("/v1/webhooks", json={"url": "https://owner.example.com/Hearth"}).raise_for_status()
     for kind in ("stock", "price"):
         owner.submit(b'{"id": "SKU-0001", "quantity": 1, "price": "1.00 EUR"}', kind=kind)
@@ -115,7 +116,7 @@ def _sent(operation):
         "change_merchant": {"name": "x"}, "change_key": {"label": "x"},
         "add_webhook": {"url": "https://stranger.example.com/"}, "change_webhook": {},
         "replay_webhook": {"given_up": True}, "put_rule": {"expression": "true"},
-        "put_guard": {"hold_if": {"rejected": "1"}},
+        "put_guard": {"hold_if": {"rejected": "1"}}, "put_source": {"address": "https://stranger.example.com/"},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
@@ -129,7 +130,7 @@ def _alike(answer):
 OWN = (
     "submit", "inspect", "batches", "collections", "items", "export", "feed_issues", "changes", "reference",
     "load_reference", "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "guards", "put_guard",
-    "audit", "scorecard",
+    "audit", "scorecard", "sources", "put_source",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 
@@ -142,9 +143,10 @@ def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operat
         stranger.delete(f"/v1/profiles/{name}")
         stranger.delete(f"/v1/rules/{name}")
         stranger.delete(f"/v1/guards/{name}")
+        stranger.delete(f"/v1/sources/{name}")
     for webhook in stranger.get("/v1/webhooks").json()["webhooks"]:
         stranger.delete(f"/v1/webhooks/{webhook['id']}")
-    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks", "/v1/rules", "/v1/guards")
+    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks", "/v1/rules", "/v1/guards", "/v1/sources")
     before = [owner.get(each).json() for each in read]
     seen = stranger.request(
         operation.method, _address(path, batch=batch, merchant=owner.merchant), **_sent(operation)

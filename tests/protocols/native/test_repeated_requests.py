@@ -20,7 +20,8 @@ from tests.shop import ndjson
 OPENAPI = load_openapi("goodsgate.protocols.native")
 POSTS = {
     operation.id: path.template for path in OPENAPI.paths for operation in path.operations.values()
-    if operation.method == "POST" and operation.id not in ("inspect", "preview_fix", "try_rule", "try_guard")
+    if operation.method == "POST"
+    and operation.id not in ("inspect", "preview_fix", "try_rule", "try_guard", "try_source")
 }
 """Operation → path; those that change nothing are left out."""
 numbers = itertools.count(1)
@@ -116,12 +117,22 @@ def _webhook_case(operation: str, body: bytes = b"{}") -> Callable[[Client, Http
     return lambda client, _: Case(f"{_webhook(client)}/{operation}", body, body + b"\n")
 
 
+def _source_case(operation: str) -> Callable[[Client, HttpGate], Case]:
+    def case(client: Client, _: HttpGate) -> Case:
+        saved = client.put("/v1/sources/s", json={"address": "file:///none/a.csv", "cron": "0 3 * * *"})
+        assert saved.status_code == 200, saved.text
+        return Case(f"/v1/sources/s/{operation}", b"", b"{}")
+
+    return case
+
+
 CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
     "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm, "revert": _revert,
     "approve": _decide("approve"), "discard": _decide("discard"),
     "add_merchant": _add_merchant, "order_trouble": _order_trouble, "add_key": _add_key, "rotate_key": _rotate_key,
     "apply_suggestions": _apply_suggestions, "add_webhook": _add_webhook,
     **{f"{name}_webhook": _webhook_case(name) for name in ("pause", "resume", "rotate", "test")},
+    **{f"{name}_source": _source_case(name) for name in ("pause", "resume", "run")},
     "replay_webhook": _webhook_case("replay", b'{"given_up":true}'),
 }
 
@@ -146,7 +157,7 @@ def _effects(client: Client, gate: HttpGate) -> Any:
         len(client.get(f"/v1/merchants/{client.merchant}/keys").json()["keys"]),
         len(gate.shop.store.merchants(limit=1000).rows),
         client.get("/v1/trouble").json().get("trouble"),
-        client.get("/v1/webhooks").json(),
+        client.get("/v1/webhooks").json(), client.get("/v1/sources").json(),
     )
 
 

@@ -15,6 +15,7 @@ from goodsgate.protocols.native.merchants import MerchantHandlers
 from goodsgate.protocols.native.rules import RuleHandlers
 from goodsgate.protocols.native.scorecard import ScorecardHandlers
 from goodsgate.protocols.native.service import ServiceHandlers
+from goodsgate.protocols.native.sources import SourceHandlers
 from goodsgate.protocols.native.traffic import TrafficHandlers
 from goodsgate.protocols.native.trouble import TroubleHandlers
 from goodsgate.protocols.native.webhooks import WebhookHandlers
@@ -38,6 +39,7 @@ def protocol(context: ServerContext) -> WireProtocol:
             **RuleHandlers(context).handlers(), **GuardHandlers(context).handlers(),
             **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
             **WebhookHandlers(context).handlers(), **ScorecardHandlers(context).handlers(),
+            **SourceHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
         version=version,
