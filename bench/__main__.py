@@ -6,8 +6,8 @@ and productsup (the protocols), console (its pages), path (code that a batch pas
 (records that wait), idle_waiters (clients that wait), passing (small batches behind large ones), xml (Google
 RSS), webhooks (latency of events), journal (what it costs, and reverts), dry_run (compared with a load), findings
 (bytes of warnings),
-search (the same of the search index), changes (how fast the feed is read). Prints a
-Markdown table and exits 1 if a demand is not reached.
+search (the same of the search index), changes (how fast the feed is read), sources (memory of what is fetched).
+Prints a Markdown table and exits 1 if a demand is not reached.
 """
 
 import argparse
@@ -39,6 +39,7 @@ from bench import (
     reports,
     scaled,
     search,
+    sources,
     waiting,
     webhooks,
     xml,
@@ -180,7 +181,7 @@ PARTS = {
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts, "waiting": waiting.parts, "idle_waiters": idle_waiters.parts,
     "passing": passing.parts,
-    "journal": journal.parts, "changes": changes.parts, "dry_run": dry_run.parts,
+    "journal": journal.parts, "changes": changes.parts, "sources": sources.parts, "dry_run": dry_run.parts,
     "findings": findings.parts,
 }
 

@@ -13,11 +13,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from goodsgate.engine.saved_guards import save_guard
 from goodsgate.engine.saved_rules import save_rule
+from goodsgate.engine.source_definitions import SourceChange
 from goodsgate.model.batch import Kind, Policy, now
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.guard import Guard
 from goodsgate.model.record_rule import RecordRule
 from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
+from goodsgate.remote import RemoteSettings
 from tests.http_gate import HttpGate
 from tests.shop import Shop, ndjson
 
@@ -127,7 +129,13 @@ class World:
         self.send("autumn.ndjson", [{"id": "W-1", "title": "Waits"}], merchant=merchant)
         save_rule(store, merchant, "cheap", RecordRule(expression="amount(record.price) >= 1.0", mode="shadow"))
         save_guard(store, merchant, "prices", Guard(hold_if={"prices_halved": "10%", "zero_prices": "1"}))
+        sources = self.gate.application.context.services.sources
+        sources.settings = RemoteSettings(folders=(Path("/none"),))
+        sources.save(merchant, "nightly", SourceChange(
+            address="file:///none/*.csv", cron="0 3 * * *", expected_by="04:00", description=script[:500]
+        ))
         return {
+            "sources": f"{of}/sources", "source": f"{of}/sources/nightly",
             "rules": f"{of}/rules", "rule": f"{of}/rules/cheap",
             "guards": f"{of}/guards", "guard": f"{of}/guards/prices",
             "batches": "/console/batches", "batch": f"{of}/batches/{dirty}",

@@ -16,7 +16,8 @@ GETS = (
     "{base}/catalogue/stock/products/item", "{base}/catalogue/product/products", "{base}/reference/{x}",
     "{base}/reference/brand", "{base}/reference/brand/usage",
     "{base}/webhooks", "{base}/webhooks/{x}", "/console/merchants", "/console/merchants/{x}",
-    "{base}/guards", "{base}/guards/{x}", "/console/health", "/console/traffic", "{base}/submit",
+    "{base}/guards", "{base}/guards/{x}", "{base}/sources", "{base}/sources/{x}", "/console/health",
+    "/console/traffic", "{base}/submit",
     "/console/merchants/{x}/catalogue", "{batch}/records", "{batch}/report", "{batch}", "{batch}/grid",
     "{batch}/grid/rows",
 )
@@ -28,7 +29,7 @@ POSTS = (
     "{batch}/accept-suggestions", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}",
     "{batch}/retry", "{batch}/cancel", "{batch}/grid", "{batch}/grid/rows",
     "{base}/catalogue/product/products/item/edit", "{base}/catalogue/{x}/products/item/unlock",
-    "{base}/webhooks", "{base}/webhooks/{x}", "{base}/guards",
+    "{base}/webhooks", "{base}/webhooks/{x}", "{base}/guards", "{base}/sources",
     "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
 )
 FIELDS = st.sampled_from(

@@ -152,6 +152,17 @@ def check_webhooks(examination: Examination) -> "Iterator[HealthCheck]":
         yield warn("webhooks", f"failing: {listed}", "`goodsgate webhook test` tries one; `webhook replay` sends again")
 
 
+def check_sources(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn of sources that are failing or overdue."""
+    from goodsgate.engine.source_definitions import SOURCE
+    from goodsgate.store.contract import warn
+
+    alerts = examination.store.job_alerts()
+    for alert in ("failing", "overdue"):
+        if count := alerts.get((SOURCE, alert), 0):
+            yield warn("sources", f"{alert}: {count:,}", "`goodsgate source list` shows why")
+
+
 def check_secrets(examination: Examination) -> "Iterator[HealthCheck]":
     """Report which master secret is in use."""
     from goodsgate.engine.secrets import parse_masters
@@ -337,7 +348,8 @@ def _merchants(store: "Store") -> "Iterator[str]":
 
 
 CHECKS = (
-    check_public_url, check_queue, check_outbox, check_webhooks, check_secrets, check_signatures, check_client_tests,
+    check_public_url, check_queue, check_outbox, check_webhooks, check_sources, check_secrets, check_signatures,
+    check_client_tests,
     check_rules, check_objects, check_changes,
     check_waiting_records, check_proxies, check_traces,
 )

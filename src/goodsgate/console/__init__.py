@@ -32,6 +32,7 @@ from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.rules import RulePages
 from goodsgate.console.scorecard import ScorecardPage
 from goodsgate.console.sign_ins import SignIns
+from goodsgate.console.sources import SourcePages
 from goodsgate.console.submit import SubmitPage
 from goodsgate.console.traffic import TrafficPage
 from goodsgate.console.webhooks import WebhookPages
@@ -109,6 +110,7 @@ class Console:
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
         guards, rules = GuardPages(context, renderer), RulePages(context, renderer, self._dry_runner)
         webhooks, merchants = WebhookPages(context, renderer), MerchantPages(context, renderer)
+        sources = SourcePages(context, renderer, self._dry_runner)
         items = f"{MERCHANT}/catalogue/{{kind}}/{{collection}}"
         return {
             f"{MERCHANT}/submit": (submit.get, submit.submit),
@@ -123,6 +125,7 @@ class Console:
             f"{MERCHANT}/reference/{{kind}}/usage": (reference.usage,),
             f"{MERCHANT}/webhooks": (webhooks.webhooks, webhooks.add),
             f"{MERCHANT}/webhooks/{{number}}": (webhooks.webhook, webhooks.act),
+            f"{MERCHANT}/sources": (sources.sources, sources.act), f"{MERCHANT}/sources/{{name}}": (sources.source,),
             f"{MERCHANT}/guards": (guards.guards, guards.act), f"{MERCHANT}/guards/{{name}}": (guards.guard,),
             f"{MERCHANT}/rules": (rules.rules, rules.act), f"{MERCHANT}/rules/{{name}}": (rules.rule,),
             MERCHANT: (merchants.keys, merchants.rename),

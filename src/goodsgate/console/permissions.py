@@ -44,6 +44,7 @@ ACCESS: Mapping[str, PageAccess] = {
     f"{MERCHANT}/reference/{{kind}}": PageAccess("read", "configure", "reference.load"),
     f"{MERCHANT}/webhooks": PageAccess("read", "configure", "webhook.add"),
     f"{MERCHANT}/webhooks/{{number}}": PageAccess("read", "configure", "webhook.change"),
+    f"{MERCHANT}/sources": PageAccess("read", "configure", "source.put"),
     f"{MERCHANT}/guards": PageAccess("read", "configure", "guard.put"),
     f"{MERCHANT}/rules": PageAccess("read", "configure", "rule.put"),
     f"{MERCHANT}/audit": PageAccess("audit", "admin"),

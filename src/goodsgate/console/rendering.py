@@ -40,7 +40,8 @@ BAR_SHARE_MIN = 0.015
 BADGE_SIGNS = {
     "clean": "✓", "partial": "◐", "rejected": "✕", "queued": "⋯", "receiving": "⋯", "working": "▶", "cancelled": "⊘",
     "broken": "⚠", "error": "✕", "warning": "!", "created": "+", "updated": "±", "unchanged": "=", "deleted": "−",
-    "superseded": "↷", "held": "‖", "merged": "⤵", "waiting": "◷",
+    "superseded": "↷", "held": "‖", "merged": "⤵", "waiting": "◷", "overdue": "⚠",
+    "failing": "⚠", "failed": "✕", "running": "▶", "paused": "‖", "finished": "✓", "retrying": "↻", "idle": "–",
 }
 """State, outcome, result or severity → the sign before the word, so that colour is never the only difference."""
 

@@ -165,7 +165,7 @@ class SftpServer:
                 raise RemoteError(f"The host {host} has no key that can be checked.", final=True) from fault
             reason = (
                 f"The host {host} has another key than the one that is pinned: {pinned.offered}."
-                if pinned.pinned else f"The key of the host {host} is not pinned yet: {pinned.offered}."
+                if pinned.pinned else f"The key of the host {host} is not pinned; a test pins it: {pinned.offered}."
             )
             raise HostKeyError(reason, pinned.offered) from fault
 

@@ -78,6 +78,7 @@ REQUESTS = [
     ("rotate_key", "POST", "/v1/merchants/{merchant}/keys/{key}/rotate", 200),
     ("change_merchant", "PATCH", "/v1/merchants/{merchant}", 200),
     ("change_merchant_settings", "PATCH", "/v1/merchants/{merchant}/settings", 200),
+    ("put_source", "PUT", "/v1/sources/nightly", 200),
     ("add_webhook", "POST", "/v1/webhooks", 201),
     ("change_webhook", "PATCH", "/v1/webhooks/1", 200),
     ("rotate_webhook", "POST", "/v1/webhooks/1/rotate", 200),
