@@ -15,7 +15,7 @@ from goodsgate.engine.saved_guards import RESOURCE_TYPE as GUARDS
 from goodsgate.engine.saved_rules import RESOURCE_TYPE, rule_resources
 from goodsgate.engine.worker import Worker
 from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, now
-from goodsgate.model.catalogue import CurrentItem, Item, Merchant, ReferenceEntry, Resource
+from goodsgate.model.catalogue import CurrentItem, Item, Key, Merchant, ReferenceEntry, Resource
 from goodsgate.model.finding import Finding
 from goodsgate.model.issue_group import IssueGroup
 from goodsgate.model.record_rule import RecordRule
@@ -64,6 +64,10 @@ class Overlay:
         """Return the case variants of either store."""
         own = self._scratch.case_variants(merchant, kind, collection, keys)
         return self._real.case_variants(merchant, kind, collection, keys) | own
+
+    def keys(self, merchant: str) -> list[Key]:  # noqa: ARG002 - as the store has it
+        """Return none: the limits of keys are about batches that stay."""
+        return []
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
                   limit: int = 100) -> Page[ReferenceEntry]:
