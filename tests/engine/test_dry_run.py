@@ -1,10 +1,12 @@
 """Dry runs."""
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.app import create_dry_runner
-from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.batch import Kind, Policy, State, Verb
+from goodsgate.model.tracing import NO_ORIGIN, ORIGIN, set_origin_key
 from tests import effort
 from tests.shop import Shop, ndjson
 
@@ -31,3 +33,19 @@ def test_a_dry_run_has_the_result_of_the_real_run_and_changes_nothing(shop: Shop
     assert dry_run.batch.counts == batch.counts
     assert dry_run.groups == shop.engine.groups("acme", batch.id, limit=50)
     assert len(dry_run.rejected) == min(batch.counts.rejected, 5)
+
+
+def test_a_large_submission_of_a_key_is_worked_without_effect(shop: Shop) -> None:
+    """In several chunks, with the key's limits looked up, and with nothing that could pass it."""
+    records = [{"id": f"A-{number}", "title": "x" * 1_000} for number in range(300)]
+    config = msgspec.structs.replace(shop.config, chunk_records_max=100)
+    set_origin_key("some-key")
+    try:
+        dry_run = create_dry_runner(shop.store, config).run(
+            [ndjson(records)], merchant="acme", kind=Kind.PRODUCT, collection="products", policy=Policy(),
+            format="ndjson", content_encoding="identity",
+        )
+    finally:
+        ORIGIN.set(NO_ORIGIN)
+    assert (dry_run.batch.state, dry_run.batch.counts.created) == (State.FINISHED, len(records))
+    assert shop.items() == {}

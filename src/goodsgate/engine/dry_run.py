@@ -26,7 +26,7 @@ ITEMS_MAX = 3
 
 SCRATCH_METHODS = (
     "add_batch", "append_upload", "batch", "claim", "commit", "defer", "discard_upload", "findings", "issue_groups",
-    "payload", "rejected_records", "release_claim", "renew_claim", "results", "seen_keys",
+    "keys", "payload", "rejected_records", "release_claim", "renew_claim", "results", "rounds_behind", "seen_keys",
 )
 """What engine and worker need of the store besides looking up current items and reference data."""
 
