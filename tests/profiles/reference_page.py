@@ -7,13 +7,14 @@ from goodsgate.profiles import GENERIC, Column, Profile, load_profile, profile_n
 PAGE = Path(__file__).parents[2] / "docs/reference/profiles.md"
 HEAD = """# Profiles
 
-A profile says how a kind of supplier file is read. It is recognized by the header of a table or by the root element of
-an XML file, and the batch names it (`reading`). `profile=NAME` (API), `--profile NAME` (command line) or the form of
-the console name another one; `profile=generic` switches recognition off. Columns that a profile does not name are read
-by the names of [fields](records.md) and by the names of the profile `generic`. A mapping of the submission beats both.
+A profile describes how one kind of supplier file is read. The gate recognizes a profile by the header of a table or by
+the root element of an XML file, and shows it with the batch (`reading`). To choose another one, use `profile=NAME`
+(API), `--profile NAME` (command line) or the form of the console; `profile=generic` turns recognition off. Columns that
+a profile does not name are matched with the names of [fields](records.md) and of the profile `generic`. The mapping of
+a submission overrides both.
 
-Case, accents, spaces, dashes and underscores in the name of a column do not matter. `{n}` stands for a number, `*` for
-any characters. This page is made from the profiles.
+Case, accents, spaces, dashes and underscores in column names do not matter. `{n}` stands for a number, `*` for any
+characters. This page is generated from the profiles.
 """
 LANGUAGES = "English, German, French, Spanish, Italian, Dutch, Polish and Portuguese"
 
@@ -25,7 +26,7 @@ def reference_page() -> str:
 
 
 def _section(profile: Profile) -> str:
-    lines = [f"## {profile.name}", "", f"{profile.title[0].upper()}{profile.title[1:]}. Published names of columns:"]
+    lines = [f"## {profile.name}", "", f"{profile.title[0].upper()}{profile.title[1:]}. Published column names:"]
     lines += [f"<{source}>{',' if source != profile.sources[-1] else '.'}" for source in profile.sources]
     lines.append("")
     if profile.signature:
@@ -34,14 +35,14 @@ def _section(profile: Profile) -> str:
     if profile.roots:
         lines += ["Recognized by the root element " + ", ".join(f"`{root}`" for root in profile.roots) + ".", ""]
     if profile.name == GENERIC:
-        lines += [f"Names in {LANGUAGES}; currency, unit and language in a name are understood, too.", ""]
+        lines += [f"Names in {LANGUAGES}. A name can contain a currency, a unit or a language.", ""]
     lines += ["| column | read as |", "|---|---|"]
     for column, entries in profile.columns.items():
         lines.append(f"| `{_cell(column)}` | {'; else '.join(map(_entry, entries)) or 'stored, not checked'} |")
     for pair in profile.pairs:
         lines.append(f"| `{_cell(pair.name)}`, `{_cell(pair.value)}` | name and value of an option or attribute |")
     for prices in profile.price_before:
-        lines.append(f"| `{prices.now}`, `{prices.before}` | `price`; and `sale_price`, if the second one is higher |")
+        lines.append(f"| `{prices.now}`, `{prices.before}` | `price`; and `sale_price` if the second one is higher |")
     for span in profile.spans:
         lines.append(f"| `{span.begin}`, `{span.end}` | `{span.field}`, if both are ISO dates |")
     for field, lists in profile.names.items():
@@ -62,9 +63,10 @@ def _entry(column: Column) -> str:
     if column.unit:
         parts.append(f"in {column.unit}")
     if column.unit_column or column.currency_column:
-        parts.append(f"in what `{column.unit_column or column.currency_column}` says")
+        kind = "unit" if column.unit_column else "currency"
+        parts.append(f"in the {kind} that `{column.unit_column or column.currency_column}` contains")
     if column.matching:
-        parts.append("if it is an address" if "http" in column.matching else f"if it is `{_cell(column.matching)}`")
+        parts.append("if it is a URL" if "http" in column.matching else f"if it is `{_cell(column.matching)}`")
     if column.when:
         parts.append("by " + ", ".join(f"`{name}`" for name in column.when))
     return ", ".join(parts)
