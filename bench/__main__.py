@@ -4,8 +4,8 @@ Parts: check load memory small growth polls (the embedded store), scaled (Postgr
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), waiting
 (records that wait), idle_waiters (clients that wait), passing (small batches behind large ones), xml (Google
-RSS), webhooks (latency of events), journal (what it costs, and reverts), dry_run (compared with a load), findings
-(bytes of warnings),
+RSS), webhooks (latency of events), journal (what it costs, and reverts), dry_run (compared with a load),
+destinations (feeds to files), findings (bytes of warnings),
 search (the same of the search index), changes (how fast the feed is read), sources (memory of what is fetched).
 Prints a Markdown table and exits 1 if a demand is not reached.
 """
@@ -25,6 +25,7 @@ from bench import (
     ceilings,
     changes,
     console,
+    destinations,
     dry_run,
     findings,
     groups,
@@ -182,6 +183,7 @@ PARTS = {
     "groups": groups.parts, "waiting": waiting.parts, "idle_waiters": idle_waiters.parts,
     "passing": passing.parts,
     "journal": journal.parts, "changes": changes.parts, "sources": sources.parts, "dry_run": dry_run.parts,
+    "destinations": destinations.parts,
     "findings": findings.parts,
 }
 

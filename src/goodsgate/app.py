@@ -234,11 +234,20 @@ def create_jobs(store: Store, config: Config) -> "JobRunner":
     """Return what works the jobs of merchants; start it beside a worker and stop it after the worker."""
     from goodsgate.engine.feeds import create_runner
 
-    return create_runner(create_engine(store, config), feed_settings(config))
+    return create_runner(
+        create_engine(store, config), feed_settings(config), open_exports=partial(open_exports, store, config)
+    )
+
+
+def open_exports(store: Store, config: Config) -> "Objects":
+    """Return the storage of exports and of feeds that the gate serves. Raises StoreError if it cannot be used."""
+    from goodsgate.store.objects import open_objects
+
+    return open_objects(config.exports, store=config.store, name="exports", owner=partial(store_owner, store))
 
 
 def feed_settings(config: Config) -> "FeedSettings":
-    """Return the settings of feeds that are fetched."""
+    """Return the settings of feeds."""
     from goodsgate.engine.feeds import FeedSettings
 
     return FeedSettings(environ=os.environ, **{
@@ -329,7 +338,7 @@ def _mapping(setting: str) -> dict[str, str]:
 def create_services(store: Store, config: Config, *, secrets: "Secrets | None" = None,
                     stock: "Stock | None" = None) -> "ProtocolServices":
     """Return what the protocols share in one process. Raises StoreError if `reports` names no usable bucket."""
-    from goodsgate.engine.feeds import create_sources
+    from goodsgate.engine.feeds import create_destinations, create_sources
     from goodsgate.engine.stock import Stock
     from goodsgate.http.services import ProtocolServices
     from goodsgate.protocols import load_known_settings
@@ -340,9 +349,12 @@ def create_services(store: Store, config: Config, *, secrets: "Secrets | None" =
     return ProtocolServices(
         store=store, secrets=secrets, stock=stock or Stock(store),
         sources=create_sources(store, secrets, feed_settings(config)),
+        destinations=create_destinations(
+            store, secrets, feed_settings(config), open_exports=partial(open_exports, store, config)
+        ),
         settings=protocol_settings(config), known_settings=load_known_settings(),
         open_images=partial(open_objects, config.images, store=config.store, name="images", owner=owner),
-        open_exports=partial(open_objects, config.exports, store=config.store, name="exports", owner=owner),
+        open_exports=partial(open_exports, store, config),
         reports=Objects(config.reports) if config.reports else None,
     )
 

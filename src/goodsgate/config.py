@@ -245,6 +245,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Pauses before a run that failed is made again; after the last one the source is failing."""
     sources_max: Annotated[int, Meta(ge=1, le=1000)] = 100
     """Sources of one merchant."""
+    destinations_max: Annotated[int, Meta(ge=1, le=1000)] = 100
+    """Destinations of one merchant."""
 
     # Signing in with OpenID Connect
     oidc_issuer: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=_ISSUER)] = ""

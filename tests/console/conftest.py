@@ -66,7 +66,7 @@ def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """One gate for all tests of a module; each test uses its own merchants."""
     folder = tmp_path_factory.mktemp("console")
     local = {"webhook_hosts": "127.0.0.1", "webhook_private": "allow"}
-    with Shop(folder, kind=request.param, body_idle_seconds=1.0, **local) as shop:
+    with Shop(folder, kind=request.param, body_idle_seconds=1.0, exports=str(folder / "exports"), **local) as shop:
         served = HttpGate(shop)
         yield served
         served.close()

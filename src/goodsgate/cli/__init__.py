@@ -23,6 +23,7 @@ from goodsgate.cli.changes import changes
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.conformance import conformance
+from goodsgate.cli.destination import destination
 from goodsgate.cli.diff import diff
 from goodsgate.cli.doctor import doctor
 from goodsgate.cli.export import export
@@ -76,7 +77,8 @@ def main() -> None:
 
 for _command in (
     submit, watch, diff, report, fix, suggestions, retry, confirm, approve, discard, cancel, revert, list_batches,
-    inspect_command, check, export, changes, item, reference, profile, rule, guard, source, webhook, mcp,
+    inspect_command, check, export, changes, item, reference, profile, rule, guard, source, destination,
+    webhook, mcp,
     push, serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor,
     backup, completion,
 ):

@@ -220,7 +220,9 @@ def _body(address: str, options: Document) -> Document:
             raise click.UsageError(f"--map {pair!r} is not COLUMN:FIELD.")
         maps.setdefault(column.strip(), []).extend([field.strip()] if field.strip() else [])
     body = {name: value for name in SOURCE_OPTIONS if (value := options.pop(name)) is not None}
-    credential = {name: _secret(name, value) for name in CREDENTIAL_OPTIONS if (value := options.pop(name)) is not None}
+    credential = {
+        name: read_secret(name, value) for name in CREDENTIAL_OPTIONS if (value := options.pop(name)) is not None
+    }
     if options.pop("derive_keys"):
         options["key"] = "derived"
     options |= {"hold_if": parse_hold_if(options.pop("hold_if")) or None, "map": maps or None}
@@ -232,7 +234,7 @@ def _body(address: str, options: Document) -> Document:
     }
 
 
-def _secret(name: str, value: str) -> str:
+def read_secret(name: str, value: str) -> str:
     """Return a secret that an option names: typed, in a file, or a variable of the gate."""
     if value.startswith("env:"):
         return value

@@ -16,6 +16,7 @@ from goodsgate.console.batch import BatchPage
 from goodsgate.console.batches import BatchListPage
 from goodsgate.console.catalogue import CataloguePages
 from goodsgate.console.change_events import ChangeEvents
+from goodsgate.console.destinations import DestinationPages
 from goodsgate.console.diff import DiffPage
 from goodsgate.console.edits import ItemEdits
 from goodsgate.console.endpoint import SIGN_IN_PATH, ConsoleEndpoint, Handler
@@ -110,7 +111,7 @@ class Console:
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
         guards, rules = GuardPages(context, renderer), RulePages(context, renderer, self._dry_runner)
         webhooks, merchants = WebhookPages(context, renderer), MerchantPages(context, renderer)
-        sources = SourcePages(context, renderer, self._dry_runner)
+        sources, destinations = SourcePages(context, renderer, self._dry_runner), DestinationPages(context, renderer)
         items = f"{MERCHANT}/catalogue/{{kind}}/{{collection}}"
         return {
             f"{MERCHANT}/submit": (submit.get, submit.submit),
@@ -126,6 +127,8 @@ class Console:
             f"{MERCHANT}/webhooks": (webhooks.webhooks, webhooks.add),
             f"{MERCHANT}/webhooks/{{number}}": (webhooks.webhook, webhooks.act),
             f"{MERCHANT}/sources": (sources.sources, sources.act), f"{MERCHANT}/sources/{{name}}": (sources.source,),
+            f"{MERCHANT}/destinations": (destinations.destinations, destinations.save),
+            f"{MERCHANT}/destinations/{{name}}": (destinations.destination, destinations.act),
             f"{MERCHANT}/guards": (guards.guards, guards.act), f"{MERCHANT}/guards/{{name}}": (guards.guard,),
             f"{MERCHANT}/rules": (rules.rules, rules.act), f"{MERCHANT}/rules/{{name}}": (rules.rule,),
             MERCHANT: (merchants.keys, merchants.rename),

@@ -6,6 +6,7 @@ import msgspec
 import orjson
 from starlette.responses import Response
 
+from goodsgate.console.destinations import item_feed_issues
 from goodsgate.console.edits import item_members
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.request import ConsoleRequest
@@ -47,6 +48,7 @@ class CataloguePages:
     def __init__(self, context: ServerContext, renderer: PageRenderer) -> None:
         self._context = context
         self._store = context.store
+        self._destinations = context.services.destinations
         self._renderer = renderer
 
     async def collections(self, request: ConsoleRequest) -> Response:
@@ -129,6 +131,7 @@ class CataloguePages:
             "document": msgspec.json.format(item.document, indent=2).decode("utf-8", "replace") if item else "",
             "history": self._history(merchant, collection, [item, *prices, *stock], key, kind),
             "findings": self._issue_history(merchant, kind, collection, key),
+            "feed_issues": item_feed_issues(self._destinations.all(merchant), item) if item else [],
             "can_edit": item is not None and request.caller.may("correct") and is_editable(self._store, merchant, item),
         }
         return self._renderer.response(request, "item.html", values)

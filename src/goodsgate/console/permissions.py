@@ -45,6 +45,8 @@ ACCESS: Mapping[str, PageAccess] = {
     f"{MERCHANT}/webhooks": PageAccess("read", "configure", "webhook.add"),
     f"{MERCHANT}/webhooks/{{number}}": PageAccess("read", "configure", "webhook.change"),
     f"{MERCHANT}/sources": PageAccess("read", "configure", "source.put"),
+    f"{MERCHANT}/destinations": PageAccess("read", "configure", "destination.put"),
+    f"{MERCHANT}/destinations/{{name}}": PageAccess("read", "read", "destination.run"),
     f"{MERCHANT}/guards": PageAccess("read", "configure", "guard.put"),
     f"{MERCHANT}/rules": PageAccess("read", "configure", "rule.put"),
     f"{MERCHANT}/audit": PageAccess("audit", "admin"),

@@ -42,6 +42,7 @@ BADGE_SIGNS = {
     "broken": "⚠", "error": "✕", "warning": "!", "created": "+", "updated": "±", "unchanged": "=", "deleted": "−",
     "superseded": "↷", "held": "‖", "merged": "⤵", "waiting": "◷", "overdue": "⚠",
     "failing": "⚠", "failed": "✕", "running": "▶", "paused": "‖", "finished": "✓", "retrying": "↻", "idle": "–",
+    "published": "✓", "incomplete": "✕",
 }
 """State, outcome, result or severity → the sign before the word, so that colour is never the only difference."""
 

@@ -1,19 +1,23 @@
-"""Puts together what fetches feeds, from the settings."""
+"""Puts together what fetches and writes feeds, from the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from goodsgate.engine.api import Engine
 from goodsgate.engine.credentials import Credentials
-from goodsgate.engine.jobs import JobRunner, JobSettings
+from goodsgate.engine.destination_definitions import DESTINATION
+from goodsgate.engine.destination_runs import DestinationJobs, DestinationRunSettings
+from goodsgate.engine.destinations import Destinations
+from goodsgate.engine.jobs import JobHandler, JobRunner, JobSettings
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.source_definitions import SOURCE
 from goodsgate.engine.source_runs import SourceJobs, SourceRunSettings
 from goodsgate.engine.sources import Sources
 from goodsgate.remote import RemoteSettings
 from goodsgate.store.contract import Store
+from goodsgate.store.objects import Objects
 
 
 class FeedSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +36,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True):
     feed_bytes_per_second_max: int
     feed_retry_seconds: str
     sources_max: int
+    destinations_max: int
     lease_seconds: float
     stop_seconds: float
 
@@ -56,13 +61,29 @@ def create_sources(store: Store, secrets: Secrets, settings: FeedSettings) -> So
     return Sources(store, credentials, remote_settings(settings), sources_max=settings.sources_max)
 
 
-def create_runner(engine: Engine, settings: FeedSettings) -> JobRunner:
+def create_destinations(store: Store, secrets: Secrets, settings: FeedSettings, *,
+                        open_exports: Callable[[], Objects]) -> Destinations:
+    """Return the destinations of merchants."""
+    credentials = create_credentials(secrets, settings)
+    return Destinations(
+        store, credentials, secrets, remote_settings(settings), open_objects=open_exports,
+        destinations_max=settings.destinations_max,
+    )
+
+
+def create_runner(engine: Engine, settings: FeedSettings, *, open_exports: Callable[[], Objects]) -> JobRunner:
     """Return what works the jobs of merchants in a worker process."""
     runs = SourceRunSettings(
         seconds_max=settings.feed_seconds_max, bytes_per_second_max=settings.feed_bytes_per_second_max,
         retry_seconds=tuple(float(seconds) for seconds in settings.feed_retry_seconds.split(",")),
     )
-    handlers = {SOURCE: SourceJobs(engine, create_sources(engine.store, engine.secrets, settings), runs)}
+    destinations = create_destinations(engine.store, engine.secrets, settings, open_exports=open_exports)
+    handlers: dict[str, JobHandler] = {
+        SOURCE: SourceJobs(engine, create_sources(engine.store, engine.secrets, settings), runs),
+        DESTINATION: DestinationJobs(
+            destinations, DestinationRunSettings(seconds_max=runs.seconds_max, retry_seconds=runs.retry_seconds)
+        ),
+    }
     return JobRunner(engine.store, handlers, JobSettings(
         threads=settings.feed_threads, lease_seconds=settings.lease_seconds, stop_seconds=settings.stop_seconds
     ))

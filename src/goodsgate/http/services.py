@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from goodsgate.engine.destinations import Destinations
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.sources import Sources
 from goodsgate.engine.stock import Stock
@@ -86,6 +87,7 @@ class ProtocolServices(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Secrets
     stock: Stock
     sources: Sources
+    destinations: Destinations
     settings: ProtocolSettings
     known_settings: KnownSettings
     """Settings of keys and merchants that protocols read."""

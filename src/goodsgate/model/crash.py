@@ -24,6 +24,8 @@ POINTS: tuple[str, ...] = (
     # fetching from a source: a run is saved / a batch has an id and is being received / it is saved that there is the
     # batch / its file was moved
     "source-begun", "source-pending", "source-saved", "source-moved",
+    # writing to a destination: a run is saved / the files are complete on this machine / one has its final name
+    "destination-begun", "destination-written", "destination-published",
     # pushing to a platform: a request is noted and not sent / is answered / is noted as accepted / has ended
     "push-begun", "push-answered", "push-accepted", "push-ended",
     # sweeping: one half of related data is deleted

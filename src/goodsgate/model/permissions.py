@@ -12,11 +12,12 @@ Permission = Literal["read", "submit", "correct", "decide", "configure", "audit"
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 MEANINGS: Mapping[Permission, str] = {
-    "read": "See batches, reports, the catalogue, reference data, profiles, rules, guards, sources and webhooks.",
+    "read": "See batches, reports, the catalogue, reference data, profiles, rules, guards, sources, destinations and "
+            "webhooks.",
     "submit": "Submit records, and try how they would be read.",
     "correct": "Fix and retry rejected records, apply suggestions, edit items and unlock their fields.",
     "decide": "Confirm or cancel a batch, and revert one.",
-    "configure": "Change reference data, profiles, rules, guards, sources and webhooks.",
+    "configure": "Change reference data, profiles, rules, guards, sources, destinations and webhooks.",
     "audit": "Read the audit log of the merchant.",
     "admin": "Manage merchants and keys, and act for every merchant.",
 }

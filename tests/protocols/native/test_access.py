@@ -20,7 +20,8 @@ KEYED_IDS = [operation.id for _, operation in KEYED]
 def _address(path, **values):
     """A path of the contract with something in every place."""
     known = {"batch": "0" * 32, "collection": "products", "key": "SKU-0001", "sku": "SKU-0001", "kind": "brand",
-             "name": "werk", "merchant": "nobody", "webhook": "1"} | values
+             "name": "werk", "merchant": "nobody", "webhook": "1", "feed": "1", "signature": "0" * 64,
+             "file": "products.csv"} | values
     return path.template.format(**known)
 
 
@@ -97,6 +98,7 @@ def owned(gate):
     owner, stranger = gate.client(), gate.client(None, *(set(GRANTS) - {"admin"}))
     owner.put("/v1/reference/brand", json=[{"code": "Hearth"}])
     owner.put("/v1/profiles/werk", json={"map": {"a": ["id"]}})
+    owner.put("/v1/destinations/werk", json={"to": "served"}).raise_for_status()
     owner.put("/v1/sources/werk", json={"address": "https://owner.example.com/Hearth"}).raise_for_status()
     owner.post("/v1/webhooks", json={"url": "https://owner.example.com/Hearth"}).raise_for_status()
     for kind in ("stock", "price"):
@@ -117,6 +119,7 @@ def _sent(operation):
         "add_webhook": {"url": "https://stranger.example.com/"}, "change_webhook": {},
         "replay_webhook": {"given_up": True}, "put_rule": {"expression": "true"},
         "put_guard": {"hold_if": {"rejected": "1"}}, "put_source": {"address": "https://stranger.example.com/"},
+        "put_destination": {"to": "served"},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
@@ -130,7 +133,7 @@ def _alike(answer):
 OWN = (
     "submit", "inspect", "batches", "collections", "items", "export", "feed_issues", "changes", "reference",
     "load_reference", "profiles", "put_profile", "webhooks", "add_webhook", "rules", "put_rule", "guards", "put_guard",
-    "audit", "scorecard", "sources", "put_source",
+    "audit", "scorecard", "sources", "put_source", "destinations", "put_destination",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 
@@ -144,9 +147,11 @@ def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operat
         stranger.delete(f"/v1/rules/{name}")
         stranger.delete(f"/v1/guards/{name}")
         stranger.delete(f"/v1/sources/{name}")
+        stranger.delete(f"/v1/destinations/{name}")
     for webhook in stranger.get("/v1/webhooks").json()["webhooks"]:
         stranger.delete(f"/v1/webhooks/{webhook['id']}")
-    read = (f"/v1/batches/{batch}", "/v1/profiles", "/v1/webhooks", "/v1/rules", "/v1/guards", "/v1/sources")
+    own = ("profiles", "webhooks", "rules", "guards", "sources", "destinations")
+    read = [f"/v1/batches/{batch}", *(f"/v1/{name}" for name in own)]
     before = [owner.get(each).json() for each in read]
     seen = stranger.request(
         operation.method, _address(path, batch=batch, merchant=owner.merchant), **_sent(operation)

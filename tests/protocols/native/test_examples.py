@@ -10,6 +10,7 @@ import pytest
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.native import __name__ as protocol_package
+from tests.protocols.native.destination_jobs import work_destinations
 
 CONTRACT = load_openapi(protocol_package)
 OPERATIONS = {
@@ -70,6 +71,8 @@ REQUESTS = [
     ("put_profile", "PUT", "/v1/profiles/warehouse-export", 200),
     ("put_rule", "PUT", "/v1/rules/minimum-price", 200),
     ("try_rule", "POST", "/v1/rules/minimum-price/trial", 200),
+    ("put_source", "PUT", "/v1/sources/nightly", 200),
+    ("put_destination", "PUT", "/v1/destinations/meta", 200),
     ("put_guard", "PUT", "/v1/guards/decimal-point", 200),
     ("try_guard", "POST", "/v1/guards/decimal-point/trial", 200),
     ("add_merchant", "POST", "/v1/merchants", 201),
@@ -78,7 +81,6 @@ REQUESTS = [
     ("rotate_key", "POST", "/v1/merchants/{merchant}/keys/{key}/rotate", 200),
     ("change_merchant", "PATCH", "/v1/merchants/{merchant}", 200),
     ("change_merchant_settings", "PATCH", "/v1/merchants/{merchant}/settings", 200),
-    ("put_source", "PUT", "/v1/sources/nightly", 200),
     ("add_webhook", "POST", "/v1/webhooks", 201),
     ("change_webhook", "PATCH", "/v1/webhooks/1", 200),
     ("rotate_webhook", "POST", "/v1/webhooks/1/rotate", 200),
@@ -158,6 +160,8 @@ READS = [
     ("item", "/v1/collections/products/items/MUG-11OZ"),
     ("stock", "/v1/collections/products/stock/MUG-11OZ"), ("reference", "/v1/reference/currency"),
     ("profiles", "/v1/profiles"), ("webhooks", "/v1/webhooks"), ("webhook", "/v1/webhooks/1"),
+    ("destinations", "/v1/destinations"), ("destination", "/v1/destinations/meta"),
+    ("destination_runs", "/v1/destinations/meta/runs"), ("destination_issues", "/v1/destinations/meta/issues"),
     ("webhook_attempts", "/v1/webhooks/1/attempts"), ("merchants", "/v1/merchants"),
     ("keys", "/v1/merchants/{merchant}/keys"),
     ("health", "/healthz"), ("ready", "/readyz"),
@@ -170,11 +174,17 @@ def test_a_gate_answers_with_the_members_of_the_example(gate, name, path):
     client = gate.client(None, "submit", "read", "admin")
     if path.startswith("/v1/webhooks"):
         client.post("/v1/webhooks", json={"url": "https://shop.example.com/goodsgate"}).raise_for_status()
+    if path.startswith("/v1/destinations"):
+        body = {"to": "served", "profile": "meta", "incomplete": "keep"}
+        client.put("/v1/destinations/meta", json=body).raise_for_status()
     client.submit(b'{"sku": "MUG-11OZ", "quantity": 12, "location": "BLR-01"}\n', kind="stock")
     bodies = OPERATIONS["submit"]["requestBody"]
     records = CONTRACT.resolved(bodies)["content"]["application/x-ndjson"]["example"].encode()
     records += b'{"sku": "MUG-15OZ", "title": "Mug", "price": "on request"}\n'
     batch = client.submit(gzip.compress(records))["id"]
+    if path == "/v1/destinations/meta/runs":
+        client.post("/v1/destinations/meta/run").raise_for_status()
+        work_destinations(gate)
     answer = client.get(path.format(batch=batch, merchant=client.merchant))
     assert answer.status_code == 200, answer.text
     example = OPERATIONS[name]["responses"]["200"]["content"]["application/json"]["example"]

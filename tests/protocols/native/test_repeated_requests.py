@@ -11,8 +11,10 @@ import httpx
 import msgspec
 import pytest
 
+from goodsgate.engine.destination_definitions import DESTINATION
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.http.trouble import OrderedTrouble
+from goodsgate.model.job import JobTime
 from tests import factories
 from tests.http_gate import Client, HttpGate
 from tests.shop import ndjson
@@ -20,8 +22,9 @@ from tests.shop import ndjson
 OPENAPI = load_openapi("goodsgate.protocols.native")
 POSTS = {
     operation.id: path.template for path in OPENAPI.paths for operation in path.operations.values()
-    if operation.method == "POST"
-    and operation.id not in ("inspect", "preview_fix", "try_rule", "try_guard", "try_source")
+    if operation.method == "POST" and operation.id not in (
+        "inspect", "preview_fix", "try_rule", "try_guard", "try_source", "test_destination",
+    )
 }
 """Operation → path; those that change nothing are left out."""
 numbers = itertools.count(1)
@@ -113,6 +116,24 @@ def _add_webhook(client: Client, gate: HttpGate) -> Case:
     return Case("/v1/webhooks", b'{"url":"https://a.example.com/"}', b'{"url":"https://b.example.com/"}')
 
 
+def _destination_case(operation: str) -> Callable[[Client, HttpGate], Case]:
+    def case(client: Client, gate: HttpGate) -> Case:
+        client.put("/v1/destinations/mine", json={"to": "served"}).raise_for_status()
+        if operation in ("approve", "discard"):
+            _hold(gate, client)
+        return Case(f"/v1/destinations/mine/{operation}", b"{}", b"{} ")
+
+    return case
+
+
+def _hold(gate: HttpGate, client: Client) -> None:
+    """Let the run of a destination be held."""
+    client.post("/v1/destinations/mine/run").raise_for_status()
+    while (job := gate.shop.store.claim_job([DESTINATION], lease_seconds=60)) is not None:
+        state = b'{"held_run":1}' if job.merchant == client.merchant else job.state
+        gate.shop.store.save_job(job, state=state, end=JobTime(None))
+
+
 def _webhook_case(operation: str, body: bytes = b"{}") -> Callable[[Client, HttpGate], Case]:
     return lambda client, _: Case(f"{_webhook(client)}/{operation}", body, body + b"\n")
 
@@ -133,6 +154,7 @@ CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
     "apply_suggestions": _apply_suggestions, "add_webhook": _add_webhook,
     **{f"{name}_webhook": _webhook_case(name) for name in ("pause", "resume", "rotate", "test")},
     **{f"{name}_source": _source_case(name) for name in ("pause", "resume", "run")},
+    **{f"{name}_destination": _destination_case(name) for name in ("pause", "resume", "run", "approve", "discard")},
     "replay_webhook": _webhook_case("replay", b'{"given_up":true}'),
 }
 

@@ -8,6 +8,7 @@ from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
 from goodsgate.protocols.native.batches import BatchHandlers
 from goodsgate.protocols.native.catalogue import CatalogueHandlers
 from goodsgate.protocols.native.changes import ChangeHandlers
+from goodsgate.protocols.native.destinations import DestinationHandlers
 from goodsgate.protocols.native.edits import EditHandlers
 from goodsgate.protocols.native.guards import GuardHandlers
 from goodsgate.protocols.native.keys import KeyHandlers
@@ -40,6 +41,7 @@ def protocol(context: ServerContext) -> WireProtocol:
             **TroubleHandlers(context).handlers(), **TrafficHandlers(context).handlers(),
             **WebhookHandlers(context).handlers(), **ScorecardHandlers(context).handlers(),
             **SourceHandlers(context).handlers(),
+            **DestinationHandlers(context).handlers(),
         },
         cached_response=queries.cached_response,
         version=version,
