@@ -23,7 +23,7 @@ OLD = datetime.now(UTC) - timedelta(hours=1)
 class Rig:
     """A folder of feeds and a worker of sources."""
 
-    def __init__(self, folder: Path, shop: Shop, *, allow_http: bool = False, bytes_per_second_max: int = 0) -> None:
+    def __init__(self, folder: Path, shop: Shop, *, allow_http: bool = False) -> None:
         self.folder = folder
         self.shop = shop
         self.settings = RemoteSettings(
@@ -31,8 +31,12 @@ class Rig:
         )
         credentials = Credentials(shop.engine.secrets, frozenset(), {})
         self.sources = Sources(shop.store, credentials, self.settings, sources_max=3)
-        self.jobs = SourceJobs(shop.engine, self.sources, SourceRunSettings(
-            seconds_max=600, bytes_per_second_max=bytes_per_second_max, retry_seconds=(60.0, 300.0)
+        self.bound(seconds_max=600, bytes_per_second_max=0)
+
+    def bound(self, *, seconds_max: float, bytes_per_second_max: int) -> None:
+        """Bound the runs that follow."""
+        self.jobs = SourceJobs(self.shop.engine, self.sources, SourceRunSettings(
+            seconds_max=seconds_max, bytes_per_second_max=bytes_per_second_max, retry_seconds=(60.0, 300.0)
         ))
 
     def put(self, name: str, body: bytes = HEADER + b"A,a,1,EUR\n", *, age: int = 3600) -> Path:

@@ -2,8 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 
 import msgspec
 import xxhash
@@ -55,29 +55,30 @@ class Deadline:
         self._claimed.wait(seconds)
 
 
-def read_file(place: RemotePlace, connect: Connect, file: RemoteFile, deadline: Deadline) -> Iterator[bytes]:
+def read_file(place: RemotePlace, connect: Connect, file: RemoteFile, deadline: Deadline,
+              ) -> Generator[bytes, None, None]:
     """Yield the bytes of a file; after a lost connection, go on with the next byte. Raises RemoteError."""
     offset = resumes = 0
     with ExitStack() as stack:
+        pieces = stack.enter_context(closing(place.read(file)))
         while True:
             try:
-                for piece in place.read(file, offset=offset):
-                    offset, resumes = offset + len(piece), 0
-                    deadline.take(len(piece))
-                    yield piece
-                return
+                piece = next(pieces, None)
             except FileChangedError:
                 raise
             except RemoteError as fault:
                 if fault.final or resumes == RESUMES_MAX:
                     raise
-            deadline.wait(RESUME_SECONDS * 2 ** resumes)
-            resumes += 1
-            try:
+                deadline.wait(RESUME_SECONDS * 2 ** resumes)
+                resumes += 1
                 place = stack.enter_context(connect())
-            except RemoteError as fault:
-                if fault.final or resumes == RESUMES_MAX:
-                    raise
+                pieces = stack.enter_context(closing(place.read(file, offset=offset)))
+                continue
+            if piece is None:
+                return
+            offset, resumes = offset + len(piece), 0
+            deadline.take(len(piece))
+            yield piece
 
 
 class FetchResult(msgspec.Struct, frozen=True):

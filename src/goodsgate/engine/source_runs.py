@@ -7,7 +7,7 @@ once: a batch that was about to be received is looked up by its id.
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -204,12 +204,12 @@ class SourceRun:
         self._save(self._run, self._report)
         crash.point("source-pending")
         for attempt in range(KEY_ATTEMPTS):
-            pieces = read_file(place, self._connect, file, self._deadline)
             try:
-                result = submit_file(
-                    self._engine, self._view, file, pieces, id=id, run=self._run.number,
-                    known_digest=self._state.digest,
-                )
+                with closing(read_file(place, self._connect, file, self._deadline)) as pieces:
+                    result = submit_file(
+                        self._engine, self._view, file, pieces, id=id, run=self._run.number,
+                        known_digest=self._state.digest,
+                    )
                 break
             except Refusal as refusal:
                 if refusal.code != "key_in_use" or attempt + 1 == KEY_ATTEMPTS:

@@ -1,6 +1,6 @@
 """A test of a source: what a run would fetch now, and how the first megabyte of it is read. Nothing is applied."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import msgspec
 
@@ -94,12 +94,12 @@ def _look(place: RemotePlace, runner: DryRunner, limits: formats.Limits, view: S
 def _inspect(place: RemotePlace, runner: DryRunner, limits: formats.Limits, view: SourceView, file: RemoteFile,
              ) -> Inspection:
     head, is_whole = bytearray(), True
-    pieces = place.read(file)
-    for piece in pieces:
-        head += piece
-        if len(head) > HEAD_BYTES:
-            is_whole = False
-            break
+    with closing(place.read(file)) as pieces:
+        for piece in pieces:
+            head += piece
+            if len(head) > HEAD_BYTES:
+                is_whole = False
+                break
     source = view.source
     content = bytes(head[:HEAD_BYTES]) if not is_whole else bytes(head)
     if not content:

@@ -1,6 +1,6 @@
 """What can be done with files of others, and what can go wrong."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self
@@ -106,9 +106,10 @@ class RemotePlace(Protocol):
     def files(self) -> list[RemoteFile]:
         """Return the files that the address means, the newest first; a single file that is missing is an error."""
 
-    def read(self, file: RemoteFile, *, offset: int = 0) -> Iterator[bytes]:
+    def read(self, file: RemoteFile, *, offset: int = 0) -> Generator[bytes, None, None]:
         """Yield the bytes of a file from an offset on, in pieces of at most `PIECE_BYTES`.
 
+        Close the generator before the place, if it is not read to its end.
         Raises RemoteError if the file is not the one that was listed any more, or ends early.
         """
 

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +49,7 @@ class LocalFolder:
                 found.append(self._file(name, self._path(name).stat()))
         return newest_first(found)
 
-    def read(self, file: RemoteFile, *, offset: int = 0) -> Iterator[bytes]:
+    def read(self, file: RemoteFile, *, offset: int = 0) -> Generator[bytes, None, None]:
         """Yield the bytes of a file."""
         with _remote_errors(), self._path(file.name).open("rb") as stream:
             if self._file(file.name, os.fstat(stream.fileno())) != file:

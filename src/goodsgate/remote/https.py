@@ -6,7 +6,8 @@ Redirects are followed by hand, and each address is checked as the first one. Cr
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,9 @@ from goodsgate.remote.contract import PIECE_BYTES, Access, RemoteError, RemoteFi
 from goodsgate.remote.guard import checked_address
 
 REDIRECTS_MAX = 5
+COLLECTED_BYTES = PIECE_BYTES // 2
+COLLECT_SECONDS = 1.0
+"""Bytes are collected up to this number or time; a connection gives 64 KiB at once."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed later."""
@@ -57,7 +61,7 @@ class HttpsServer:
             _check_status(response)
             return [self._file(response)]
 
-    def read(self, file: RemoteFile, *, offset: int = 0) -> Iterator[bytes]:
+    def read(self, file: RemoteFile, *, offset: int = 0) -> Generator[bytes, None, None]:
         """Yield the bytes of the file."""
         headers = {"range": f"bytes={offset}-"} if offset else {}
         if offset and file.etag and not file.etag.startswith("W/"):
@@ -73,9 +77,14 @@ class HttpsServer:
                     raise changed(file)
                 if response.headers.get("content-encoding", "identity") not in ("identity", ""):
                     raise RemoteError("The server compressed the file, though it was asked not to.", final=True)
-                pieces = response.aiter_raw(PIECE_BYTES)
-                while (piece := self._run(_next(pieces))) is not None:
-                    yield piece
+                pieces, fault = response.aiter_raw(), None
+                while fault is None:
+                    piece, fault = self._run(_collect(pieces))
+                    if piece:
+                        yield piece
+                    elif fault is None:
+                        return
+                raise fault
             finally:
                 self._run(response.aclose())
 
@@ -154,8 +163,18 @@ class HttpsServer:
         return self._loop.run(asyncio.wait_for(step, self._settings.idle_seconds + self._settings.connect_seconds))
 
 
-async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(pieces, None)
+async def _collect(pieces: AsyncIterator[bytes]) -> tuple[bytes, Exception | None]:
+    """Return the next bytes, b"" at the end, and the error that came behind them: what has arrived is not lost."""
+    collected = bytearray()
+    began = time.monotonic()
+    try:
+        async for piece in pieces:
+            collected += piece
+            if len(collected) >= COLLECTED_BYTES or time.monotonic() - began > COLLECT_SECONDS:
+                break
+    except (httpx.HTTPError, httpx.StreamError, OSError) as fault:
+        return bytes(collected), fault
+    return bytes(collected), None
 
 
 def _check_status(response: httpx.Response) -> None:

@@ -4,7 +4,7 @@ Neither credentials nor addresses come from the environment of the gate: those a
 names by itself, so that the address of a service of one's own must be one that the operator names, not a wildcard.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Self
@@ -86,7 +86,7 @@ class S3Bucket:
                     break
             return newest_first(found)
 
-    def read(self, file: RemoteFile, *, offset: int = 0) -> Iterator[bytes]:
+    def read(self, file: RemoteFile, *, offset: int = 0) -> Generator[bytes, None, None]:
         """Yield the bytes of an object."""
         options: Any = {"if_match": file.etag} if file.etag else {}
         if offset:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
@@ -77,7 +77,7 @@ class SftpServer:
             name = self._address.name
             return [_file(name, self._run(self._sftp.stat(self._path(name))))]
 
-    def read(self, file: RemoteFile, *, offset: int = 0) -> Iterator[bytes]:
+    def read(self, file: RemoteFile, *, offset: int = 0) -> Generator[bytes, None, None]:
         """Yield the bytes of a file; several requests are on their way at once."""
         with self._remote_errors():
             stream = self._run(self._open_file(self._path(file.name), "rb"))
