@@ -15,10 +15,17 @@ from goodsgate.model.catalogue import Merchant, ReferenceEntry
 RECORDS = 100_000
 SECONDS_MAX = 10.0
 BRANDS = 50
+VARIANTS = 5
+"""Variants of a product."""
 
 
 def parts(short: bool) -> Iterator[Figure]:
-    """Products that wait for brands, and prices that wait for products, in a store of their own."""
+    """Products that wait for brands, prices and variants that wait for products, each in a store of their own."""
+    yield _references(short)
+    yield _variants(short)
+
+
+def _references(short: bool) -> Figure:
     count = RECORDS // 20 if short else RECORDS
     products = [
         b'{"id":"P-%d","title":"Plate %d","price":"5.00 EUR","brand":"Brand %d"}' % (number, number, number % BRANDS)
@@ -43,18 +50,47 @@ def parts(short: bool) -> Iterator[Figure]:
         store.close()
     detail = f"{2 * count / seconds:,.0f} records/s: products by a load of their brands, and prices by these products"
     what = f"{count:,} products and as many prices that waited, seconds of CPU"
-    yield Figure(what, seconds, 2 * SECONDS_MAX, False, detail)
+    return Figure(what, seconds, 2 * SECONDS_MAX, False, detail)
 
 
-def _send(engine: Engine, worker: Worker, lines: list[bytes], kind: Kind) -> Batch:
+def _variants(short: bool) -> Figure:
+    count = RECORDS // 20 if short else RECORDS
+    products = count // VARIANTS
+    header = b"ID,Type,SKU,Name,Regular price,Parent,Description"
+    variants = [b"%d,variation,V-%d,,5.00,P-%d," % (RECORDS + at, at, at % products) for at in range(count)]
+    parents = [b"%d,variable,P-%d,Plate %d,,,A plate" % (at, at, at) for at in range(products)]
+    with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as folder:
+        config = Config(store=str(Path(folder) / "store"))
+        store = open_store(config)
+        store.migrate()
+        store.add_merchant(Merchant(id="bench", name="bench", created_at=now()))
+        engine, worker = create_engine(store, config), create_worker(store, config, "worker")
+        waiting = _send(engine, worker, [header, *variants], Kind.PRODUCT, format="csv")
+        assert waiting.counts.waiting == count, waiting.counts
+        seconds = _seconds(worker, lambda: _submit(engine, [header, *parents], Kind.PRODUCT, format="csv"))
+        assert engine.batch("bench", waiting.id).counts.created == count
+        worker.close()
+        store.close()
+    detail = f"{count / seconds:,.0f} records/s: by a file of their {products:,} products"
+    return Figure(f"{count:,} variants that waited, seconds of CPU", seconds, SECONDS_MAX, False, detail)
+
+
+def _send(engine: Engine, worker: Worker, lines: list[bytes], kind: Kind, *, format: str = "ndjson") -> Batch:
+    batch = _submit(engine, lines, kind, format=format)
+    _seconds(worker, lambda: None)
+    return engine.batch("bench", batch)
+
+
+def _submit(engine: Engine, lines: list[bytes], kind: Kind, *, format: str) -> str:
+    """Submit records, and return the id of the batch."""
     submission = engine.submit(
-        merchant="bench", kind=kind, collection="products", policy=Policy(references=Strictness.WAIT), format="ndjson",
+        merchant="bench", kind=kind, collection="products", format=format,
+        policy=Policy(references=Strictness.WAIT, currency="EUR"),
     )
     submission.write(b"\n".join(lines))
     receipt = submission.finish()
     assert receipt.batch is not None
-    _seconds(worker, lambda: None)
-    return engine.batch("bench", receipt.batch.id)
+    return receipt.batch.id
 
 
 def _seconds(worker: Worker, load: Callable[[], object]) -> float:

@@ -280,16 +280,21 @@ class RoundReader:
 
     def _with_groups(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         """Yield rows of a fix or a retry, completed by the other rows that their groups have in the submission."""
-        round = self.round
+        round, rows_max = self.round, self._limits.group_rows_max
+        whole: RowGroups | None = None  # which has all parents of the submission, as only a fix changes them
         for chunk in chunks:
-            groups = self._resolve_groups() if len(chunk) else None
+            groups = self._resolve_groups() if len(chunk) and whole is None else None
             batch = self._store.batch(round.merchant, round.batch) if groups is not None else None
-            if groups is None or batch is None:
+            if whole is not None and len(chunk):
+                yield complete_again(chunk, whole, (), rows_max=rows_max)
+            elif groups is None or batch is None:
                 yield chunk
             else:
                 submission = self._open_submission(format=batch.format, content_encoding=batch.content_encoding)
                 payload = None if self._submission_is_gone else self._with_corrections(submission)
-                yield complete_again(chunk, groups, payload, rows_max=self._limits.group_rows_max)
+                yield complete_again(chunk, groups, payload, rows_max=rows_max)
+                if groups.group.scattered and payload is not None and round.round_kind is not RoundKind.FIX:
+                    whole = groups
             del chunk
 
     def _resolve_groups(self) -> RowGroups | None:
