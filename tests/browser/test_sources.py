@@ -29,7 +29,7 @@ def test_a_source_is_set_up_tested_and_run(sqlite_world: World, tmp_path: Path) 
         page.get_by_label("Schedule").fill("0 3 * * *")
         page.get_by_role("button", name="Save").click()
         page.get_by_role("button", name="Test").click()
-        page.get_by_text("Of its first 1 records, 0 would be rejected.").wait_for()
+        page.get_by_text("Of its first 1 record, 0 would be rejected.").wait_for()
         page.get_by_role("button", name="Run now").click()
         page.locator(".heading .badge.running").wait_for()
         handler = create_jobs(shop.store, shop.config)._handlers[SOURCE]

@@ -127,7 +127,7 @@ def test_doctor_warns_of_rules_that_failed(tmp_path: Path):
         save_rule(shop.store, "acme", "red", RecordRule(expression="record.color == 'red'"))
         shop.run([product(1), product(2, color="red")])
     _, output = run("doctor", GOODSGATE_STORE=str(tmp_path / "store"))
-    warning = r"^WARN rules: rule red of acme failed on 1 records lately: .*color.*\n +→ .*rule put red"
+    warning = r"^WARN rules: rule red of acme failed on 1 record lately: .*color.*\n +→ .*rule put red"
     assert re.search(warning, output, re.M), output
 
 

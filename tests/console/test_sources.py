@@ -49,7 +49,7 @@ def test_a_source_is_saved_tested_run_and_paused(clerk: Person, folder: Path) ->
     assert "Schedule: 0 3 * * * UTC" in text_of(saved.text)
     tested = text_of(clerk.fill(path, f"{path}/bowls", name="bowls", action="test").text)
     assert f"bowls.csv {len(BODY)} bytes" in tested
-    assert "Of its first 1 records, 0 would be rejected." in tested
+    assert "Of its first 1 record, 0 would be rejected." in tested
     assert "running" in text_of(clerk.fill(path, f"{path}/bowls", name="bowls", action="run").text)
     _work(clerk)
     page = clerk.get(f"{path}/bowls").text

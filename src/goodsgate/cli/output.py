@@ -175,7 +175,7 @@ def exit_code(batch: Document) -> ExitCode:
 
 def _format_queue(queue: Document) -> str:
     """Return what a queued batch waits for."""
-    others = "another batch" if queue["batches"] == 1 else f"{queue['batches']:,} batches"
+    others = "another batch" if queue["batches"] == 1 else counted(queue["batches"], "batch", "batches")
     text = f"behind {others}"
     if queue["records"] is not None:
         text += f" with about {counted(queue['records'], 'record')} left"

@@ -28,6 +28,7 @@ from goodsgate.engine.feed_files import FeedResult, FeedWriter, read_pieces
 from goodsgate.engine.jobs import ClaimedJob
 from goodsgate.model import crash
 from goodsgate.model.batch import now
+from goodsgate.model.counting import counted
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.job import JobRun, JobTime
 from goodsgate.model.journal import parse_cursor
@@ -158,7 +159,7 @@ class DestinationRun:
         if lost <= share * before:
             return ""
         return (
-            f"The feed would shrink from {before:,} to {result.written:,} items, by {lost / before:.0%}; "
+            f"The feed would shrink from {before:,} to {counted(result.written, 'item')}, by {lost / before:.0%}; "
             f"{share:.0%} is allowed."
         )
 
