@@ -5,7 +5,7 @@ and productsup (the protocols), console (its pages), path (code that a batch pas
 (small requests while reports are written), groups (rows of one product on several lines), waiting
 (records that wait), idle_waiters (clients that wait), passing (small batches behind large ones), xml (Google
 RSS), webhooks (latency of events), journal (what it costs, and reverts), dry_run (compared with a load),
-destinations (feeds to files), findings (bytes of warnings),
+destinations (feeds to files), findings (bytes of warnings), stamps (newer versions),
 search (the same of the search index), changes (how fast the feed is read), sources (memory of what is fetched).
 Prints a Markdown table and exits 1 if a demand is not reached.
 """
@@ -41,6 +41,7 @@ from bench import (
     scaled,
     search,
     sources,
+    stamps,
     waiting,
     webhooks,
     xml,
@@ -184,7 +185,7 @@ PARTS = {
     "passing": passing.parts,
     "journal": journal.parts, "changes": changes.parts, "sources": sources.parts, "dry_run": dry_run.parts,
     "destinations": destinations.parts,
-    "findings": findings.parts,
+    "findings": findings.parts, "stamps": stamps.parts,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from psycopg import errors, sql
 
 from goodsgate.model.audit import Act, acting
-from goodsgate.model.batch import Kind, State, new_id
+from goodsgate.model.batch import Kind, Result, State, new_id
 from goodsgate.model.catalogue import Key, ReferenceEntry, Token
 from goodsgate.model.catalogue import Scope as KeyScope
 from goodsgate.model.job import JobRun, JobTime
@@ -19,7 +19,7 @@ from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import GroupParent, Idempotency, StockChange
 from tests import stores
 from tests.factories import NOW
-from tests.store.scene import Record, Scene, chunk_commit, rejected_record, waiting_record, warned_record
+from tests.store.scene import Record, Scene, advanced, chunk_commit, rejected_record, waiting_record, warned_record
 from tests.store.test_dry_runs import change, dry_commit
 
 Database = psycopg.Connection[tuple[Any, ...]]
@@ -68,11 +68,14 @@ def _fill(scene: Scene, merchant: str) -> None:
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
     waiting = waiting_record("B", ("brand", "y"))
-    records = (Record("A"), rejected_record(), waiting, warned_record("C"))
+    records = (Record("A", version=1), rejected_record(), waiting, warned_record("C"))
     parent = GroupParent(names=("P",), body=b"{}", expires_at=NOW)
-    committed = chunk_commit(claim.rounds[0], *records, ends=State.FINISHED, parents=[parent])
+    committed = chunk_commit(claim.rounds[0], *records, parents=[parent])
     marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in committed.writes]
     store.commit(claim, [msgspec.structs.replace(committed, writes=marked)])
+    store.current_items(merchant, Kind.PRODUCT, "products", ["A"])
+    newer = Record("A", Result.UPDATED, version=2)
+    store.commit(claim, [chunk_commit(advanced(claim.rounds[0], committed), newer, ends=State.FINISHED)])
     store.release_claim(claim)
     scene.seal(merchant, Kind.STOCK)
     scene.run([Record("A")])

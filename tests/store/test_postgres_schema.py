@@ -36,7 +36,7 @@ UNBOUND_KEYS = {
 }
 """Table and first column of unique keys that do not lead with the merchant, and why."""
 LARGE = {
-    "item", "finding", "finding_segment", "finding_place", "journal", "chunk", "payload", "index_entry",
+    "item", "item_version", "finding", "finding_segment", "finding_place", "journal", "chunk", "payload", "index_entry",
     "item_index_entries", "item_terms",
 }
 """What grows with the records that are submitted."""

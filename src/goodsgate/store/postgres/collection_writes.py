@@ -1,12 +1,14 @@
 """What the chunks of one commit do to one collection."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import msgspec
 
 from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.store.contract import ChunkCommit
 from goodsgate.store.postgres.item_rows import stamp
+from goodsgate.store.postgres.statements import PostgresStatements
+from goodsgate.store.shared.lookup_cache import Lookup
 
 
 class CollectionWrites(msgspec.Struct):
@@ -47,6 +49,17 @@ class CollectionWrites(msgspec.Struct):
             self.deletes[delete.key] = delete
             if self.tombstone_at is None:
                 self.tombstone_at = written_at
+
+    def move_versions(self, db: PostgresStatements, merchant: int, lookup: Lookup) -> Set[str]:
+        """Write versions of items of which nothing else changes, and return their keys: they are no writes any more."""
+        versions = lookup.newer_versions(self.writes) if self.writes and lookup.rows else {}
+        if versions:
+            keys, numbers = zip(*sorted(versions.items()), strict=True)
+            named = {"merchant": merchant, "collection": self.number}
+            db.change("move_versions", {**named, "keys": [*keys], "versions": [*numbers]})
+            for key in keys:
+                del self.writes[key]
+        return versions.keys()
 
     def split_columns(self) -> None:
         """Store the writes by key from now on, so that others can be added."""

@@ -4,7 +4,7 @@ New items go in by COPY, changed ones by a temporary table and one statement, an
 not work with row-level security, so that the transaction drops the role during the copies.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 import msgspec
 import orjson
@@ -275,6 +275,7 @@ class _CommitWriter:
         new: list[ItemRows] = []
         changed, with_state, terms = list[ItemRows](), list[ItemRows](), list[TermRows]()
         stored: dict[int, dict[str, StoredItem]] = {}
+        moved: dict[int, Set[str]] = {}
         for name, collection in self._collections.items():
             keys = collection.keys
             if not keys:
@@ -284,6 +285,11 @@ class _CommitWriter:
                 db.change("mark_collection_variants", mark)
             lookup = self._lookups.cache.find((self._merchant, *name), keys)
             if lookup is not None:
+                if len(self.committed) == 1:  # what comes between the writes of several chunks would be lost
+                    moved[collection.number] = collection.move_versions(db, self._number, lookup)
+                    keys = collection.keys
+                if not keys:
+                    continue
                 live = lookup.live_keys()
             else:
                 named = {"merchant": self._number, "collection": collection.number, "keys": sorted_keys(keys)}
@@ -319,7 +325,7 @@ class _CommitWriter:
         self._findings.write_segments(db)
         self._findings.merge_counts(db)
         if self._journal is not None:
-            write_segments(db, self._number, self._journal.segments(stored))
+            write_segments(db, self._number, self._journal.segments(stored, moved=moved))
 
     def _sort_items(self, kind: str, collection: CollectionWrites, live: dict[str, bool], *, new: list[ItemRows],
                     changed: list[ItemRows], with_state: list[ItemRows], terms: list[TermRows]) -> None:

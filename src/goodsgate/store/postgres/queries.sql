@@ -1204,7 +1204,10 @@ UPDATE collection SET search_gap = :gap WHERE merchant = :merchant AND id = :col
 -- Includes case variants, which the client tells apart. OFFSET 0 keeps the planner from turning the lookups around:
 -- without statistics, as after a first load, it would read the whole collection for each. With row-level security an
 -- index is used only where no function sees a row before the policy, so that `folded` is a column.
-SELECT i.key, i.hash, i.version, i.field_state, i.batch, NULL
+SELECT i.key, i.hash, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, NULL
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
 CROSS JOIN LATERAL (
     SELECT key, hash, version, field_state, batch FROM item
@@ -1221,14 +1224,20 @@ SELECT count(*) FROM (
 
 -- name: current_items_between
 -- Differs because a server reads thousands of neighbours at once much faster than one by one.
-SELECT key, hash, version, field_state, batch, NULL FROM item
-WHERE merchant = :merchant AND collection = :collection AND folded BETWEEN :least AND :most ORDER BY folded
+SELECT i.key, i.hash, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, NULL FROM item i
+WHERE i.merchant = :merchant AND collection = :collection AND folded BETWEEN :least AND :most ORDER BY folded
 
 -- name: changed_items_between
 -- Differs because unchanged items are not sent by the server; all other neighbours are, and each key without an item. A
 -- FULL JOIN is never done key by key, with or without statistics. The hashes are concatenated: to send an array of them
 -- costs the client more than to read the rows.
-SELECT w.value, i.key, i.hash, i.version, i.field_state, i.batch, NULL
+SELECT w.value, i.key, i.hash, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, NULL
 FROM (
     SELECT key, hash, version, field_state, batch FROM item
     WHERE merchant = :merchant AND collection = :collection AND folded BETWEEN :least AND :most OFFSET 0
@@ -1239,7 +1248,10 @@ FROM (
 WHERE (uuid_send(i.hash) = w.hash AND i.version IS NULL AND i.batch <> :batch::uuid) IS NOT TRUE
 
 -- name: current_documents
-SELECT i.key, i.hash, i.version, i.field_state, i.batch, i.document
+SELECT i.key, i.hash, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, i.document
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
 CROSS JOIN LATERAL (
     SELECT key, hash, version, field_state, batch, document FROM item
@@ -1257,21 +1269,30 @@ CROSS JOIN LATERAL (
 ) i
 
 -- name: items
-SELECT key, document, version, field_state, batch, written_at FROM item
-WHERE merchant = :merchant AND collection = :collection
+SELECT i.key, i.document, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, i.written_at FROM item i
+WHERE i.merchant = :merchant AND collection = :collection
   AND (folded, key) > (lower(:from::text COLLATE "C"), :after::text COLLATE "C") AND hash IS NOT NULL
 ORDER BY folded, key LIMIT :limit
 
 -- name: items_by_prefix
-SELECT key, document, version, field_state, batch, written_at FROM item
-WHERE merchant = :merchant AND collection = :collection
+SELECT i.key, i.document, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, i.written_at FROM item i
+WHERE i.merchant = :merchant AND collection = :collection
   AND (folded, key) > (lower(:from::text COLLATE "C"), :after::text COLLATE "C")
   AND folded < lower(:prefix::text COLLATE "C") || chr(1114111) AND starts_with(key, :prefix) AND hash IS NOT NULL
 ORDER BY folded, key LIMIT :limit
 
 -- name: item
-SELECT key, document, version, field_state, batch, written_at FROM item
-WHERE merchant = :merchant AND collection = :collection AND folded = lower(:key::text COLLATE "C")
+SELECT i.key, i.document, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, i.written_at FROM item i
+WHERE i.merchant = :merchant AND collection = :collection AND folded = lower(:key::text COLLATE "C")
   AND key = :key::text COLLATE "C" AND hash IS NOT NULL
 
 -- name: unknown_skus
@@ -1312,6 +1333,12 @@ FROM STDIN (FORMAT binary)
 
 -- name: write_items
 -- Differs because changed rows come by a temporary table. The conflict finds each row by the index, whatever the plan.
+-- What SQLite does by a trigger is done here for all rows at once.
+WITH outdated AS (
+    DELETE FROM item_version v USING pg_temp.staged s
+    WHERE v.merchant = :merchant AND v.collection = s.collection AND v.key = s.key
+      AND (s.version IS NOT NULL OR s.hash IS NULL)
+)
 INSERT INTO item (merchant, collection, searched, key, hash, version, batch, written_at, document, field_state)
 SELECT merchant, collection, searched, key, hash, version, batch, written_at, document, field_state
 FROM pg_temp.staged
@@ -1331,8 +1358,27 @@ SET searched = excluded.searched,
 -- Differs because changed rows come by a temporary table.
 TRUNCATE pg_temp.staged
 
+-- name: move_versions
+-- Differs because a row that is known to be missing is inserted without the log records that ON CONFLICT adds.
+WITH w AS MATERIALIZED (
+    SELECT w.key, w.version, EXISTS (
+        SELECT FROM item_version v
+        WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = w.key COLLATE "C" OFFSET 0
+    ) AS exists
+    FROM unnest(:keys::text[], :versions::bigint[]) AS w (key, version)
+), added AS (
+    INSERT INTO item_version (merchant, collection, key, version)
+    SELECT :merchant, :collection, key, version FROM w WHERE NOT exists
+)
+INSERT INTO item_version (merchant, collection, key, version)
+SELECT :merchant, :collection, key, version FROM w WHERE exists
+ON CONFLICT (merchant, collection, key) DO UPDATE SET version = excluded.version
+
 -- name: stored_items
-SELECT i.key, i.hash, i.version, i.field_state, i.written_at, i.moved_at, i.document
+SELECT i.key, i.hash, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.written_at, i.moved_at, i.document
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
 CROSS JOIN LATERAL (
     SELECT key, hash, version, field_state, written_at, moved_at, document FROM item
@@ -1550,7 +1596,10 @@ WHERE merchant = :merchant AND collection = :collection AND searched IS NOT NULL
 LIMIT :limit
 
 -- name: items_by_key
-SELECT i.key, i.document, i.version, i.field_state, i.batch, i.written_at
+SELECT i.key, i.document, coalesce((
+    SELECT v.version FROM item_version v
+    WHERE v.merchant = :merchant AND v.collection = :collection AND v.key = i.key AND i.version IS NOT NULL
+), i.version), i.field_state, i.batch, i.written_at
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
 CROSS JOIN LATERAL (
     SELECT key, document, version, field_state, batch, written_at FROM item

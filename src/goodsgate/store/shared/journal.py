@@ -4,7 +4,7 @@ The segment of an item's last change is found by the time at which the item was 
 of the one before it. So a history needs no index of its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -105,8 +105,11 @@ class JournalWriter:
         if commit.writes or commit.deletes:
             self._chunks.append((commit, collection, written_at))
 
-    def segments(self, stored: Mapping[int, dict[str, StoredItem]]) -> list[Segment]:
-        """Return the segments of all chunks; `stored` are items by collection and key as they were before."""
+    def segments(self, stored: Mapping[int, dict[str, StoredItem]], *, moved: Mapping[int, Set[str]]) -> list[Segment]:
+        """Return the segments of all chunks; `stored` are items by collection and key as they were before.
+
+        Of the keys in `moved`, by collection, only the version changes.
+        """
         segments: list[Segment] = []
         for commit, collection, written_at in self._chunks:
             is_new = isinstance(commit.writes, Writes) and not commit.deletes and not stored.get(collection)
@@ -114,7 +117,7 @@ class JournalWriter:
                 new = _pack_new_items(commit, commit.writes, collection, written_at)
                 if new is not None:
                     return new
-            changes = list(_changes(commit, stored.get(collection, {}), written_at))
+            changes = list(_changes(commit, stored.get(collection, {}), written_at, moved.get(collection, set())))
             segments += pack_segments(
                 changes, collection=collection, written_at=written_at, batch=id_bytes(commit.round.batch), order=None
             )
@@ -133,10 +136,11 @@ class PackedChange(NamedTuple):
     after: ItemContent | None
 
 
-def _changes(commit: ChunkCommit, stored: dict[str, StoredItem], written_at: int) -> Iterator[PackedChange]:
+def _changes(commit: ChunkCommit, stored: dict[str, StoredItem], written_at: int, moved: Set[str],
+             ) -> Iterator[PackedChange]:
     """Yield the changes of a chunk in the order of the keys, and bring `stored` up to date."""
     origins, nowhere = commit.origins, (0, 0)
-    changed: dict[str, Write | Delete] = {write.key: write for write in commit.writes}
+    changed: dict[str, Write | Delete] = {write.key: write for write in commit.writes if write.key not in moved}
     changed.update((delete.key, delete) for delete in commit.deletes)
     for key in sorted(changed):
         change, item = changed[key], stored.get(key)

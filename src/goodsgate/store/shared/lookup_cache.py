@@ -1,13 +1,13 @@
 """What was looked up of items, kept for the questions about the same keys that follow."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 
 import msgspec
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import CurrentItem
+from goodsgate.model.catalogue import CurrentItem, Write
 from goodsgate.store.shared.database import Row
 
 FOLDING = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
@@ -62,6 +62,16 @@ class Lookup(msgspec.Struct, frozen=True):
             keys, _, hashes, versions, field_states, _, documents = zip(*rows, strict=True)
             items.update(zip(keys, map(CurrentItem, hashes, versions, documents, field_states), strict=True))
         return items
+
+    def newer_versions(self, writes: Mapping[str, Write]) -> dict[str, int]:
+        """Return, by key, the version of each write that changes nothing else of its item."""
+        versions: dict[str, int] = {}
+        for wanted, key, hash, version, field_state, *_ in self.rows:
+            if version is not None and field_state is None and key == wanted and hash is not None:
+                write = writes.get(key)
+                if write is not None and write.hash == hash and write.field_state is None and write.version is not None:
+                    versions[key] = write.version
+        return versions
 
     def live_keys(self) -> dict[str, bool]:
         """Return the keys of items, including case variants, and whether each is live or a tombstone."""

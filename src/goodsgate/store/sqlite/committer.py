@@ -4,7 +4,7 @@ Between the two commits the catalogue file is right and the intake file behind; 
 next claim corrects it (queue). Rows of one kind are written for all chunks together, by few statements.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 
 import msgspec
@@ -247,7 +247,9 @@ class _CommitWriter:
     def write(self) -> None:
         """Write items, index entries, results and the journal."""
         stored: dict[int, dict[str, StoredItem]] = {}
+        moved: dict[int, Set[str]] = {}
         for (kind, _), collection in self._collections.items():
+            moved[collection.number] = self._move_versions(collection)
             stored[collection.number] = self._read_stored(collection)
             change = self._write_items(kind, collection, stored[collection.number])
             entries = {key: write.index_entries for key, (write, *_) in collection.writes.items()}
@@ -264,10 +266,26 @@ class _CommitWriter:
                 named = {"merchant": self._number, "collection": collection.number, "change": change}
                 self._db.change("change_item_count", named)
         if self._journal is not None:
-            write_segments(self._db, self._number, self._journal.segments(stored))
+            write_segments(self._db, self._number, self._journal.segments(stored, moved=moved))
         self._db.insert_rows("add_chunks", (self._number,), self._results)
         self._db.insert_rows("add_chunk_keys", (self._number,), self._keys)
         self._findings.write(self._db)
+
+    def _move_versions(self, collection: CollectionWrites) -> Set[str]:
+        """Write the versions of items of which nothing else changes, which are then no writes any more.
+
+        Items that several chunks write are left alone: what comes between would be lost.
+        """
+        known = self._known
+        if known is None or known.collection != collection.number or len(self.committed) != 1 or not known.rows:
+            return set()
+        versions = known.newer_versions({key: write for key, (write, *_) in collection.writes.items()})
+        if versions:
+            named = {"merchant": self._number, "collection": collection.number}
+            self._db.change("move_versions", {**named, "versions": orjson.dumps(sorted(versions.items())).decode()})
+            for key in versions:
+                del collection.writes[key]
+        return versions.keys()
 
     def _read_stored(self, collection: CollectionWrites) -> dict[str, StoredItem]:
         """Return the items that the commit writes or deletes, as they are before; new ones are known without a look."""

@@ -1075,30 +1075,43 @@ UPDATE catalogue_identity SET last_merchant = max(last_merchant, :last) + 1 RETU
 -- name: current_items
 -- Includes case variants. CROSS JOIN pins the order: the planner would otherwise read the whole collection and run
 -- json_each inside.
-SELECT j.value, i.key, i.hash, i.version, i.field_state, i.batch, NULL
+SELECT j.value, i.key, i.hash,
+       CASE WHEN i.version IS NOT NULL THEN coalesce((SELECT v.version FROM item_version v WHERE v.id = i.id), i.version) END,
+       i.field_state, i.batch, NULL
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: current_documents
-SELECT j.value, i.key, i.hash, i.version, i.field_state, i.batch, i.document
+SELECT j.value, i.key, i.hash,
+       CASE WHEN i.version IS NOT NULL THEN coalesce((SELECT v.version FROM item_version v WHERE v.id = i.id), i.version) END,
+       i.field_state, i.batch, i.document
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.collection = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: items
-SELECT key, document, version, field_state, batch, written_at FROM item INDEXED BY item_key
+SELECT key, document,
+       CASE WHEN i.version IS NOT NULL THEN coalesce((SELECT v.version FROM item_version v WHERE v.id = i.id), i.version) END,
+       field_state, batch, written_at
+FROM item i INDEXED BY item_key
 WHERE merchant = :merchant AND collection = :collection AND (key COLLATE NOCASE, key) > (:from, :after)
   AND hash IS NOT NULL
 ORDER BY key COLLATE NOCASE, key LIMIT :limit
 
 -- name: items_by_prefix
-SELECT key, document, version, field_state, batch, written_at FROM item INDEXED BY item_key
+SELECT key, document,
+       CASE WHEN i.version IS NOT NULL THEN coalesce((SELECT v.version FROM item_version v WHERE v.id = i.id), i.version) END,
+       field_state, batch, written_at
+FROM item i INDEXED BY item_key
 WHERE merchant = :merchant AND collection = :collection AND (key COLLATE NOCASE, key) > (:from, :after)
   AND key COLLATE NOCASE < :prefix || char(0x10FFFF) AND substr(key, 1, length(:prefix)) = :prefix
   AND hash IS NOT NULL
 ORDER BY key COLLATE NOCASE, key LIMIT :limit
 
 -- name: item
-SELECT key, document, version, field_state, batch, written_at FROM item
+SELECT key, document,
+       CASE WHEN i.version IS NOT NULL THEN coalesce((SELECT v.version FROM item_version v WHERE v.id = i.id), i.version) END,
+       field_state, batch, written_at
+FROM item i
 WHERE merchant = :merchant AND collection = :collection AND key = :key COLLATE NOCASE AND key = :key
   AND hash IS NOT NULL
 
@@ -1137,8 +1150,17 @@ ON CONFLICT (merchant, collection, key COLLATE NOCASE, key) DO UPDATE SET
     document = excluded.document,
     search = coalesce(excluded.search, CASE WHEN search IS NOT NULL THEN -1 END)
 
+-- name: move_versions
+INSERT INTO item_version (id, merchant, version)
+SELECT i.id, i.merchant, j.value ->> 1 FROM json_each(:versions) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = :merchant AND i.collection = :collection AND i.key = j.value ->> 0 COLLATE NOCASE
+    AND i.key = j.value ->> 0
+WHERE true ON CONFLICT (id) DO UPDATE SET version = excluded.version
+
 -- name: stored_items
-SELECT i.key, i.hash, i.version, i.field_state, i.written_at, i.moved_at, i.document
+SELECT i.key, i.hash,
+       CASE WHEN i.version IS NOT NULL THEN coalesce((SELECT v.version FROM item_version v WHERE v.id = i.id), i.version) END,
+       i.field_state, i.written_at, i.moved_at, i.document
 FROM json_each(:keys) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = :merchant AND i.collection = :collection AND i.key = j.value COLLATE NOCASE AND i.key = j.value
 
@@ -1318,7 +1340,9 @@ WHERE merchant = :merchant AND collection = :collection AND search IS NOT NULL
 LIMIT :limit
 
 -- name: items_by_key
-SELECT i.key, i.document, i.version, i.field_state, i.batch, i.written_at
+SELECT i.key, i.document,
+       CASE WHEN i.version IS NOT NULL THEN coalesce((SELECT v.version FROM item_version v WHERE v.id = i.id), i.version) END,
+       i.field_state, i.batch, i.written_at
 FROM json_each(:keys) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = :merchant AND i.collection = :collection AND i.key = j.value COLLATE NOCASE AND i.key = j.value
 WHERE i.hash IS NOT NULL

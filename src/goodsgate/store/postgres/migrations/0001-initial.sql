@@ -209,7 +209,7 @@ CREATE TABLE item (
     collection bigint NOT NULL,
     key text COLLATE "C" NOT NULL,
     hash uuid,                                      -- NULL: a tombstone
-    version bigint,                                 -- the newest of its groups of fields
+    version bigint,                                 -- the newest of its groups of fields; or see item_version
     field_state text,                               -- JSON, only where versions of groups differ or fields are locked
     batch uuid NOT NULL,
     written_at bigint NOT NULL,                     -- of the chunk
@@ -222,6 +222,15 @@ CREATE TABLE item (
 CREATE UNIQUE INDEX item_key ON item (merchant, collection, folded, key);
 CREATE INDEX item_tombstone ON item (merchant, collection, written_at) WHERE hash IS NULL;
 CREATE INDEX item_changed ON item (merchant, collection, written_at) WHERE searched IS NOT NULL;
+
+-- Versions of items that got a newer one while nothing else changed. What writes the item makes its own the newest.
+CREATE TABLE item_version (
+    merchant bigint NOT NULL,
+    collection bigint NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (merchant, collection, key)
+) PARTITION BY HASH (merchant);
 
 -- The records that one chunk added: a byte per record (index into RESULTS), and a JSON array of the keys.
 CREATE TABLE chunk (
@@ -407,7 +416,7 @@ DECLARE
     whole text;
 BEGIN
     FOREACH whole IN ARRAY ARRAY[
-        'payload', 'item', 'chunk', 'finding', 'finding_segment', 'finding_place'
+        'payload', 'item', 'item_version', 'chunk', 'finding', 'finding_segment', 'finding_place'
     ] LOOP
         FOR part IN 0..15 LOOP
             EXECUTE format(
@@ -415,6 +424,14 @@ BEGIN
                 whole || '_' || to_char(part, 'FM00'), whole, part
             );
         END LOOP;
+    END LOOP;
+END $$;
+
+-- A feed moves every version: the new row versions have room on the same page.
+DO $$
+BEGIN
+    FOR part IN 0..15 LOOP
+        EXECUTE format('ALTER TABLE %I SET (fillfactor = 45)', 'item_version_' || to_char(part, 'FM00'));
     END LOOP;
 END $$;
 
@@ -428,8 +445,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
-        'chunk', 'finding', 'finding_segment', 'finding_place', 'issue_group', 'waiting_reference', 'group_parent',
-        'diff_segment', 'diff', 'total_count', 'quota', 'feed_day'
+        'item_version', 'chunk', 'finding', 'finding_segment', 'finding_place', 'issue_group', 'waiting_reference',
+        'group_parent', 'diff_segment', 'diff', 'total_count', 'quota', 'feed_day'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY mine ON %I USING (%s)', name, mine);

@@ -366,7 +366,7 @@ CREATE TABLE item (
     collection INTEGER NOT NULL,
     key TEXT NOT NULL,
     hash BLOB,                                -- NULL: a tombstone
-    version INTEGER,                          -- the newest of its groups of fields
+    version INTEGER,                          -- the newest of its groups of fields; item_version may have a newer one
     field_state TEXT,                         -- JSON, only where versions of groups differ or fields are locked
     batch BLOB NOT NULL,
     written_at INTEGER NOT NULL,              -- of the chunk; strictly growing
@@ -379,6 +379,18 @@ CREATE TABLE item (
 CREATE UNIQUE INDEX item_key ON item (merchant, collection, key COLLATE NOCASE, key);
 CREATE INDEX item_tombstone ON item (merchant, collection, written_at) WHERE hash IS NULL;
 CREATE INDEX item_changed ON item (merchant, collection, written_at) WHERE search IS NOT NULL;
+
+-- Versions of items that got a newer one while nothing else changed. What writes the item makes its own the newest.
+CREATE TABLE item_version (
+    id INTEGER PRIMARY KEY,                   -- of the item
+    merchant INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER item_version_outdated AFTER UPDATE OF version ON item
+WHEN new.version IS NOT NULL OR new.hash IS NULL
+BEGIN
+    DELETE FROM item_version WHERE id = new.id;
+END;
 
 -- The search index: the terms of items, by the item's id. Each term begins with the number of its collection, so that a
 -- search costs nothing for what others have. Only whether an item has a term is stored.
