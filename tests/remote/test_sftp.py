@@ -25,7 +25,7 @@ def test_a_key_of_the_user_gets_in(sftp: SftpFolder, tmp_path: Path) -> None:
     """Also one with a passphrase; a name in the address is the user."""
     sftp.folder = tmp_path
     (tmp_path / "a.csv").write_text("sku\n")
-    encrypted = sftp.client_key.export_private_key("openssh", passphrase="p", rounds=50).decode()
+    encrypted = sftp.client_key.export_private_key("pkcs8-pem", passphrase="p").decode()
     access = Access(private_key=encrypted, passphrase="p", host_key=sftp.fingerprint)
     with open_place(parse_address(sftp.url("a.csv")), access, SETTINGS) as place:
         (file,) = place.files()
