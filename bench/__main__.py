@@ -3,10 +3,11 @@
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
 and productsup (the protocols), console (its pages), path (code that a batch passes), reports
 (small requests while reports are written), groups (rows of one product on several lines), waiting
-(records that wait), idle_waiters (clients that wait), passing (small batches behind large ones), xml (Google
-RSS), webhooks (latency of events), journal (what it costs, and reverts), dry_run (compared with a load),
-destinations (feeds to files), findings (bytes of warnings), stamps (newer versions),
-search (the same of the search index), changes (how fast the feed is read), sources (memory of what is fetched).
+(records that wait), idle_waiters (clients that wait), passing (small batches behind large ones), lists (pages of
+batches), xml (Google RSS), webhooks (latency of events), journal (what it costs, and reverts),
+dry_run (compared with a load), destinations (feeds to files), findings (bytes of warnings),
+stamps (newer versions), search (the same of the search index),
+changes (how fast the feed is read), sources (memory of what is fetched).
 Prints a Markdown table and exits 1 if a demand is not reached.
 """
 
@@ -33,6 +34,7 @@ from bench import (
     journal,
     justwalkout,
     konnect,
+    lists,
     passing,
     path,
     polls,
@@ -182,7 +184,7 @@ PARTS = {
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts, "waiting": waiting.parts, "idle_waiters": idle_waiters.parts,
-    "passing": passing.parts,
+    "passing": passing.parts, "lists": lists.parts,
     "journal": journal.parts, "changes": changes.parts, "sources": sources.parts, "dry_run": dry_run.parts,
     "destinations": destinations.parts,
     "findings": findings.parts, "stamps": stamps.parts,

@@ -163,6 +163,7 @@ def test_texts_are_ordered_by_their_bytes(db: "psycopg.Connection[tuple[Any, ...
         " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_attribute a ON a.attrelid = i.oid"
         " JOIN pg_am m ON m.oid = i.relam AND m.amname = 'btree'"  # others compare bytes in any case
         " WHERE t.relnamespace = 'goodsgate'::regnamespace AND a.atttypid = 'text'::regtype"
+        " AND a.attnum <= x.indnkeyatts"  # what an index only includes has no order
         " AND a.attcollation <> (SELECT oid FROM pg_collation WHERE collname = 'C')"
     ).fetchall()
     assert rows == []

@@ -6,8 +6,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import BatchFilter, StoreError
 from goodsgate.store.shared import statement_files
+from goodsgate.store.shared.batch_rows import filter_values
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.sqlite import SqliteStore, batches
 from goodsgate.store.sqlite.database import MIGRATIONS
@@ -55,6 +56,26 @@ def test_lookups_never_scan_the_collection(tmp_path: Path, name: str) -> None:
         plan = [row[3] for row in db.connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", (1, 1, "[]"))]
     assert "SCAN j" in plan[0]
     assert re.match(r"SEARCH i USING (COVERING )?INDEX item_key \(merchant=\? AND collection=\? AND key=\?", plan[1])
+    store.close()
+
+
+@pytest.mark.parametrize(("name", "index"), [
+    ("batches", "SEARCH p USING COVERING INDEX batch_newest (merchant=? AND seq<?)"),
+    ("failed_batches", "SEARCH p USING INDEX batch_failed (merchant=? AND rowid<?)"),
+    ("stopped_batches", "SEARCH p USING INDEX batch_stopped (merchant=? AND state=? AND rowid<?)"),
+    ("open_batches", "SEARCH o USING INDEX round_open (merchant=?"),
+])
+def test_a_page_of_batches_is_read_by_its_index(tmp_path: Path, name: str, index: str) -> None:
+    """However many others there are; rounds and sorting come after that, and only for what the page shows."""
+    store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)
+    store.migrate()
+    values = {**filter_values(BatchFilter(text="needle"), 50), "merchant": 1, "after": 10, "state": "broken"}
+    with store.database.intake.reading() as db:
+        plan = [row[3] for row in db.connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", values)]
+    assert plan[0].startswith(index), plan
+    assert not [step for step in plan if step.startswith("SCAN") and "w VIRTUAL" not in step]
+    if name != "open_batches":
+        assert not any("ORDER BY" in step for step in plan)
     store.close()
 
 

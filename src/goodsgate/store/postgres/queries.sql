@@ -591,9 +591,11 @@ SELECT b.id, b.rounds, b.round, b.chunks, b.ended, b.trial, r.open, r.cancelling
 FROM (
     SELECT (value->>0)::bigint AS merchant, (value->>1)::uuid AS id FROM json_array_elements(:batches::json)
 ) w
-CROSS JOIN LATERAL (SELECT * FROM batch WHERE merchant = w.merchant AND id = w.id AND NOT deleting OFFSET 0) b
 CROSS JOIN LATERAL (
-    SELECT * FROM round WHERE merchant = b.merchant AND batch = b.seq AND number = b.rounds - 1 OFFSET 0
+    SELECT * FROM batch d WHERE d.merchant = w.merchant AND d.id = w.id AND NOT d.deleting OFFSET 0
+) b
+CROSS JOIN LATERAL (
+    SELECT * FROM round l WHERE l.merchant = b.merchant AND l.batch = b.seq AND l.number = b.rounds - 1 OFFSET 0
 ) r
 
 -- name: lane_revisions
@@ -614,38 +616,50 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.collection = b.collection AND q.open AND q.id < r.id
        ) ELSE 0 END
-FROM batch b CROSS JOIN LATERAL (
-    -- The limit makes the page come first, and then the round of each batch on it.
+FROM (
+    -- Each source has an index of its own, so that a page costs what it shows. What is not asked for is folded away:
+    -- without a filter but kind and words, only the index is read. With both ends of a range, a server without
+    -- statistics reads the newest batches in their order, too, instead of all.
+    SELECT p.seq FROM batch p
+    WHERE p.merchant = :merchant AND (:source::text = 'open' OR (p.seq < :after AND p.seq > 0))
+      AND (:source <> 'open' OR (p.finished_at IS NULL AND p.seq = ANY (ARRAY(
+          SELECT o.batch FROM round o WHERE o.merchant = :merchant AND o.open AND o.batch < :after
+      ))))
+      AND (:source <> 'stopped' OR (p.finished_at IS NOT NULL AND p.ended <> 'finished' AND p.ended = :state))
+      AND (:source <> 'failed' OR (p.finished_at IS NOT NULL AND p.ended <> 'cancelled' AND (
+          p.ended = 'broken' OR p.rejected + p.waiting > 0 OR p.file_errors > 0 OR p.withheld IS NOT NULL)))
+      AND (:kind::text IS NULL OR p.kind = :kind)
+      AND (:collection::text IS NULL OR p.collection = :collection)
+      AND (:since::bigint IS NULL OR p.received_at >= :since)
+      AND (:until::bigint IS NULL OR p.received_at < :until)
+      AND (:word::text IS NULL OR strpos(p.folded, :word) > 0 OR p.id BETWEEN :low::uuid AND :high::uuid)
+      AND (:words::text IS NULL OR NOT EXISTS (
+          SELECT FROM json_array_elements_text(:words::json) w
+          WHERE strpos(p.folded, w) = 0 AND NOT starts_with(replace(p.id::text, '-', ''), w)
+      ))
+      AND (:protocol::text IS NULL OR p.protocol = :protocol)
+      AND (:state::text IS NULL OR :source = 'open' OR (p.finished_at IS NOT NULL AND p.ended = :state))
+      AND (:view::text IS NULL OR CASE
+           WHEN :source = 'open' THEN true
+           WHEN :view = 'clean' THEN p.finished_at IS NOT NULL AND p.ended = 'finished'
+                AND p.rejected + p.waiting = 0 AND p.file_errors = 0 AND p.withheld IS NULL
+           ELSE :source = 'failed' OR (p.finished_at IS NOT NULL AND (p.ended = 'broken' OR (p.ended = 'finished' AND (
+                p.rejected + p.waiting > 0 OR p.file_errors > 0 OR p.withheld IS NOT NULL)))) END)
+      AND (:outcome::text IS NULL OR (p.finished_at IS NOT NULL AND p.ended = 'finished' AND :outcome = CASE
+           WHEN p.rejected + p.waiting = 0 AND p.file_errors = 0 AND p.withheld IS NULL THEN 'clean'
+           WHEN p.created + p.updated + p.unchanged + p.deleted + p.superseded + p.cancelled + p.merged
+                + p.waiting = 0 THEN 'rejected'
+           ELSE 'partial' END))
+) p CROSS JOIN LATERAL (
+    SELECT * FROM batch d WHERE d.merchant = :merchant AND d.seq = p.seq AND NOT d.deleting LIMIT 1
+) b CROSS JOIN LATERAL (
     SELECT * FROM round l WHERE l.merchant = b.merchant AND l.batch = b.seq AND l.number = b.rounds - 1 LIMIT 1
 ) r
--- Nothing older than the oldest open batch, if only open ones are wanted.
-WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
-  AND b.seq >= CASE WHEN :view IN ('open', 'held') OR :state IN ('queued', 'working', 'held') THEN coalesce((
-      SELECT min(o.batch) FROM round o WHERE o.merchant = :merchant AND o.open
-  ), 9223372036854775807) ELSE 0 END
-  AND (:kind::text IS NULL OR b.kind = :kind)
-  AND (:collection::text IS NULL OR b.collection = :collection)
-  AND (:since::bigint IS NULL OR b.received_at >= :since)
-  AND (:until::bigint IS NULL OR b.received_at < :until)
-  AND (:words::text IS NULL OR NOT EXISTS (
-      SELECT FROM json_array_elements_text(:words::json) w
-      WHERE strpos(b.folded, w) = 0 AND NOT starts_with(replace(b.id::text, '-', ''), w)
-  ))
-  AND (:view::text IS NULL OR CASE WHEN :view IN ('open', 'held') THEN b.finished_at IS NULL ELSE
-       b.finished_at IS NOT NULL AND :view = CASE
-           WHEN b.ended = 'broken' THEN 'failed' WHEN b.ended <> 'finished' THEN ''
-           WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean' ELSE 'failed' END END)
+WHERE (:state::text IS NULL OR :source::text <> 'open' OR :state = CASE
+       WHEN b.ended = 'held' AND NOT r.approved THEN 'held' WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
   AND (:view::text IS NULL OR :view NOT IN ('open', 'held')
        OR (:view = 'held') = (coalesce(b.ended, '') = 'held' AND NOT r.approved))
-  AND (:protocol::text IS NULL OR b.protocol = :protocol)
-  AND (:state::text IS NULL OR :state = CASE
-       WHEN NOT r.open OR (b.ended = 'held' AND NOT r.approved) THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
-  AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
-       WHEN b.rejected + b.waiting = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
-       WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged
-            + b.waiting = 0 THEN 'rejected'
-       ELSE 'partial' END))
-ORDER BY b.seq DESC LIMIT :limit
+ORDER BY p.seq DESC LIMIT :limit
 
 -- name: all_batches
 -- Every merchant: for operators.
@@ -674,8 +688,8 @@ FROM merchant m CROSS JOIN LATERAL (
       AND (:collection::text IS NULL OR b.collection = :collection)
       AND (:since::bigint IS NULL OR b.received_at >= :since)
       AND (:until::bigint IS NULL OR b.received_at < :until)
-      AND (:words::text IS NULL OR NOT EXISTS (
-          SELECT FROM json_array_elements_text(:words::json) w
+      AND (:all_words::text IS NULL OR NOT EXISTS (
+          SELECT FROM json_array_elements_text(:all_words::json) w
           WHERE strpos(b.folded || ' ' || lower(m.id), w) = 0 AND NOT starts_with(replace(b.id::text, '-', ''), w)
       ))
       AND (:view::text IS NULL OR :view = CASE

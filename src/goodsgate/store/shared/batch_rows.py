@@ -1,10 +1,11 @@
 """Rows of batches as values, and the filters of their listings."""
 
-from typing import Protocol
+import re
+from typing import Literal, Protocol
 
 import msgspec
 
-from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, Revision, State, Withheld
+from goodsgate.model.batch import FINAL_STATES, Batch, BatchView, Counts, Kind, Outcome, Revision, State, Withheld
 from goodsgate.store.contract import BatchFilter, NewBatch
 from goodsgate.store.shared.progress import COUNT_NAMES, IN_TRIAL, decode_hold, decode_roles, decode_rule_counts
 from goodsgate.store.shared.rounds import decode_columns, decode_policy, decode_reading
@@ -16,6 +17,11 @@ decode_withheld = msgspec.json.Decoder(Withheld).decode
 encode_words = msgspec.json.Encoder().encode
 
 SEQ_MAX = 2**63 - 1
+OPEN_VIEWS = (BatchView.OPEN, BatchView.HELD)
+_HEX = re.compile("[0-9a-f]{1,32}")
+
+ListSource = Literal["all", "open", "failed", "stopped"]
+"""Batches of which an index exists: open, with something rejected or wrong, broken or cancelled."""
 
 
 class BatchRow(Protocol):
@@ -78,13 +84,31 @@ def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, 
 
 def filter_values(filters: BatchFilter, limit: int) -> dict[str, object]:
     """Return the values of the statements that list batches."""
+    words = sorted(filters.text.casefold().split(), key=len, reverse=True) if filters.text else []
+    first, others = words[0] if words else None, words[1:]
+    is_id = first is not None and bool(_HEX.fullmatch(first))
     return {
         "protocol": filters.protocol, "kind": filters.kind, "collection": filters.collection, "state": filters.state,
         "outcome": filters.outcome, "limit": limit + 1,
         "since": None if filters.since is None else microseconds(filters.since),
         "until": None if filters.until is None else microseconds(filters.until),
-        "words": encode_words(filters.text.casefold().split()).decode() if filters.text else None, "view": filters.view,
+        "view": filters.view, "source": list_source(filters), "word": first,
+        "low": first.ljust(32, "0") if first and is_id else None,
+        "high": first.ljust(32, "f") if first and is_id else None,
+        "words": encode_words(others).decode() if others else None,
+        "all_words": encode_words(words).decode() if words else None,
     }
+
+
+def list_source(filters: BatchFilter) -> ListSource:
+    """Return among which batches those of a listing are: each has an index."""
+    if filters.view in OPEN_VIEWS or (filters.state is not None and filters.state not in FINAL_STATES):
+        return "open"
+    if filters.state in (State.BROKEN, State.CANCELLED):
+        return "stopped"
+    if filters.view is BatchView.FAILED or filters.outcome in (Outcome.PARTIAL, Outcome.REJECTED):
+        return "failed"
+    return "all"
 
 
 def search_text(batch: NewBatch) -> str:

@@ -1,12 +1,20 @@
 """Batches from both files: correct at every instant, also between their two commits."""
 
+from operator import itemgetter
 from typing import Protocol
 
 import msgspec
 
-from goodsgate.model.batch import FINAL_STATES, Batch, BatchView, Revision, State
+from goodsgate.model.batch import Batch, Revision, State
 from goodsgate.store.contract import BatchFilter, Page
-from goodsgate.store.shared.batch_rows import SEQ_MAX, filter_values, make_batch, page_start
+from goodsgate.store.shared.batch_rows import (
+    SEQ_MAX,
+    ListSource,
+    filter_values,
+    list_source,
+    make_batch,
+    page_start,
+)
 from goodsgate.store.shared.database import Row
 from goodsgate.store.shared.progress import IN_TRIAL
 from goodsgate.store.shared.timestamps import id_bytes
@@ -14,7 +22,12 @@ from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.progress import read_progress
 from goodsgate.store.sqlite.statements import SqliteStatements
 
-OPEN_VIEWS = (BatchView.OPEN, BatchView.HELD)
+SOURCES: dict[ListSource, tuple[str, ...]] = {
+    "all": ("batches",), "open": ("open_batches",), "failed": ("failed_batches", "open_batches"),
+    "stopped": ("stopped_batches", "open_batches"),
+}
+"""Statements that list batches, by what is asked for. An open round may have ended already, in the other file."""
+SEQ = itemgetter(1)
 
 
 class SqliteBatchRow(msgspec.Struct):
@@ -74,8 +87,8 @@ class SqliteBatchRow(msgspec.Struct):
 class ReadPage(Protocol):
     """Reads a page of rows before a batch number, each followed by its merchant."""
 
-    def __call__(self, db: SqliteStatements, before: int, *, only_open: bool) -> list[Row]:
-        """Read a page; with `only_open`, nothing older than the oldest open batch."""
+    def __call__(self, db: SqliteStatements, before: int) -> list[Row]:
+        """Read a page."""
 
 
 class SqliteBatches:
@@ -107,10 +120,13 @@ class SqliteBatches:
         if number is None:
             return Page([], None)
         values = {**filter_values(filters, limit), "merchant": number}
+        statements = SOURCES[list_source(filters)]
 
-        def read(db: SqliteStatements, before: int, *, only_open: bool) -> list[Row]:
-            oldest = (db.value("oldest_open_batch", values) or SEQ_MAX) if only_open else 0
-            return [(*row, merchant) for row in db.rows("batches", {**values, "after": before, "oldest": oldest})]
+        def read(db: SqliteStatements, before: int) -> list[Row]:
+            rows = [row for name in statements for row in db.rows(name, {**values, "after": before})]
+            if len(statements) > 1:
+                rows = sorted(rows, key=SEQ, reverse=True)[: limit + 1]
+            return [(*row, merchant) for row in rows]
 
         return self._page(read, filters, after=after, limit=limit)
 
@@ -118,7 +134,8 @@ class SqliteBatches:
         """Return batches of all merchants, newest first."""
         values = filter_values(filters, limit)
 
-        def read(db: SqliteStatements, before: int, *, only_open: bool) -> list[Row]:
+        def read(db: SqliteStatements, before: int) -> list[Row]:
+            only_open = list_source(filters) == "open"
             oldest = (db.value("oldest_open_of_all") or SEQ_MAX) if only_open else 0
             return db.rows("all_batches", {**values, "after": before, "oldest": oldest})
 
@@ -126,11 +143,10 @@ class SqliteBatches:
 
     def _page(self, read: ReadPage, filters: BatchFilter, *, after: str | None, limit: int) -> Page[Batch]:
         before = page_start(after)
-        only_open = filters.view in OPEN_VIEWS or (filters.state is not None and filters.state not in FINAL_STATES)
         found: list[tuple[int, Batch]] = []
         while len(found) <= limit:
             with self._intake.reading() as db:
-                rows = read(db, before, only_open=only_open)
+                rows = read(db, before)
             for *values, merchant in rows:
                 row = SqliteBatchRow(*values)
                 before = row.seq

@@ -560,26 +560,83 @@ CROSS JOIN round r ON r.batch = b.seq AND r.number = b.rounds - 1
 SELECT merchant, sum(attempt) FROM lane WHERE merchant IN (SELECT value FROM json_each(:merchants)) GROUP BY merchant
 
 -- name: batches
--- Whether an open batch matches is decided by its progress, in the catalogue file.
-SELECT * FROM batch_document
-WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
-  AND (:kind IS NULL OR kind = :kind)
-  AND (:collection IS NULL OR collection = :collection)
-  AND (:since IS NULL OR received_at >= :since)
-  AND (:until IS NULL OR received_at < :until)
+-- Whether an open batch matches is decided by its progress, in the catalogue file. Only the index is read of batches of
+-- another kind, or without the word.
+SELECT d.* FROM batch p INDEXED BY batch_newest CROSS JOIN batch_document d ON d.seq = p.seq
+WHERE p.merchant = :merchant AND p.seq < :after
+  AND (:kind IS NULL OR p.kind = :kind)
+  AND (:word IS NULL OR instr(p.folded, :word) > 0 OR p.id BETWEEN unhex(:low) AND unhex(:high))
+  AND (:collection IS NULL OR d.collection = :collection)
+  AND (:since IS NULL OR d.received_at >= :since)
+  AND (:until IS NULL OR d.received_at < :until)
   AND (:words IS NULL OR NOT EXISTS (
        SELECT 1 FROM json_each(:words) w
-       WHERE instr(folded, w.value) = 0 AND instr(lower(hex(batch_document.id)), w.value) <> 1))
-  AND (:view IS NULL OR open = 1 OR :view = CASE
-       WHEN state = 'broken' THEN 'failed' WHEN state <> 'finished' THEN ''
-       WHEN rejected + waiting = 0 AND file_errors = 0 AND withheld IS NULL THEN 'clean' ELSE 'failed' END)
-  AND (:protocol IS NULL OR protocol = :protocol)
-  AND (:state IS NULL OR open = 1 OR state = :state)
-  AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
-       WHEN rejected + waiting = 0 AND file_errors = 0 AND withheld IS NULL THEN 'clean'
-       WHEN created + updated + unchanged + deleted + superseded + cancelled + merged + waiting = 0 THEN 'rejected'
-       ELSE 'partial' END))
-ORDER BY seq DESC LIMIT :limit
+       WHERE instr(d.folded, w.value) = 0 AND instr(lower(hex(d.id)), w.value) <> 1))
+  AND (:protocol IS NULL OR d.protocol = :protocol)
+  AND (:view IS NULL OR d.open = 1 OR :view = CASE
+       WHEN d.state = 'broken' THEN 'failed' WHEN d.state <> 'finished' THEN ''
+       WHEN d.rejected + d.waiting = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean' ELSE 'failed' END)
+  AND (:state IS NULL OR d.open = 1 OR d.state = :state)
+  AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
+       WHEN d.rejected + d.waiting = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean'
+       WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled + d.merged + d.waiting = 0
+       THEN 'rejected' ELSE 'partial' END))
+ORDER BY p.seq DESC LIMIT :limit
+
+-- name: open_batches
+-- Differs because the progress of an open batch is in the other file, and because plans do not depend on values here.
+SELECT d.* FROM round o CROSS JOIN batch p ON p.seq = o.batch CROSS JOIN batch_document d ON d.seq = o.batch
+WHERE o.merchant = :merchant AND o.open = 1 AND o.batch < :after
+  AND (:kind IS NULL OR p.kind = :kind)
+  AND (:word IS NULL OR instr(p.folded, :word) > 0 OR p.id BETWEEN unhex(:low) AND unhex(:high))
+  AND (:collection IS NULL OR d.collection = :collection)
+  AND (:since IS NULL OR d.received_at >= :since)
+  AND (:until IS NULL OR d.received_at < :until)
+  AND (:words IS NULL OR NOT EXISTS (
+       SELECT 1 FROM json_each(:words) w
+       WHERE instr(d.folded, w.value) = 0 AND instr(lower(hex(d.id)), w.value) <> 1))
+  AND (:protocol IS NULL OR d.protocol = :protocol)
+ORDER BY o.batch DESC LIMIT :limit
+
+-- name: failed_batches
+-- Differs because plans do not depend on values here: this one reads the index of batches with something wrong.
+SELECT d.* FROM batch p INDEXED BY batch_failed CROSS JOIN batch_document d ON d.seq = p.seq
+WHERE p.merchant = :merchant AND p.seq < :after AND p.finished_at IS NOT NULL AND p.state <> 'cancelled'
+  AND (p.state = 'broken' OR p.rejected + p.waiting > 0 OR p.file_errors > 0 OR p.withheld IS NOT NULL)
+  AND (:kind IS NULL OR p.kind = :kind)
+  AND (:word IS NULL OR instr(p.folded, :word) > 0 OR p.id BETWEEN unhex(:low) AND unhex(:high))
+  AND (:collection IS NULL OR d.collection = :collection)
+  AND (:since IS NULL OR d.received_at >= :since)
+  AND (:until IS NULL OR d.received_at < :until)
+  AND (:words IS NULL OR NOT EXISTS (
+       SELECT 1 FROM json_each(:words) w
+       WHERE instr(d.folded, w.value) = 0 AND instr(lower(hex(d.id)), w.value) <> 1))
+  AND (:protocol IS NULL OR d.protocol = :protocol)
+  AND (:view IS NULL OR d.open = 1 OR :view = CASE
+       WHEN d.state = 'broken' THEN 'failed' WHEN d.state <> 'finished' THEN ''
+       WHEN d.rejected + d.waiting = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean' ELSE 'failed' END)
+  AND (:state IS NULL OR d.open = 1 OR d.state = :state)
+  AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
+       WHEN d.rejected + d.waiting = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean'
+       WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled + d.merged + d.waiting = 0
+       THEN 'rejected' ELSE 'partial' END))
+ORDER BY p.seq DESC LIMIT :limit
+
+-- name: stopped_batches
+-- Differs because plans do not depend on values here: this one reads the index of batches that did not finish.
+SELECT d.* FROM batch p INDEXED BY batch_stopped CROSS JOIN batch_document d ON d.seq = p.seq
+WHERE p.merchant = :merchant AND p.state = :state AND p.seq < :after AND p.finished_at IS NOT NULL
+  AND p.state <> 'finished'
+  AND (:kind IS NULL OR p.kind = :kind)
+  AND (:word IS NULL OR instr(p.folded, :word) > 0 OR p.id BETWEEN unhex(:low) AND unhex(:high))
+  AND (:collection IS NULL OR d.collection = :collection)
+  AND (:since IS NULL OR d.received_at >= :since)
+  AND (:until IS NULL OR d.received_at < :until)
+  AND (:words IS NULL OR NOT EXISTS (
+       SELECT 1 FROM json_each(:words) w
+       WHERE instr(d.folded, w.value) = 0 AND instr(lower(hex(d.id)), w.value) <> 1))
+  AND (:protocol IS NULL OR d.protocol = :protocol)
+ORDER BY p.seq DESC LIMIT :limit
 
 -- name: all_batches
 -- Every merchant: for operators.
@@ -590,8 +647,8 @@ WHERE d.seq < :after AND d.seq >= :oldest
   AND (:collection IS NULL OR d.collection = :collection)
   AND (:since IS NULL OR d.received_at >= :since)
   AND (:until IS NULL OR d.received_at < :until)
-  AND (:words IS NULL OR NOT EXISTS (
-       SELECT 1 FROM json_each(:words) w
+  AND (:all_words IS NULL OR NOT EXISTS (
+       SELECT 1 FROM json_each(:all_words) w
        WHERE instr(d.folded || ' ' || lower(m.id), w.value) = 0 AND instr(lower(hex(d.id)), w.value) <> 1))
   AND (:view IS NULL OR d.open = 1 OR :view = CASE
        WHEN d.state = 'broken' THEN 'failed' WHEN d.state <> 'finished' THEN ''
@@ -604,10 +661,6 @@ WHERE d.seq < :after AND d.seq >= :oldest
             + d.waiting = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY d.seq DESC LIMIT :limit
-
--- name: oldest_open_batch
--- Differs because the progress of an open batch is in the other file: listings need to know how far back to look.
-SELECT min(batch) FROM round WHERE merchant = :merchant AND open = 1
 
 -- name: oldest_open_of_all
 -- Differs because the progress of an open batch is in the other file: listings need to know how far back to look.

@@ -102,14 +102,19 @@ CREATE TABLE batch (
     rule_counts json,
     items_before bigint NOT NULL DEFAULT 0,         -- items of the collection before the first chunk
     first_at bigint NOT NULL DEFAULT 0,             -- written_at of the first chunk
-    ended text,                                     -- state in which that round ended; held: in which its trial did
+    ended text COLLATE "C",                         -- state in which that round ended; held: in which its trial did
     ended_at bigint,
     trial smallint NOT NULL DEFAULT 0,              -- 1: in the trial of a guarded batch, whose report has -seq; 2: after
     hold json,
-    PRIMARY KEY (merchant, seq),
+    PRIMARY KEY (merchant, seq) INCLUDE (kind, id, folded), -- listings by kind and words read no rows
     UNIQUE (merchant, id)
 ) WITH (fillfactor = 60);
 CREATE INDEX batch_finished ON batch (finished_at) WHERE finished_at IS NOT NULL;
+-- For listings: those that failed, and those that did not finish. Most batches are neither.
+CREATE INDEX batch_failed ON batch (merchant, seq) WHERE finished_at IS NOT NULL AND ended <> 'cancelled' AND (
+    ended = 'broken' OR rejected + waiting > 0 OR file_errors > 0 OR withheld IS NOT NULL
+);
+CREATE INDEX batch_stopped ON batch (merchant, ended, seq) WHERE finished_at IS NOT NULL AND ended <> 'finished';
 CREATE INDEX batch_payload_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND payload_kept;
 CREATE INDEX batch_waiting ON batch (seq) WHERE waiting > 0;
 CREATE INDEX batch_report_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND report_kept;
@@ -458,6 +463,9 @@ BEGIN
     ] LOOP
         EXECUTE format('CREATE POLICY every ON %I USING (%s)', name, every);
     END LOOP;
+    -- Searches read all batches of a merchant: the settings are read once for a statement, not for each row.
+    EXECUTE 'ALTER POLICY mine ON batch USING (' || replace(mine, '= nullif', '= (SELECT nullif') || '))';
+    EXECUTE 'ALTER POLICY every ON batch USING ((SELECT ' || every || '))';
     ALTER TABLE merchant ENABLE ROW LEVEL SECURITY;
     EXECUTE 'CREATE POLICY mine ON merchant USING (' || replace(mine, 'merchant =', 'number =') || ')';
     EXECUTE 'CREATE POLICY every ON merchant USING (' || every || ')';

@@ -103,7 +103,12 @@ CREATE TABLE batch (
     hold BLOB,
     UNIQUE (merchant, id)
 ) STRICT;
-CREATE INDEX batch_newest ON batch (merchant);  -- and seq, with which every index ends
+CREATE INDEX batch_newest ON batch (merchant, seq, kind, id, folded);  -- listings by kind and words read no rows
+-- For listings: those that failed, and those that did not finish. Most batches are neither.
+CREATE INDEX batch_failed ON batch (merchant) WHERE finished_at IS NOT NULL AND state <> 'cancelled' AND (
+    state = 'broken' OR rejected + waiting > 0 OR file_errors > 0 OR withheld IS NOT NULL
+);
+CREATE INDEX batch_stopped ON batch (merchant, state) WHERE finished_at IS NOT NULL AND state <> 'finished';
 CREATE INDEX batch_finished ON batch (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX batch_payload_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND payload_kept = 1;
 CREATE INDEX batch_report_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND report_kept = 1;
