@@ -16,7 +16,7 @@ ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help setup run demo test lint docs dist bench crash attack fuzz pictures clean
+.PHONY: help setup run demo test lint docs dist bench crash attack soak fuzz pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,9 @@ crash: $(STAMP) ## Run the crash tests for longer (KILLS=100)
 
 attack: $(STAMP) ## Attack a gate with hostile clients, files and requests (REQUESTS=100000)
 	@exec $(PY) -m bench.attack --requests $${REQUESTS:-100000}
+
+soak: $(STAMP) ## Load a gate for MINUTES=30 and see that its memory does not grow
+	@exec $(PY) -m bench.soak --minutes $${MINUTES:-30}
 
 fuzz: $(STAMP) ## Run the fuzz tests, the tests of properties and those marked slow, for longer
 	@GOODSGATE_TEST_FUZZ=long $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
