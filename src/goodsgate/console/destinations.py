@@ -21,7 +21,7 @@ from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import read_json
 from goodsgate.targets import target_names
 
-RUNS_SHOWN = 20
+RUNS_SHOWN = 10
 ITEMS_SHOWN = 50
 CHECK_SECONDS = 0.5
 TEXT_FIELDS = ("to", "profile", "format", "collection", "cron", "timezone", "username", "description", "incomplete")
