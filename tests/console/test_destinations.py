@@ -52,7 +52,7 @@ def test_a_held_feed_is_decided(clerk: Person, action: str, items: int) -> None:
         work_destinations(clerk.gate)
         submit(clerk, *({"id": f"SKU-{number:04d}", "_verb": "delete"} for number in range(2, 13)))
     assert "The feed is held." in clerk.get(f"{path}/all").text
-    assert "from 12 to 1 items" in clerk.get(f"{path}/all").text
+    assert "from 12 to 1 item, by 92%" in clerk.get(f"{path}/all").text
     clerk.fill(f"{path}/all", f"{path}/all", action=action)
     work_destinations(clerk.gate)
     page = clerk.get(f"{path}/all").text
