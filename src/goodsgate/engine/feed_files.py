@@ -35,7 +35,8 @@ COMPRESSION_SUFFIXES: dict[Compression, str] = {"none": "", "gzip": ".gz", "zstd
 VERB = "_verb"
 """Column that says of a row in a file of changes that its item was deleted."""
 KEY_FIELDS = {Kind.PRODUCT: ("id",), Kind.PRICE: ("id", "location"), Kind.STOCK: ("id", "location")}
-PAGE_ITEMS = 200
+PAGE_ITEMS = 500
+"""Items that are read at once. More would be held in memory, however long each is."""
 PAGE_CHANGES = 2_000
 CHECK_ITEMS = 500
 """Items after which a run looks whether it may go on."""

@@ -24,13 +24,13 @@ class ItemSpool:
     def add(self, key: str, document: bytes) -> None:
         """Add an item."""
         key_bytes = key.encode()
-        self._file.write(_LENGTHS.pack(len(key_bytes), len(document)))
-        self._file.write(key_bytes)
-        self._file.write(document)
+        self._file.write(b"".join((_LENGTHS.pack(len(key_bytes), len(document)), key_bytes, document)))
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """Yield key and document of each item."""
+        read, unpack, size = self._file.read, _LENGTHS.unpack, _LENGTHS.size
         self._file.seek(0)
-        while head := self._file.read(_LENGTHS.size):
-            key_bytes, document_bytes = _LENGTHS.unpack(head)
-            yield self._file.read(key_bytes).decode(), self._file.read(document_bytes)
+        while head := read(size):
+            key_bytes, document_bytes = unpack(head)
+            content = read(key_bytes + document_bytes)
+            yield content[:key_bytes].decode(), content[key_bytes:]

@@ -4,7 +4,7 @@ import msgspec
 
 from goodsgate.engine.cells import to_cell
 from goodsgate.model.batch import Kind
-from goodsgate.model.fields import FIELDS
+from goodsgate.model.fields import FIELDS, cell_type
 from goodsgate.model.json_text import UNREADABLE_JSON, read_json, read_members
 
 
@@ -13,6 +13,8 @@ class TableColumns:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
+        self._always_fit = {name for name in FIELDS[kind] if cell_type(name, kind) != "text"}
+        """Fields whose values fit whatever they are."""
         self._fit: dict[str, None] = {}
         self._unfit: dict[str, None] = {}
 
@@ -20,7 +22,7 @@ class TableColumns:
         """Read the members of an item."""
         for name, value in (read_members(document) or {}).items():
             is_text = bytes(value)[:1] == b'"' if isinstance(value, msgspec.Raw) else True
-            fits = is_text or to_cell(name, value, self._kind) is not None
+            fits = is_text or name in self._always_fit or to_cell(name, value, self._kind) is not None
             (self._fit if fits else self._unfit)[name] = None
 
     @property
