@@ -63,8 +63,8 @@ def test_settings_of_a_key_are_stored_and_listed(gate: Gate):
         "location": "is not NAME=VALUE", "=x": "is not NAME=VALUE", "Location=x": "is not NAME=VALUE",
         "a=": "is not NAME=VALUE",
         "loaction=BLR-01": "Unknown setting 'loaction'; did you mean 'location'?",
-        "zzz=1": "Unknown setting 'zzz'; the settings of keys are bytes_per_day_max, company_id, location, profile, "
-                 "project, requests_per_minute_max, strict",
+        "zzz=1": "Unknown setting 'zzz'; the settings of keys are bytes_per_day_max, company_id, location, "
+                 "open_rounds_max, profile, project, requests_per_minute_max, strict",
         "account=123456789012": "'account' is a setting of merchants, not of keys",
         "profile=short": "The setting 'profile' must be 'guide' or 'reference'.",
     }.items():

@@ -308,7 +308,7 @@ def test_a_batch_can_be_retried_or_cancelled(clerk: Person) -> None:
     assert "✓ clean" in text_of(clerk.get(path).text)
     waiting = clerk.drop(f"{clerk.base}/submit", DIRTY, filename="x.csv").headers["x-location"]
     behind = clerk.drop(f"{clerk.base}/submit", DIRTY, filename="y.csv").headers["x-location"]
-    assert "1 ahead" in text_of(clerk.get(behind).text)
+    assert "behind another batch" in text_of(clerk.get(behind).text)
     clerk.fill(f"{waiting}/cancel", waiting)
     clerk.gate.shop.work()
     assert "⊘ cancelled" in text_of(clerk.get(waiting).text)

@@ -21,7 +21,7 @@ def test_collections_and_their_items_are_listed(clerk: Person) -> None:
     clerk.submit(b"sku,quantity,location\nA1,5,berlin\n", kind="stock")
     page = text_of(clerk.get(f"{clerk.base}/catalogue").text)
     assert "products 3 product items" in page
-    assert "products 1 stock items" in page
+    assert "products 1 stock item" in page
     page = text_of(clerk.get(f"{clerk.base}/catalogue/product/products").text)
     assert "A1 Trail shoe 4006381333931" in page
     assert "A1@berlin 5" in text_of(clerk.get(f"{clerk.base}/catalogue/stock/products").text)

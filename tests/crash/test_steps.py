@@ -15,7 +15,9 @@ ELSEWHERE = (
     "trial-judged", "hold-expired", "push-begun", "push-answered", "push-accepted", "push-ended",
 )
 """Steps of the API, of the sweep, which the store's own tests kill, of waiting records, guards, and of the client."""
-WORKER_POINTS = [point for point in POINTS if point not in ELSEWHERE]
+JOBS = ("source-", "destination-")
+"""Begins of the names of steps of sources and destinations, which have tests of their own."""
+WORKER_POINTS = [point for point in POINTS if point not in ELSEWHERE and not point.startswith(JOBS)]
 
 
 @pytest.fixture(scope="module")

@@ -210,7 +210,7 @@ def test_files_that_stand_still_are_told_to_who_asks_for_readiness(shop: Shop, o
     now[0] = 360.0
     found = watch.checks()
     ((name, level, detail),) = [(check.name, check.level, check.detail) for check in found]
-    assert (name, level, detail) == ("change files", "warn", "acme: 1 changes are in no file yet")
+    assert (name, level, detail) == ("change files", "warn", "acme: 1 change is in no file yet")
     now[0] = 370.0
     assert watch.checks() == found
     assert looks == [0.0, 100.0, 299.0, 360.0]

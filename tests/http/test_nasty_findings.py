@@ -21,7 +21,7 @@ MEMBERS = ("sku", "title", "price", "gtin", "category", "variants", "unknown")
 ENCODED_KEY = "%3Cscript%3E%00%F0%9F%98%80"
 PATHS = {
     "merchant": "acme", "collection": "products", "kind": "product", "key": "long-title", "sku": ENCODED_KEY,
-    "number": "1", "name": "mine", "webhook": "1",
+    "number": "1", "name": "mine", "webhook": "1", "feed": "1", "signature": "0" * 32, "file": "feed.csv",
 }
 SKIPPED = {"/v1/batches/{batch}/events", "/console/changes"}
 """Streams, which end with their batch or never."""

@@ -62,6 +62,9 @@ def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, 
                finished_at: int | None, revision: Revision) -> Batch:
     """Return a batch from its row and whatever row has its counts."""
     ended = state in FINAL_STATES
+    started_at = row.started_at
+    if state is State.QUEUED and row.rounds == 1:
+        started_at = None  # it was claimed behind a batch that is held, or is to be worked anew
     return Batch(
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
         policy=decode_policy(row.policy), format=row.format, content_encoding=row.content_encoding, label=row.label,
@@ -76,7 +79,7 @@ def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, 
         roles=decode_roles(counted.roles) if counted.roles is not None else {},
         rule_counts=decode_rule_counts(counted.rule_counts) if counted.rule_counts is not None else {},
         is_trial=counted.trial == IN_TRIAL, hold=decode_hold(counted.hold) if counted.hold is not None else None,
-        received_at=timestamp(row.received_at), started_at=timestamp_or_none(row.started_at),
+        received_at=timestamp(row.received_at), started_at=timestamp_or_none(started_at),
         finished_at=timestamp_or_none(finished_at) if ended else None,
         protocol_data=decode_protocol_data(row.protocol_data), revision=revision,
     )
