@@ -1,13 +1,12 @@
 """Every demand on speed and memory, as a ratio to a ceiling of the same run: `python -m bench [part …] [--short]`.
 
-Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
-and productsup (the protocols), console (its pages), path (code that a batch passes), reports
-(small requests while reports are written), groups (rows of one product on several lines), waiting
+Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout and
+productsup (the protocols), console (its pages), path (code that a batch passes), reports (small requests while
+reports are written), requests (a feed in many requests), groups (rows of one product on several lines), waiting
 (records that wait), idle_waiters (clients that wait), passing (small batches behind large ones), lists (pages of
-batches), xml (Google RSS), webhooks (latency of events), journal (what it costs, and reverts),
-dry_run (compared with a load), destinations (feeds to files), findings (bytes of warnings),
-stamps (newer versions), search (the same of the search index),
-changes (how fast the feed is read), sources (memory of what is fetched).
+batches), xml (Google RSS), webhooks (latency of events), journal (what it costs, and reverts), dry_run (compared with
+a load), destinations (feeds to files), findings (bytes of warnings), stamps (newer versions), search (the same of the
+search index), changes (how fast the feed is read), sources (memory of what is fetched).
 Prints a Markdown table and exits 1 if a demand is not reached.
 """
 
@@ -40,6 +39,7 @@ from bench import (
     polls,
     productsup,
     reports,
+    requests,
     scaled,
     search,
     sources,
@@ -182,6 +182,7 @@ PARTS = {
     "check": check, "load": load, "memory": memory, "small": small, "growth": growth, "polls": poll,
     "scaled": scaled.parts, "konnect": konnect.parts, "justwalkout": justwalkout.parts,
     "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
+    "requests": requests.parts,
     "xml": xml.parts, "webhooks": webhooks.parts, "search": search.parts,
     "groups": groups.parts, "waiting": waiting.parts, "idle_waiters": idle_waiters.parts,
     "passing": passing.parts, "lists": lists.parts,

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from goodsgate.app import create_worker
 from goodsgate.engine import Worker
 from goodsgate.engine.worker import GATHER_ROUNDS
-from goodsgate.store.contract import Store, StoreError
+from goodsgate.store.contract import ChunkCommit, Claim, EndedRound, Store, StoreError
 from goodsgate.store.shared import rounds
 from goodsgate.store.strict import StrictStore
 from tests import effort
@@ -106,3 +107,36 @@ def test_a_worker_gathers_small_batches_of_a_lane_that_is_alone(tmp_path: Path) 
         assert gathers(small, small)
         assert not gathers(small, small, merchant="bolt")
         assert not gathers(small, small)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_of_hundreds_of_records_are_committed_together(tmp_path: Path, kind: str) -> None:
+    """As many as have the bytes of a group and the records of a chunk; one with more than a tenth of that is alone."""
+    size = 100_000
+    with Shop(tmp_path, "acme", kind=kind, claim_bytes_max=10 * size, chunk_records_max=1_000) as shop:
+        commits: list[int] = []
+        commit = shop.store.commit
+
+        def counted(claim: Claim, chunks: Sequence[ChunkCommit], **how: Any) -> list[EndedRound]:
+            commits.append(len(chunks))
+            return commit(claim, chunks, **how)
+
+        shop.store.commit = counted  # type: ignore[method-assign]
+
+        def sizes(*bodies: bytes) -> list[int]:
+            for body in bodies:
+                shop.send(body)
+            commits.clear()
+            shop.work()
+            return commits
+
+        def body(records: int, length: int) -> bytes:
+            filler = b"x" * ((length - records) // records - 33)
+            return b"\n".join(b'{"id": "A%07d", "title": "%s"}' % (number, filler) for number in range(records))
+
+        fits, too_large = body(50, size), body(50, size + 2_000)
+        assert len(fits) <= size < len(too_large)
+        assert sizes(*[fits] * 9) == [9]
+        assert sizes(*[fits] * 15) == [10, 5]
+        assert sizes(fits, fits, too_large, fits, fits) == [2, 1, 2]
+        assert sizes(*[body(400, 40_000)] * 5) == [3, 2]

@@ -88,16 +88,19 @@ class SmallBatches:
     def _groups(self, claim: Claim) -> Iterator[Group]:
         """Yield groups of rounds that can be committed together, up to the first round that cannot."""
         group: Group = []
-        size = 0
+        size = records = 0
         rounds_max = max(2, self._rounds_max // FIRST_PART)
         ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
         for round in claim.rounds:
             if not _goes_with(round, claim.rounds[0]):
                 break
-            is_full = len(group) >= rounds_max or size + round.bytes_total > self._bytes_max
+            is_full = (
+                len(group) >= rounds_max or size + round.bytes_total > self._bytes_max
+                or records >= self._parts.read_limits.chunk_records_max
+            )
             if is_full or (group and time.thread_time() > ends_at):
                 yield group
-                group, size, rounds_max = [], 0, self._rounds_max
+                group, size, records, rounds_max = [], 0, 0, self._rounds_max
                 ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
             ORIGIN.set(round.origin)  # also for the log line of a fault
             batch = self.read(round)
@@ -105,7 +108,9 @@ class SmallBatches:
             if batch is None:
                 break
             group.append(batch)
-            size += round.bytes_total
+            chunk = batch.checked.chunk
+            size += max(round.bytes_total, sum(map(len, chunk.lines)))  # more than that if it is compressed
+            records += len(chunk)
         if group:
             yield group
 

@@ -66,6 +66,8 @@ WATCH_SECONDS = 1.0
 """A busy worker looks this often for references that have arrived."""
 IDLE_WATCH_SECONDS = 0.2
 """An idle one looks this often."""
+LARGEST_BATCH_SHARE = 10
+"""A batch is committed in a group if so many of its size would fit into one."""
 GATHER_SECONDS = 0.01
 """Pause after a small group of batches. While a client submits one after the other, the next group is larger then,
 and costs less for each batch."""
@@ -168,9 +170,10 @@ class Worker:
     def step(self) -> bool:
         """Claim a lane and work it until it is another lane's turn; False if there was nothing to do."""
         settings = self._settings
+        rounds_max = settings.claim_rounds_max * GROUPS_CLAIMED
         claim = self._store.claim(
-            self.name, lease_seconds=settings.lease_seconds, rounds_max=settings.claim_rounds_max * GROUPS_CLAIMED,
-            bytes_max=settings.claim_bytes_max * GROUPS_CLAIMED,
+            self.name, lease_seconds=settings.lease_seconds, rounds_max=rounds_max,
+            bytes_max=settings.claim_bytes_max // min(settings.claim_rounds_max, LARGEST_BATCH_SHARE) * rounds_max,
         )
         if claim is None:
             return False

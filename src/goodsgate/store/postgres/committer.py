@@ -184,6 +184,7 @@ class _CommitWriter:
         self._progress: dict[str, Progress] = {}
         self._seqs: dict[str, int] = {}
         self._collections: dict[tuple[str, str], CollectionWrites] = {}
+        self._items_before: dict[tuple[str, str], int] = {}
         self._findings = FindingWriter(number)
         self._results: list[tuple[int, int, bytes, bytes]] = []
         self._totals: dict[str, int] = {}
@@ -222,6 +223,7 @@ class _CommitWriter:
         if progress is not None and (progress.round, progress.chunks) > (round.number, commit.number):
             return
         self.written_at = chunk_time(self.written_at + 1, self._now)
+        is_new = progress is None
         if progress is None:
             progress = self._progress[round.batch] = self._begin(round)
         progress.check_next(commit)
@@ -237,7 +239,7 @@ class _CommitWriter:
                 "merchant": self._number, "batch": progress.rows, "firsts": [*firsts], "counts": [*counts],
                 "bodies": [psycopg.Binary(body) for body in bodies],
             })
-        self._findings.add(self._db, progress.rows, commit, total=progress.total)
+        self._findings.add(self._db, progress.rows, commit, total=progress.total, is_new=is_new)
         if commit.cancels_results:
             write_cancelled(self._db, self._number, progress.rows)
         if self._has_waiting or commit.waiting or commit.parents:
@@ -256,16 +258,22 @@ class _CommitWriter:
             self._begin_anew(round, progress)
 
     def _begin_anew(self, round: ClaimedRound, progress: Progress) -> None:
-        collection = find_collection(self._db, self._number, round.kind, round.collection)
-        progress.begin_anew(items_before=collection.items if collection else 0, first_at=self.written_at + 1)
+        progress.begin_anew(items_before=self._items(round), first_at=self.written_at + 1)
+
+    def _items(self, round: ClaimedRound) -> int:
+        """Return the number of items in the round's collection before this commit, which counts them at its end."""
+        name = (round.kind, round.collection)
+        if name not in self._items_before:
+            collection = find_collection(self._db, self._number, *name)
+            self._items_before[name] = collection.items if collection else 0
+        return self._items_before[name]
 
     def _begin(self, round: ClaimedRound) -> Progress:
         """Return the progress of a batch before its first chunk."""
         if round.batch not in self._seqs:
             raise StoreError(f"no such batch: {round.batch}")
-        collection = find_collection(self._db, self._number, round.kind, round.collection)
         return Progress(
-            seq=self._seqs[round.batch], round=round.number, items_before=collection.items if collection else 0,
+            seq=self._seqs[round.batch], round=round.number, items_before=self._items(round),
             first_at=self.written_at,
         )
 

@@ -35,11 +35,11 @@ class FindingWriter:
         self._segments = SegmentWriter()
         self._counts: dict[int, IssueCounts] = defaultdict(IssueCounts)
 
-    def add(self, db: PostgresStatements, batch: int, commit: ChunkCommit, *, total: int) -> None:
-        """Add the findings of a chunk; `total` records were numbered before it."""
-        replaced = replaced_numbers(commit, total)
+    def add(self, db: PostgresStatements, batch: int, commit: ChunkCommit, *, total: int, is_new: bool) -> None:
+        """Add the findings of a chunk; `total` records were numbered before it. A new batch has none yet."""
+        replaced = set() if is_new else replaced_numbers(commit, total)
         file_row = None
-        if commit.file_issues:
+        if commit.file_issues and not is_new:
             file_row = db.first("findings_by_number", {"merchant": self._merchant, "batch": batch, "numbers": [0]})
         findings = with_file_issues(commit, file_row[1] if file_row is not None else None)
         if replaced:
