@@ -40,14 +40,15 @@ SELECTED = """
 
 
 def parts(short: bool) -> Iterator[Figure]:
-    """Pages of one merchant's batches, on both stores, and on PostgreSQL before and after ANALYZE."""
+    """Pages of one merchant's batches, on both stores; on PostgreSQL before and after its maintenance."""
     count = BATCHES // 20 if short else BATCHES
     with scaled() as server, server.gate() as gate:
         _prepare(gate, lambda: _fill_server(server, gate, count))
         yield from _pages(gate, "PostgreSQL before ANALYZE")
-        with server.server.admin(gate.database) as db:
-            db.execute("ANALYZE")
-        yield from _pages(gate, "PostgreSQL after ANALYZE")
+        for how in ("ANALYZE", "VACUUM"):
+            with server.server.admin(gate.database) as db:
+                db.execute(how)
+            yield from _pages(gate, f"PostgreSQL after {how}")
     with Gate() as gate:
         _prepare(gate, lambda: _fill_file(gate, count))
         yield from _pages(gate, "SQLite")

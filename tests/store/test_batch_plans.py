@@ -85,7 +85,8 @@ def _plan(store: PostgresStore, filters: BatchFilter) -> dict[str, Any]:
 @pytest.mark.parametrize("filters", [
     BatchFilter(), BatchFilter(state=State.FINISHED), BatchFilter(view=BatchView.CLEAN),
     BatchFilter(view=BatchView.FAILED), BatchFilter(outcome="partial"), BatchFilter(outcome="rejected"),
-    BatchFilter(state=State.BROKEN), BatchFilter(state=State.CANCELLED),
+    BatchFilter(state=State.BROKEN), BatchFilter(state=State.CANCELLED), BatchFilter(state=State.QUEUED),
+    BatchFilter(state=State.HELD), BatchFilter(view=BatchView.OPEN), BatchFilter(view=BatchView.HELD),
 ])
 def test_a_page_reads_what_it_shows(place: PostgresStore, filters: BatchFilter) -> None:
     """However rare it is, and however far back."""

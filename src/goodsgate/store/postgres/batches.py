@@ -11,6 +11,9 @@ from goodsgate.store.shared.database import ALL_MERCHANTS
 from goodsgate.store.shared.progress import AFTER_TRIAL, IN_TRIAL, Progress
 from goodsgate.store.shared.timestamps import id_bytes
 
+SERIAL = "SET LOCAL max_parallel_workers_per_gather = 0"
+"""A page takes milliseconds, and to start processes for it takes longer."""
+
 
 class PostgresBatchRow(msgspec.Struct):
     """One row of the statement `batch`, in its order."""
@@ -102,7 +105,7 @@ class PostgresBatches:
         """Return batches, newest first."""
         number = self._database.number(merchant)
         values = {**filter_values(filters, limit), "merchant": number, "after": page_start(after)}
-        with self._server.reading(number) as db:
+        with self._server.transaction(number, also=SERIAL) as db:
             rows = [PostgresBatchRow(*row) for row in db.rows("batches", values)]
         batches = [batch_from_row(row, merchant) for row in rows[:limit]]
         return Page(batches, str(rows[limit - 1].seq) if len(rows) > limit else None)

@@ -619,11 +619,12 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
 FROM (
     -- Each source has an index of its own, so that a page costs what it shows. What is not asked for is folded away:
     -- without a filter but kind and words, only the index is read. With both ends of a range, a server without
-    -- statistics reads the newest batches in their order, too, instead of all.
+    -- statistics reads the newest batches in their order, too, instead of all. The sum keeps it from the index of
+    -- batches, where it would read all rounds to find those that are open.
     SELECT p.seq FROM batch p
     WHERE p.merchant = :merchant AND (:source::text = 'open' OR (p.seq < :after AND p.seq > 0))
       AND (:source <> 'open' OR (p.finished_at IS NULL AND p.seq = ANY (ARRAY(
-          SELECT o.batch FROM round o WHERE o.merchant = :merchant AND o.open AND o.batch < :after
+          SELECT o.batch FROM round o WHERE o.merchant = :merchant AND o.open AND o.batch + 0 < :after
       ))))
       AND (:source <> 'stopped' OR (p.finished_at IS NOT NULL AND p.ended <> 'finished' AND p.ended = :state))
       AND (:source <> 'failed' OR (p.finished_at IS NOT NULL AND p.ended <> 'cancelled' AND (
