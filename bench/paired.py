@@ -1,11 +1,12 @@
 """CPU of API and worker for one-record submissions and for a bulk load, of two checkouts in turn.
 
-`python -m bench.paired OTHER [--rounds 5] [--submissions 400] [--records 100000]`: OTHER is the root of another
-checkout, such as a worktree of an older commit. Each checkout serves a gate of its own. In every round each takes the
-same number of submissions, one after the other, each of one new product, and the CPU time that its processes used is
-divided by that number; then the same again with a long poll for the end of each batch, which costs more than the
-submission. Then each takes the same number of records in one batch, new and again. It prints the medians, and the
-median of the ratios of the rounds, this checkout to the other. A number of 0 leaves a part out.
+`python -m bench.paired OTHER [--gates 3] [--rounds 5] [--submissions 400] [--records 100000]`: OTHER is the root of
+another checkout, such as a worktree of an older commit. Each checkout serves as many gates as asked, one after the
+other, because two gates of one checkout differ by a tenth. In every round each takes the same number of submissions,
+one after the other, each of one new product, and the CPU time that its processes used is divided by that number; then
+the same again with a long poll for the end of each batch, which costs more than the submission. Then each takes the
+same number of records in one batch, new and again. It prints the medians, and the median of the ratios of all rounds,
+this checkout to the other. A number of 0 leaves a part out.
 """
 
 import argparse
@@ -97,54 +98,59 @@ class Checkout:
         self._folder.cleanup()
 
 
+Used = dict[str, list[list[float]]]
+"""What was measured → CPU times of this checkout, and of the other."""
+
+
 def main() -> None:
-    """Measure both checkouts in turn and print the ratio."""
+    """Measure both checkouts in turn, in several pairs of gates, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", type=Path)
+    parser.add_argument("--gates", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--submissions", type=int, default=400)
     parser.add_argument("--records", type=int, default=100_000)
     options = parser.parse_args()
-    checkouts = [Checkout(ROOT), Checkout(options.other)]
-    try:
-        if options.submissions:
-            for waits in (False, True):
-                _compare_submissions(checkouts, options.rounds, options.submissions, waits=waits)
-        if options.records:
-            _compare_loads(checkouts, options.rounds, options.records)
-    finally:
-        for checkout in checkouts:
-            checkout.close()
+    used: Used = {}
+    for _ in range(options.gates):
+        checkouts = [Checkout(ROOT), Checkout(options.other)]
+        try:
+            if options.submissions:
+                for waits in (False, True):
+                    _compare_submissions(checkouts, used, options.rounds, options.submissions, waits=waits)
+            if options.records:
+                _compare_loads(checkouts, used, options.rounds, options.records)
+        finally:
+            for checkout in checkouts:
+                checkout.close()
+    for name, times in used.items():
+        _print_ratio(name, times)
 
 
-def _compare_submissions(checkouts: list[Checkout], rounds: int, submissions: int, *, waits: bool) -> None:
-    """Print the CPU time of a submission in both checkouts; the first round only warms up."""
-    milliseconds: list[list[float]] = [[], []]
+def _compare_submissions(checkouts: list[Checkout], used: Used, rounds: int, submissions: int, *, waits: bool) -> None:
+    """Add the milliseconds of CPU of a submission in both checkouts; the first round only warms up."""
+    name = "ms a submission, " + ("with a long poll for each" if waits else "one after the other")
     for number in range(rounds + 1):
         lines = lines_of(submissions, start=(number + waits * (rounds + 1)) * submissions)
         for at in (0, 1) if number % 2 else (1, 0):
-            used = checkouts[at].submit(lines, waits=waits) / submissions * 1000
+            milliseconds = checkouts[at].submit(lines, waits=waits) / submissions * 1000
             if number:
-                milliseconds[at].append(used)
-    _print_ratio("with a long poll for each" if waits else "one after the other", "ms a submission", milliseconds)
+                used.setdefault(name, [[], []])[at].append(milliseconds)
 
 
-def _compare_loads(checkouts: list[Checkout], rounds: int, records: int) -> None:
-    """Print the CPU time of a record of a large batch in both checkouts, new and again."""
-    microseconds: dict[str, list[list[float]]] = {"new records": [[], []], "the same again": [[], []]}
+def _compare_loads(checkouts: list[Checkout], used: Used, rounds: int, records: int) -> None:
+    """Add the microseconds of CPU of a record of a large batch in both checkouts, new and again."""
     for number in range(rounds):
         payload = b"\n".join(lines_of(records, start=10_000_000 + number * records))
-        for used in microseconds.values():
+        for name in ("µs a record of a large batch, new", "µs a record of a large batch, again"):
             for at in (0, 1) if number % 2 else (1, 0):
-                used[at].append(checkouts[at].load(payload) / records * 1e6)
-    for name, used in microseconds.items():
-        _print_ratio(f"bulk, {name}", "µs a record", used)
+                used.setdefault(name, [[], []])[at].append(checkouts[at].load(payload) / records * 1e6)
 
 
-def _print_ratio(name: str, unit: str, used: list[list[float]]) -> None:
+def _print_ratio(name: str, used: list[list[float]]) -> None:
     ratios = [mine / other for mine, other in zip(*used, strict=True)]
-    print(f"{name}: this checkout {statistics.median(used[0]):.3f} {unit} of CPU, the other "
-          f"{statistics.median(used[1]):.3f}; ratio {statistics.median(ratios):.3f} "
+    print(f"{name}: CPU of this checkout {statistics.median(used[0]):.3f}, of the other "
+          f"{statistics.median(used[1]):.3f}; median ratio {statistics.median(ratios):.3f} "
           f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})", flush=True)
 
 
