@@ -19,8 +19,10 @@ CHANGE_TOKEN_SECONDS = 0.001
 """Reading the change token costs as much as the rest of a poll, so concurrent polls share one read."""
 VARY = b"Authorization, X-API-Key, Goodsgate-Merchant, Accept-Encoding"
 """What a document depends on, as `http.application` says it for all responses."""
-DOCUMENTS_BYTES_MAX = 32 * 1024**2
-"""Total size of cached documents; beyond it the oldest are dropped."""
+DOCUMENTS_BYTES_MAX = 8 * 1024**2
+"""Memory that the documents of a cache take, with all that is kept of each; beyond it the oldest are dropped."""
+DOCUMENT_OVERHEAD_BYTES = 2_000
+"""What an entry of the cache takes besides its body, at most: names, headers, tags, and the subject that it watches."""
 
 
 class ChangeSignal:
@@ -171,11 +173,15 @@ class DocumentCache:
 
     def _keep(self, merchant: str, batch: str, document: BatchDocument) -> BatchDocument:
         replaced = self._documents.pop((merchant, batch), None)
-        self._total_bytes += len(document.body) - (len(replaced.body) if replaced else 0)
+        self._total_bytes += _size_of(document) - (_size_of(replaced) if replaced else 0)
         self._documents[merchant, batch] = document
-        while self._total_bytes > DOCUMENTS_BYTES_MAX and len(self._documents) > 1:
-            self._total_bytes -= len(self._documents.pop(next(iter(self._documents))).body)
+        while self._total_bytes > DOCUMENTS_BYTES_MAX:
+            self._total_bytes -= _size_of(self._documents.pop(next(iter(self._documents))))
         return document
+
+
+def _size_of(document: BatchDocument) -> int:
+    return len(document.body) + DOCUMENT_OVERHEAD_BYTES
 
 
 async def unless_disconnected(request: Request, change: Coroutine[Any, Any, T]) -> T:
