@@ -1,6 +1,7 @@
 """Findings in segments: they are read as they were written, whatever refers to what, until their report is deleted."""
 
 import random
+import tracemalloc
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -126,6 +127,27 @@ def test_an_unchanged_record_refers_to_the_finding_that_it_had(scene: Scene) -> 
     assert sizes[-1][0] <= 30
     assert _rows(scene, "SELECT count(*) FROM finding_place") == [(len(keys) + 30,)]
     assert _rows(scene, "SELECT count(*) FROM finding") == [(0,)]
+
+
+def test_many_records_of_one_key_with_the_same_issues_take_no_more_memory_than_others(scene: Scene) -> None:
+    """Each of them has a place to which each of the next feed may refer; only the newest one is read."""
+    records = [warned_record("N/A") for _ in range(1_000)]
+    peaks = []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            batch = scene.seal()
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            scene.run(records)
+            peaks.append(tracemalloc.get_traced_memory()[1] - before)
+    finally:
+        tracemalloc.stop()
+    assert max(peaks[1:]) < 3 * peaks[0]
+    assert _rows(scene, "SELECT count(*) FROM finding_place") == [(len(records),)]
+    found = scene.store.findings("acme", batch, limit=2_000)
+    assert [(each.number, each.key) for each in found] == [(at, "N/A") for at in range(1, 1_001)]
+    assert all(each.issues == found[0].issues for each in found)
 
 
 def test_findings_that_others_refer_to_outlive_their_report(scene: Scene) -> None:

@@ -159,12 +159,13 @@ class SegmentWriter:
         return segments, keys
 
     def _find_places(self, db: Statements, merchant: int) -> Places:
-        asked = [each for _, _, findings in self._chunks for each in findings if _may_refer(each)]
+        # Each once: many records may have the same key and issues, and each of them its own place.
+        every = (each for _, _, findings in self._chunks for each in findings if _may_refer(each))
+        asked = [*dict.fromkeys((each.stem, each.hash) for each in every)]
         if not asked:
             return {}
-        named = orjson.dumps([(each.stem, each.hash) for each in asked]).decode()
-        rows = db.rows("known_findings", {"merchant": merchant, "findings": named})
-        return {(asked[at].stem, asked[at].hash): (batch, first, place) for at, batch, first, place in rows}
+        rows = db.rows("known_findings", {"merchant": merchant, "findings": orjson.dumps(asked).decode()})
+        return {asked[at]: (batch, first, place) for at, batch, first, place in rows}
 
 
 def _sort_out(findings: Sequence[_Packable], places: Places) -> tuple[Groups, list[_Packable]]:

@@ -1591,8 +1591,13 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
 INSERT INTO raw (id, merchant, bytes) VALUES (?1, ?2, ?3)
 
 -- name: known_findings
+-- Differs because SQLite has no LATERAL.
 SELECT j.key, k.batch, k.first, k.place FROM json_each(:findings) j CROSS JOIN finding_place k
-ON k.merchant = :merchant AND k.stem = j.value ->> 0 AND k.hash = j.value ->> 1 ORDER BY j.key, k.batch
+ON k.merchant = :merchant AND k.stem = j.value ->> 0 AND k.hash = j.value ->> 1 AND (k.batch, k.first, k.place) = (
+    SELECT batch, first, place FROM finding_place
+    WHERE merchant = :merchant AND stem = j.value ->> 0 AND hash = j.value ->> 1
+    ORDER BY batch DESC, first DESC, place DESC LIMIT 1
+)
 
 -- name: add_finding_segments
 INSERT INTO finding_segment (merchant, batch, chunk, first, last, base_batch, base_first, severities, codes, body)
