@@ -26,7 +26,7 @@ class _Rendering:
         self._random = Random(1)
         self.count = 0
 
-    async def __call__(self, merchant: str, batch: str) -> RenderedBatch:  # noqa: ARG002 - any batch
+    async def __call__(self, merchant: str, batch: str) -> RenderedBatch:
         self.count += 1
         size = self._random.choice(self._sizes)
         return RenderedBatch(os.urandom(size), ended=True, revision=(self.count + 1000, 7000), is_queued=False)
