@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from goodsgate.config import Config, parse_networks
+from goodsgate.http_settings import create_openid_provider, http_limits, protocol_settings
 from goodsgate.model import tracing
 from goodsgate.model.extras import ExtraMissingError, needed_extra
 from goodsgate.store.contract import Retention, Store, StoreError
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
     from goodsgate.http.application import Application
     from goodsgate.http.connections import ConnectionLimits
     from goodsgate.http.known_settings import KnownSettings
-    from goodsgate.http.openid import OpenIdProvider
-    from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings
+    from goodsgate.http.services import ProtocolServices
     from goodsgate.http.spans import SpanTracer
     from goodsgate.model.batch import Kind
     from goodsgate.model.issue import Issue
@@ -309,32 +309,6 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     )
 
 
-def create_openid_provider(config: Config) -> "OpenIdProvider | None":
-    """Return with whom people sign in; None if the settings name nobody. Raises StoreError if they cannot be used."""
-    from goodsgate.http.openid import OpenIdProvider, OpenIdSettings
-
-    if not config.oidc_issuer:
-        return None
-    secret = config.oidc_client_secret
-    if config.oidc_client_secret_file:
-        try:
-            secret = Path(config.oidc_client_secret_file).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"the file of the setting oidc_client_secret_file cannot be read: {error}") from error
-    return OpenIdProvider(OpenIdSettings(
-        issuer=config.oidc_issuer, client_id=config.oidc_client_id, client_secret=secret, name=config.oidc_name,
-        scopes=config.oidc_scopes, merchant=config.oidc_merchant, merchant_claim=config.oidc_merchant_claim,
-        merchants=_mapping(config.oidc_merchants), role_claim=config.oidc_role_claim, roles=_mapping(config.oidc_roles),
-        allow_private=config.oidc_private == "allow", leeway_seconds=config.oidc_leeway_seconds,
-    ))
-
-
-def _mapping(setting: str) -> dict[str, str]:
-    """Return the pairs of a setting like ``value=name,value=name``."""
-    pairs = (pair.partition("=") for pair in setting.split(",") if pair)
-    return {value.strip(): name.strip() for value, _, name in pairs}
-
-
 def create_services(store: Store, config: Config, *, secrets: "Secrets | None" = None,
                     stock: "Stock | None" = None) -> "ProtocolServices":
     """Return what the protocols share in one process. Raises StoreError if `reports` names no usable bucket."""
@@ -366,35 +340,6 @@ def delivery_settings(config: Config) -> "DeliverySettings":
     return DeliverySettings(
         threads=config.delivery_threads, timeout_seconds=config.delivery_seconds, stop_seconds=config.stop_seconds,
         retry_seconds=tuple(float(seconds) for seconds in config.delivery_retry_seconds.split(",")),
-    )
-
-
-def http_limits(config: Config) -> "HttpLimits":
-    """Return the bounds of requests."""
-    from goodsgate.http.services import HttpLimits
-
-    names = set(HttpLimits.__struct_fields__) - {"session_seconds"}
-    return HttpLimits(session_seconds=config.session_hours * 3600, **{name: getattr(config, name) for name in names})
-
-
-def protocol_settings(config: Config) -> "ProtocolSettings":
-    """Return what protocols read of the settings."""
-    from goodsgate.http.services import ProtocolSettings, WebhookSettings
-
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    return ProtocolSettings(
-        public_url=config.public_url.rstrip("/"), local_url=f"http://{host}:{config.port}",
-        rate_limits=config.rate_limits == "on", verify_signatures=config.signatures == "verify",
-        import_streams_at_once=config.stream_imports == "at_once", metrics_token=config.metrics_token,
-        call_aliases=config.call_aliases, token_seconds=config.token_hours * 3600, order_days=config.order_days,
-        report_link_seconds=config.report_link_seconds,
-        courier_seconds=config.courier_seconds, delivery_seconds=config.delivery_seconds,
-        delivery_retries_max=len(config.delivery_retry_seconds.split(",")),
-        webhooks=WebhookSettings(
-            hosts=frozenset(config.webhook_hosts.lower().replace(" ", "").split(",")) - {""},
-            allow_private=config.webhook_private == "allow", webhooks_max=config.webhooks_max,
-            overlap_seconds=config.webhook_overlap_hours * 3600,
-        ),
     )
 
 

@@ -16,6 +16,34 @@ import msgspec
 from msgspec import Meta
 
 from goodsgate.model.nearest import nearest_name
+from goodsgate.setting_formats import (
+    ALIASES,
+    ALIASES_EXPECTED,
+    FOLDERS,
+    HOSTS,
+    ISSUER,
+    LANGUAGE,
+    LEVELS,
+    MAPPING,
+    MAPPING_EXPECTED,
+    MASTERS,
+    MASTERS_EXPECTED,
+    NETWORKS,
+    NETWORKS_EXPECTED,
+    ORIGINS,
+    ORIGINS_EXPECTED,
+    PAUSES,
+    PUBLIC_URL,
+    TOKENS,
+    TRACES,
+    VARIABLES,
+    VARIABLES_EXPECTED,
+    Bytes,
+    Count,
+    Days,
+    OneLineText,
+    Seconds,
+)
 
 
 class ConfigError(Exception):
@@ -23,42 +51,6 @@ class ConfigError(Exception):
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-OneLineText = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", description="one line of text")]
-Seconds = Annotated[float, Meta(ge=0.01, le=3600)]
-Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
-Days = Annotated[float, Meta(gt=0, le=3650)]
-Count = Annotated[int, Meta(ge=1, le=10**9)]
-
-_MASTER = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-_MASTERS = rf"^(?:{_MASTER}(?:,{_MASTER})*)?$"
-"""Comma-separated ``name:base64`` of at least 24 bytes each."""
-_CALL = r"[A-Za-z]\w*"
-_ALIAS = rf"{_CALL}/\w+={_CALL}/\w+|{_CALL}={_CALL}|{_CALL}(/\w+)?(\.\w+)+=\w+"
-_ALIASES = rf"^(({_ALIAS})(, ?|$))*$"
-
-_ORIGIN = r"https?://[^/?#, ]+"
-_ORIGINS = rf"^(\*|{_ORIGIN}(, ?{_ORIGIN})*)?$"
-
-_NETWORK = r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?"
-_NETWORKS = rf"^({_NETWORK}(, ?{_NETWORK})*)?$"
-_NETWORKS_EXPECTED = "comma-separated addresses or networks such as `10.0.0.0/8, ::1`"
-_TRACES = "the URL of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`"
-_MAPPING = r"^(?:[^,=]+=[^,=]+(?:,|$))*$"
-_MAPPING_EXPECTED = "comma-separated `value=name`"
-_ISSUER = "an address like `https://login.example.com/realms/shop`"
-
-_LEVELS = "`debug`, `info`, `warning` or `error`"
-_MASTERS_EXPECTED = "comma-separated `name:base64` of at least 24 bytes each"
-_ALIASES_EXPECTED = "comma-separated `Class/method=Class/method`, `Class=Class` or `Class/method.member=member`"
-_ORIGINS_EXPECTED = "`*`, or comma-separated origins such as `https://shop.example.com`"
-_PAUSES = "comma-separated whole numbers of seconds"
-_TOKENS = "16 to 200 letters, digits or signs without spaces"
-_HOSTS = "comma-separated host names"
-_FOLDERS = "comma-separated absolute paths of folders"
-_VARIABLES = r"^(([a-z0-9_-]{1,64}/)?[A-Za-z_][A-Za-z0-9_]*(, ?|$))*$"
-_VARIABLES_EXPECTED = "comma-separated names of variables, each perhaps with its merchant, as `acme/SFTP_PASSWORD`"
-_PUBLIC_URL = "`https://host` without a path: the vendors' protocols fix the paths, so the gate needs its own host name"
-
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,15 +66,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """0 takes a free port."""
     workers: Annotated[int, Meta(ge=0, le=64)] = 1
     """Worker processes that `serve` starts; use one with the embedded store."""
-    log_level: Annotated[str, Meta(pattern=r"^(?i:debug|info|warning|error)$", description=_LEVELS)] = "info"
-    secrets: Annotated[str, Meta(pattern=_MASTERS, description=_MASTERS_EXPECTED)] = ""
+    log_level: Annotated[str, Meta(pattern=r"^(?i:debug|info|warning|error)$", description=LEVELS)] = "info"
+    secrets: Annotated[str, Meta(pattern=MASTERS, description=MASTERS_EXPECTED)] = ""
     """Master secrets, comma-separated ``name:base64``; the first one signs new keys, the others stay valid."""
 
-    traces: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=_TRACES)] = ""
+    traces: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=TRACES)] = ""
     """URL of a receiver of OpenTelemetry (OTLP/HTTP) for spans of requests, batches and deliveries; empty: none."""
     request_log: Literal["notable", "all"] = "notable"
     """Which requests have a log line at the level info: those refused, failed or slow, or all."""
-    metrics_token: Annotated[str, Meta(pattern=r"^([!-~]{16,200})?$", description=_TOKENS)] = ""
+    metrics_token: Annotated[str, Meta(pattern=r"^([!-~]{16,200})?$", description=TOKENS)] = ""
     """Secret with which a monitoring system reads `/metrics`; an admin's key does, too."""
 
     # HTTP
@@ -99,7 +91,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers_seconds: Seconds = 20.0
     """Time for the headers of a request, and for the rest of a body that the gate did not need for its response."""
     keep_alive_seconds: Seconds = 75.0
-    trusted_proxies: Annotated[str, Meta(pattern=_NETWORKS, description=_NETWORKS_EXPECTED)] = ""
+    trusted_proxies: Annotated[str, Meta(pattern=NETWORKS, description=NETWORKS_EXPECTED)] = ""
     """Networks of proxies that name the address of a client, comma-separated; their own connections are not limited."""
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     """Header in which they do."""
@@ -135,9 +127,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Requests of one merchant in a minute; 0 for no limit. Merchants and keys can have limits of their own."""
     bytes_per_day_max: Annotated[int, Meta(ge=0, le=10**15)] = 0
     """Bytes of request bodies of one merchant in a day; 0 for no limit."""
-    cors_origins: Annotated[str, Meta(pattern=_ORIGINS, description=_ORIGINS_EXPECTED)] = ""
+    cors_origins: Annotated[str, Meta(pattern=ORIGINS, description=ORIGINS_EXPECTED)] = ""
     """Origins whose web pages may call the gate, comma-separated; ``*`` for all."""
-    public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+/?)?$", description=_PUBLIC_URL)] = ""
+    public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+/?)?$", description=PUBLIC_URL)] = ""
     """Base URL of links, without a path; empty: the address to which the request was sent."""
     signatures: Literal["verify", "accept"] = "verify"
     """How signed requests are treated; ``accept`` takes any signature, for tests on one's own machine."""
@@ -145,7 +137,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Memory for the latest requests and responses, which admins can read; 0 records nothing."""
     trouble: Literal["refuse", "allow"] = "refuse"
     """Whether admins may order failures for the next submissions of a merchant, for tests of clients."""
-    call_aliases: Annotated[str, Meta(pattern=_ALIASES, description=_ALIASES_EXPECTED)] = ""
+    call_aliases: Annotated[str, Meta(pattern=ALIASES, description=ALIASES_EXPECTED)] = ""
     """Other names of Mircate calls and members: ``Class/method=Class/method``, ``Class/method.member=member``."""
     small_payload_bytes: Bytes = 256 * 1024
     """Payloads up to this size are stored in the intake file itself."""
@@ -204,12 +196,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Messages that one worker process delivers at once."""
     delivery_seconds: Seconds = 15.0
     """Time limit of one delivery in all."""
-    delivery_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$", description=_PAUSES)] = (
+    delivery_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$", description=PAUSES)] = (
         "5,300,1800,7200,18000,36000,50400,72000,86400"
     )
     """Pauses before a failed message is delivered again; after the last one it is given up."""
 
-    webhook_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$", description=_HOSTS)] = ""
+    webhook_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$", description=HOSTS)] = ""
     """Hosts to which webhooks may be sent, comma-separated; ``*.host`` allows every subdomain, ``*`` every host."""
     webhook_private: Literal["refuse", "allow"] = "refuse"
     """What happens when such a host resolves to a private address."""
@@ -217,19 +209,34 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Webhooks of one merchant, not counting those for order events of Konnect."""
     webhook_overlap_hours: Annotated[float, Meta(ge=0, le=720)] = 24.0
     """How long a replaced secret of a webhook still signs, beside the new one."""
+    mail_host: OneLineText = ""
+    """SMTP server that takes mail of webhooks to ``mailto:`` addresses; empty: no mail is sent."""
+    mail_port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: OneLineText = ""
+    mail_password: OneLineText = ""
+    mail_password_file: OneLineText = ""
+    """A file with the password, instead of the setting."""
+    mail_from: OneLineText = ""
+    mail_domains: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*_-]+(, ?|$))*$", description=HOSTS)] = ""
+    """Domains to which mail may be sent, comma-separated; ``*.host`` allows every subdomain, ``*`` every domain."""
+    mails_per_hour_max: Annotated[int, Meta(ge=1, le=100_000)] = 60
+    mail_templates: OneLineText = ""
+    """A folder with texts that replace those of the gate."""
+    mail_language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$", description=LANGUAGE)] = "en"
     courier_seconds: Annotated[float, Meta(ge=0, le=86400)] = 5.0
     """Time from the invoice of an order until the simulated parcel courier is assigned."""
 
     # Feeds that are fetched
-    feed_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$", description=_HOSTS)] = ""
+    feed_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$", description=HOSTS)] = ""
     """Hosts of feeds, comma-separated; ``*.host`` allows every subdomain, ``*`` every host."""
     feed_private: Literal["refuse", "allow"] = "refuse"
     """What happens when such a host has a private address."""
     feed_http: Literal["refuse", "allow"] = "refuse"
     """Whether feeds may come without TLS."""
-    feed_folders: Annotated[str, Meta(pattern=r"^(/[^,]*(,|$))*$", description=_FOLDERS)] = ""
+    feed_folders: Annotated[str, Meta(pattern=r"^(/[^,]*(,|$))*$", description=FOLDERS)] = ""
     """Folders of the gate's machine below which feeds may be, comma-separated."""
-    feed_variables: Annotated[str, Meta(pattern=_VARIABLES, description=_VARIABLES_EXPECTED)] = ""
+    feed_variables: Annotated[str, Meta(pattern=VARIABLES, description=VARIABLES_EXPECTED)] = ""
     """Variables that credentials of feeds may name: ``NAME``, or ``merchant/NAME`` for one merchant."""
     feed_threads: Annotated[int, Meta(ge=0, le=64)] = 2
     """Feeds that one worker process fetches at once; 0: it fetches none."""
@@ -239,7 +246,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Time limit of one run of a source."""
     feed_bytes_per_second_max: Annotated[int, Meta(ge=0, le=10**12)] = 0
     """Speed at which a feed is fetched at most; 0: as fast as it comes."""
-    feed_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$", description=_PAUSES)] = (
+    feed_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$", description=PAUSES)] = (
         "60,300,1800"
     )
     """Pauses before a run that failed is made again; after the last one the source is failing."""
@@ -249,7 +256,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Destinations of one merchant."""
 
     # Signing in with OpenID Connect
-    oidc_issuer: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=_ISSUER)] = ""
+    oidc_issuer: Annotated[str, Meta(pattern=r"^(https?://[^?# ]+)?$", description=ISSUER)] = ""
     """Issuer with which people sign in to the console; empty: with keys alone."""
     oidc_client_id: OneLineText = ""
     oidc_client_secret: OneLineText = ""
@@ -261,10 +268,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     oidc_merchant: OneLineText = ""
     """Merchant of people without a claim that names theirs; empty: they are refused."""
     oidc_merchant_claim: OneLineText = "goodsgate_merchant"
-    oidc_merchants: Annotated[str, Meta(pattern=_MAPPING, description=_MAPPING_EXPECTED)] = ""
+    oidc_merchants: Annotated[str, Meta(pattern=MAPPING, description=MAPPING_EXPECTED)] = ""
     """Value of the claim → merchant, as ``value=merchant``, comma-separated; empty: the value is the merchant."""
     oidc_role_claim: OneLineText = "groups"
-    oidc_roles: Annotated[str, Meta(pattern=_MAPPING, description=_MAPPING_EXPECTED)] = ""
+    oidc_roles: Annotated[str, Meta(pattern=MAPPING, description=MAPPING_EXPECTED)] = ""
     """Value of the claim → role, as ``value=clerk``, comma-separated."""
     oidc_private: Literal["refuse", "allow"] = "refuse"
     """What happens when the issuer has a private address, or no TLS."""
@@ -316,7 +323,7 @@ _OTHER_VARIABLES = re.compile(
 """Variables of the tests, and those that Kubernetes adds for a service whose name begins with ``goodsgate``."""
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp)://.*")
 """Value of GOODSGATE_PORT in a Kubernetes cluster that has a service named ``goodsgate``; not a setting."""
-SECRET_SETTINGS = frozenset({"store", "secrets", "metrics_token", "oidc_client_secret"})
+SECRET_SETTINGS = frozenset({"store", "secrets", "metrics_token", "oidc_client_secret", "mail_password"})
 """Settings whose values error messages do not show."""
 VALUE_CHARACTERS_MAX = 60
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from joserfc.jwk import RSAKey
 
-from goodsgate.app import create_openid_provider
 from goodsgate.http.openid import OpenIdError, OpenIdProvider
+from goodsgate.http_settings import create_openid_provider
 from tests.console.conftest import csrf
 from tests.http.openid_provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
 from tests.http_gate import HttpGate

@@ -19,7 +19,9 @@ ALLOWED: dict[str, set[str]] = {
     "rules": MODEL,
     "store": MODEL,
     "remote": MODEL,  # files of others, by streams; it knows neither what is in them nor a store of the gate
-    "config": MODEL,
+    "setting_formats": set(),
+    "config": MODEL | {"setting_formats"},
+    "http_settings": {"http", "config", "store"},
     "auth": {"store", "model", "engine"},
     "observe": {"store", "model"},
     "engine": BELOW_ENGINE,
@@ -28,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "console": ABOVE_ENGINE | {"http"},
     "push": MODEL,  # a client of the platforms: it gets checked records, and knows neither engine nor protocols
     "cli": ABOVE_ENGINE | {"app", "config", "push"},
-    "app": ABOVE_ENGINE | {"http", "protocols", "console", "config"},
+    "app": ABOVE_ENGINE | {"http", "protocols", "console", "config", "http_settings"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -22,6 +22,7 @@ from goodsgate.engine.destinations import Destinations
 from goodsgate.engine.jobs import ClaimedJob
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model import crash
+from goodsgate.model.webhook import MAIL_EVENTS, WEBHOOK, Webhook, WebhookSecret
 from goodsgate.remote import RemoteSettings
 from goodsgate.store.objects import Objects
 from tests import factories
@@ -43,6 +44,22 @@ class Rig:
         self.jobs = DestinationJobs(
             self.destinations, DestinationRunSettings(seconds_max=600, retry_seconds=(60.0, 300.0))
         )
+
+    def add_webhook(self) -> None:
+        """Add a webhook that is told of everything but items."""
+        webhook = Webhook(events=MAIL_EVENTS, created_at=factories.NOW, secrets=(WebhookSecret(name="s"),))
+        self.shop.store.add_resource(
+            "acme", WEBHOOK, name="http://127.0.0.1/", body=msgspec.json.encode(webhook), labels=webhook.labels(),
+            resources_max=9,
+        )
+
+    def events(self) -> list[tuple[str, str, int, str]]:
+        """Return what the webhook is told of destinations: event, name, run and reason."""
+        bodies = [msgspec.json.decode(message.body) for message in self.shop.store.messages("acme")]
+        return [
+            (body["event"], body["destination"], body["run"], body["reason"])
+            for body in bodies if "destination" in body
+        ]
 
     @property
     def view(self) -> DestinationView:
@@ -107,6 +124,7 @@ def test_a_feed_of_several_files_keeps_its_names(rig: Rig) -> None:
 
 def test_a_feed_that_shrinks_is_held_until_somebody_decides(rig: Rig) -> None:
     """Approved, it is written as it is then; discarded, what was published stays."""
+    rig.add_webhook()
     rig.add()
     rig.run()
     before = (rig.folder / "feed.ndjson").read_bytes()
@@ -115,6 +133,7 @@ def test_a_feed_that_shrinks_is_held_until_somebody_decides(rig: Rig) -> None:
     assert (report.state, rig.view.status, rig.view.job.alert) == ("held", "held", "held")
     assert report.reason == "The feed would shrink from 20 to 4 items, by 80%; 20% is allowed."
     assert (rig.folder / "feed.ndjson").read_bytes() == before
+    assert rig.events() == [("destination.held", "a", 2, report.reason)]
     rig.destinations.discard("acme", "a")
     assert (rig.view.held_run, rig.view.status) == (0, "idle")
     with pytest.raises(Refusal, match="No run"):
@@ -160,7 +179,8 @@ def test_a_feed_of_changes_goes_on_from_its_cursor(rig: Rig) -> None:
 
 
 def test_a_run_that_fails_is_made_again(rig: Rig) -> None:
-    """After pauses; then the destination is failing until a run succeeds."""
+    """After pauses; then the destination is failing until a run succeeds, and webhooks are told."""
+    rig.add_webhook()
     rig.add()
     rig.folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     rig.folder.rename(rig.folder.with_name("away"))
@@ -170,6 +190,7 @@ def test_a_run_that_fails_is_made_again(rig: Rig) -> None:
         assert rig.view.state.retry_at is not None
     report = rig.run()
     assert (report.state, report.retry_at, rig.view.status) == ("failed", None, "failing")
+    assert rig.events() == [("destination.failed", "a", 3, report.reason)]
     assert report.reason == rig.view.state.error
     rig.folder.with_name("away").rename(rig.folder)
     rig.folder.chmod(stat.S_IRWXU)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EVENTS = (
     "batch.finished", "batch.held", "batch.withheld", "batch.broken", "batch.cancelled", "items.changed",
-    "source.failed", "source.overdue",
+    "source.failed", "source.overdue", "destination.failed", "destination.held",
 )
 KINDS = ("product", "price", "stock")
 PAGE_MESSAGES = 100
@@ -25,7 +25,7 @@ webhook_argument = click.argument("number", metavar="NUMBER", type=click.IntRang
 
 @click.group()
 def webhook() -> None:
-    """Send events, such as the end of a batch, to a URL of yours."""
+    """Send events, such as the end of a batch, to a URL of yours or by mail."""
 
 
 @webhook.command()
@@ -33,22 +33,27 @@ def webhook() -> None:
 @click.option("--event", "events", multiple=True, type=click.Choice(EVENTS), help="Only this event. Repeatable.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind. Repeatable.")
 @click.option("--collection", "collections", multiple=True, help="Only this collection. Repeatable.")
+@click.option("--when", type=click.Choice(["always", "problems"]),
+              help="Tell every finished batch, or only those that are not clean. Default: always; for mail problems.")
 @click.option("--description", default="", help="What it is for.")
 @json_option
 @with_client
 def add(*, client: "Client", address: str, as_json: bool, **options: Any) -> None:
     """Add a webhook, and print its number and its secret, which will not be shown again.
 
-    The setting webhook_hosts of the gate must allow the host. Requests are signed as Standard Webhooks specify.
+    The setting webhook_hosts of the gate must allow the host. Requests are signed as Standard Webhooks specify. With
+    mailto:name@example.com people get mail; the settings mail_host and mail_domains must allow it.
 
     \b
     Examples:
       goodsgate webhook add https://shop.example.com/goodsgate
       goodsgate webhook add https://shop.example.com/stock --event batch.finished --kind stock
+      goodsgate webhook add mailto:feeds@supplier.example --collection supplier
     """
     body = {"url": address} | {name: value for name, value in options.items() if value}
     added = client.request("POST", "/v1/webhooks", json=body)
-    print_line(f"{added['id']}\t{added['secret']}", added, as_json=as_json)
+    text = str(added["id"]) if address.startswith("mailto:") else f"{added['id']}\t{added['secret']}"
+    print_line(text, added, as_json=as_json)
 
 
 @webhook.command("list")

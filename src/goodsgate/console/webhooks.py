@@ -11,6 +11,7 @@ from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
 from goodsgate.engine.webhooks import RegisteredWebhook
 from goodsgate.http.context import ServerContext
+from goodsgate.http.mail.smtp import is_mail
 from goodsgate.http.problems import refuse
 from goodsgate.http.webhook_registry import WebhookChange
 from goodsgate.http.webhook_sender import WebhookSender, message_event
@@ -43,7 +44,8 @@ class WebhookPages:
         """Add a webhook and show its secret, which is not stored."""
         form, merchant = await request.form(), await request.merchant()
         webhook = await self._context.run_in_thread(self._registry.add, merchant, _change(form))
-        return await self._render_list(request, merchant, secret=await self._secret(webhook))
+        secret = "" if is_mail(webhook.url) else await self._secret(webhook)
+        return await self._render_list(request, merchant, secret=secret)
 
     async def webhook(self, request: ConsoleRequest) -> Response:
         """Return a webhook with its latest messages and their attempts."""
@@ -98,6 +100,7 @@ class WebhookPages:
         )
         values: dict[str, Any] = {
             "merchant": merchant, "section": "webhooks", "webhook": webhook, "secret": secret, "test": test,
+            "sends_mail": is_mail(webhook.url),
             "messages": [(message, *message_event(message)) for message in messages], "messages_max": MESSAGES_MAX,
             "can_change": request.caller.may("configure"),
         }
@@ -114,12 +117,15 @@ def _number(request: ConsoleRequest) -> int:
 def _change(form: FormFields) -> WebhookChange:
     """Return what a form asks for; raises body_invalid."""
     collections = form.get("collections").replace(",", " ").split()
-    values = {
-        "url": form.get("url"), "events": [*dict.fromkeys(form.get_all("event"))],
+    events = [*dict.fromkeys(form.get_all("event"))]
+    values: dict[str, Any] = {
+        "url": form.get("url"), "events": None if {*events} == {*WebhookEvent} else events,
         "kinds": [*dict.fromkeys(form.get_all("kind"))], "collections": [*dict.fromkeys(collections)],
         "description": form.get("description"),
     }
-    if not values["events"]:
+    if form.get("when"):
+        values["when"] = form.get("when")
+    if not events:
         raise refuse("body_invalid", "Choose at least one event.")
     try:
         return msgspec.convert(values, type=WebhookChange)

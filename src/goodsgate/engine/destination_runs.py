@@ -7,10 +7,10 @@ a run in progress, which the next one begins anew under the same number, with th
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from goodsgate.engine.destination_definitions import (
     decode_destination_state,
 )
 from goodsgate.engine.destinations import Destinations
+from goodsgate.engine.feed_events import destination_messages
 from goodsgate.engine.feed_files import FeedResult, FeedWriter, read_pieces
 from goodsgate.engine.jobs import ClaimedJob
 from goodsgate.model import crash
@@ -32,6 +33,8 @@ from goodsgate.model.counting import counted
 from goodsgate.model.extras import ExtraMissingError
 from goodsgate.model.job import JobRun, JobTime
 from goodsgate.model.journal import parse_cursor
+from goodsgate.model.message import NewMessage
+from goodsgate.model.webhook import WebhookEvent
 from goodsgate.remote import RemoteError, open_place
 
 log = logging.getLogger(__name__)
@@ -65,12 +68,23 @@ class DestinationJobs:
         state, alert = view.state, claimed.job.alert
         planned = view.destination.next_run(state)
         run: JobRun | None = None
+        messages: Sequence[NewMessage] = ()
         if state.run or claimed.job.requested or (planned is not None and planned <= now()):
-            state, run, alert = DestinationRun(self._destinations, self._settings, claimed, view).work()
+            state, run, alert, messages = DestinationRun(self._destinations, self._settings, claimed, view).work()
         fresh = self._destinations.find(view.merchant, view.number) or view
         claimed.save(
-            state=msgspec.json.encode(state), alert=alert, run=run, end=JobTime(fresh.destination.next_run(state))
+            state=msgspec.json.encode(state), alert=alert, run=run, messages=messages,
+            end=JobTime(fresh.destination.next_run(state)),
         )
+
+
+class DestinationRunEnd(NamedTuple):
+    """How a run has ended, as it is to be saved."""
+
+    state: DestinationState
+    run: JobRun
+    alert: str
+    messages: Sequence[NewMessage]
 
 
 class DestinationRun:
@@ -102,8 +116,8 @@ class DestinationRun:
         crash.point("destination-begun")
         return run, report
 
-    def work(self) -> tuple[DestinationState, JobRun, str]:
-        """Write and publish the feed; return state and run as they are to be saved, and the alert."""
+    def work(self) -> DestinationRunEnd:
+        """Write and publish the feed, and return how the run has ended."""
         error, is_final = "", True
         held = ""
         try:
@@ -124,7 +138,8 @@ class DestinationRun:
         if error:
             return self._failed(error, is_final=is_final)
         self._change(failures=0, retry_at=None, held_run=self._run.number if held else 0)
-        return self._ended("held" if held else "published", reason=held, alert="held" if held else "")
+        return self._ended("held" if held else "published", reason=held, alert="held" if held else "",
+                           event=WebhookEvent.DESTINATION_HELD if held else None)
 
     def _write(self, folder: Path) -> FeedResult:
         """Write the files of the feed to a folder, and note what they are."""
@@ -208,7 +223,7 @@ class DestinationRun:
             limit = f"{self._settings.seconds_max:,.0f}"
             raise RemoteError(f"The run took longer than {limit} s (setting feed_seconds_max).", final=True)
 
-    def _failed(self, error: str, *, is_final: bool) -> tuple[DestinationState, JobRun, str]:
+    def _failed(self, error: str, *, is_final: bool) -> DestinationRunEnd:
         failures, pauses = self._state.failures + 1, self._settings.retry_seconds
         retries = not is_final and failures <= len(pauses)
         retry_at = now() + timedelta(seconds=pauses[failures - 1]) if retries else None
@@ -217,13 +232,18 @@ class DestinationRun:
             "merchant": self._view.merchant, "destination": self._view.name, "run": self._run.number, "error": error,
         })
         alert = self._claimed.job.alert if retries else "failing"
-        return self._ended("failed", reason=error, alert=alert, retry_at=retry_at)
+        event = None if retries else WebhookEvent.DESTINATION_FAILED
+        return self._ended("failed", reason=error, alert=alert, retry_at=retry_at, event=event)
 
     def _ended(self, outcome: Literal["published", "held", "failed"], *, reason: str, alert: str,
-               retry_at: datetime | None = None) -> tuple[DestinationState, JobRun, str]:
+               retry_at: datetime | None = None, event: WebhookEvent | None = None) -> DestinationRunEnd:
         report = msgspec.structs.replace(self._report, state=outcome, reason=reason, retry_at=retry_at)
-        run = msgspec.structs.replace(self._run, ended_at=now(), body=msgspec.json.encode(report))
-        return self._state, run, alert
+        at = now()
+        run = msgspec.structs.replace(self._run, ended_at=at, body=msgspec.json.encode(report))
+        messages = [] if event is None else destination_messages(
+            self._destinations.store, self._view, event, at=at, run=run.number, reason=reason
+        )
+        return DestinationRunEnd(self._state, run, alert, messages)
 
     def _change(self, **changes: Any) -> None:
         self._state = msgspec.structs.replace(self._state, **changes)

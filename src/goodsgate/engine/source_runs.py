@@ -15,6 +15,7 @@ import msgspec
 
 from goodsgate.engine.api import Engine
 from goodsgate.engine.credentials import CredentialError
+from goodsgate.engine.feed_events import source_messages
 from goodsgate.engine.jobs import ClaimedJob
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.source_definitions import (
@@ -29,7 +30,6 @@ from goodsgate.engine.source_definitions import (
     decode_state,
     new_files,
 )
-from goodsgate.engine.source_events import source_messages
 from goodsgate.engine.source_fetch import Deadline, read_file, submit_file
 from goodsgate.engine.sources import Sources, move_target
 from goodsgate.model import crash

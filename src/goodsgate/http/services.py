@@ -1,6 +1,7 @@
 """What `app.py` builds for the protocols: the store, secrets, stock, object stores, and their settings."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -36,8 +37,31 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Lifetime of a session of the console."""
 
 
+class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The SMTP server for mail, and what is sent."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    user: str
+    """Empty: without authentication."""
+    password: str
+    sender: str
+    """The address, or ``name <address>``."""
+    domains: frozenset[str]
+    """Domains in lower case; ``*.host`` allows every subdomain, ``*`` every domain."""
+    per_hour_max: int
+    """Mails of one process to the receivers of one merchant."""
+    templates: str
+    """A folder with texts that replace those of the gate; empty: there is none."""
+    language: str
+
+
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses to which webhooks may be sent."""
+
+    mail: MailSettings | None = None
+    """None if no mail is sent."""
 
     hosts: frozenset[str]
     """Host names in lower case; ``*.host`` allows every subdomain, ``*`` every host."""

@@ -6,7 +6,7 @@ A secret is derived from a master secret of the gate and a random name, which is
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,7 @@ from goodsgate.engine.idempotency import RequestKey
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.webhooks import WEBHOOKS_MAX, RegisteredWebhook, registered_webhook
+from goodsgate.http.mail.smtp import MailAddressError, is_mail, parse_mail_address
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import WebhookSettings
 from goodsgate.http.webhooks import (
@@ -30,7 +31,7 @@ from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import OneLine, Resource
 from goodsgate.model.journal import JournalPosition
 from goodsgate.model.message import DeliveryState, QueueStatus
-from goodsgate.model.webhook import WEBHOOK, Webhook, WebhookEvent, WebhookSecret
+from goodsgate.model.webhook import MAIL_EVENTS, WEBHOOK, Webhook, WebhookEvent, WebhookSecret, When
 from goodsgate.store.contract import Idempotency, NameTakenError, ResourcesFullError, Store
 
 NAME_BYTES = 12
@@ -52,6 +53,7 @@ class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     kinds: Annotated[tuple[Kind, ...], Meta(max_length=len(Kind))] | None = None
     collections: Annotated[tuple[Collection, ...], Meta(max_length=20)] | None = None
     description: OneLine | None = None
+    when: When | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -77,12 +79,15 @@ class WebhookRegistry:
         """Add a webhook. Raises webhook_refused, webhook_taken, webhooks_full."""
         assert change.url is not None
         self._check_url(change.url)
-        note(subject=urlsplit(change.url).hostname)  # the rest of a URL may be a secret
+        note(subject=_audited(change.url))
+        mail = is_mail(change.url)
         webhook = Webhook(
-            events=change.events or tuple(WebhookEvent), kinds=change.kinds or (), collections=change.collections or (),
-            description=change.description or "", created_at=now(), secrets=(_new_secret(),),
+            events=change.events or (MAIL_EVENTS if mail else tuple(WebhookEvent)), kinds=change.kinds or (),
+            collections=change.collections or (), description=change.description or "", created_at=now(),
+            when=change.when or ("problems" if mail else "always"), only_first_round=mail, secrets=(_new_secret(),),
             changes_until=self._store.journal_position(merchant),
         )
+        _check_events(change.url, webhook)
         try:
             resource = self._store.add_resource(
                 merchant, WEBHOOK, name=change.url, body=msgspec.json.encode(webhook), labels=webhook.labels(),
@@ -112,15 +117,18 @@ class WebhookRegistry:
         """Change a webhook. Raises webhook_refused, webhook_taken."""
         if change.url is not None:
             self._check_url(change.url)
-            note(host=urlsplit(change.url).hostname)
-        fields = {
-            name: value for name in ("events", "kinds", "collections", "description")
+            note(host=_audited(change.url))
+        fields: dict[str, Any] = {
+            name: value for name in ("events", "kinds", "collections", "description", "when")
             if (value := getattr(change, name)) is not None
         }
+        if change.url is not None:
+            fields["only_first_round"] = is_mail(change.url)
         position = self._store.journal_position(merchant)
 
         def replace(webhook: Webhook) -> Webhook:
             changed = msgspec.structs.replace(webhook, **fields)
+            _check_events("mailto:" if changed.only_first_round else "", changed)
             is_new = WebhookEvent.ITEMS_CHANGED in changed.events and WebhookEvent.ITEMS_CHANGED not in webhook.events
             return msgspec.structs.replace(changed, changes_until=position) if is_new else changed
 
@@ -229,9 +237,12 @@ class WebhookRegistry:
 
     def _check_url(self, url: str) -> None:
         try:
+            if is_mail(url):
+                parse_mail_address(url, self._settings.mail)
+                return
             address = parse_webhook_url(url, self._settings.hosts)
             resolve_host(address, private=self._settings.allow_private, timeout_seconds=RESOLVE_SECONDS)
-        except (AddressRefusedError, PrivateAddressError) as fault:
+        except (AddressRefusedError, PrivateAddressError, MailAddressError) as fault:
             raise refuse("webhook_refused", f"{str(fault)[:1].upper()}{str(fault)[1:]}.", url=url) from fault
         except DeliveryError:
             return  # the name may be known when the first event is sent
@@ -265,6 +276,17 @@ def _idempotency(answer: Answer | None, queue: QueueStatus) -> Idempotency[Resou
     if answer is None:
         return None
     return answer.key.answered_by(lambda resource: answer.serialize(registered_webhook(resource, queue)))
+
+
+def _audited(url: str) -> str | None:
+    """Return what the audit log has of a URL, the rest of which may be a secret."""
+    return url.partition("@")[2] if is_mail(url) else urlsplit(url).hostname
+
+
+def _check_events(url: str, webhook: Webhook) -> None:
+    """Raise body_invalid if a webhook for mail is to be told of changed items, of which there may be many a second."""
+    if is_mail(url) and WebhookEvent.ITEMS_CHANGED in webhook.events:
+        raise refuse("body_invalid", "No mail is sent about items.changed; choose other events.")
 
 
 def _new_secret() -> WebhookSecret:

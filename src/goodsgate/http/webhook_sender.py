@@ -9,23 +9,36 @@ from goodsgate.engine.item_changes import unreported_changes
 from goodsgate.engine.outbox import DeliveryError, DeliveryPausedError
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.webhooks import RegisteredWebhook
+from goodsgate.http.mail.sender import MailSender
+from goodsgate.http.mail.smtp import is_mail
 from goodsgate.http.services import ProtocolServices
 from goodsgate.http.webhook_registry import WebhookRegistry
 from goodsgate.http.webhooks import post_webhook, signed_headers
 from goodsgate.model.batch import State, new_id, now
 from goodsgate.model.json_text import write_json
 from goodsgate.model.message import Attempt, Message
-from goodsgate.model.webhook import SOURCE_EVENTS, WEBHOOK, BatchEvent, MessageHead, SourceEvent, WebhookEvent
+from goodsgate.model.webhook import (
+    DESTINATION_EVENTS,
+    SOURCE_EVENTS,
+    WEBHOOK,
+    BatchEvent,
+    DestinationEvent,
+    MessageHead,
+    SourceEvent,
+    WebhookEvent,
+)
 
 GONE = "the receiver answered 410 (Gone)"
 TEST = "webhook.test"
 
 
 def message_event(message: Message) -> tuple[WebhookEvent, str | None]:
-    """Return the event of a message to a webhook, and the batch or source that it is about, if there is one."""
+    """Return the event of a message to a webhook, and the batch, source or destination, if it is about one."""
     event = msgspec.json.decode(message.body, type=MessageHead).event
     if event in SOURCE_EVENTS:
         return event, msgspec.json.decode(message.body, type=SourceEvent).source
+    if event in DESTINATION_EVENTS:
+        return event, msgspec.json.decode(message.body, type=DestinationEvent).destination
     if event is WebhookEvent.ITEMS_CHANGED:
         return event, None
     return event, msgspec.json.decode(message.body, type=BatchEvent).batch
@@ -38,6 +51,10 @@ class WebhookSender:
         self._store = services.store
         self._settings = services.settings
         self._base_url = services.settings.public_url or services.settings.local_url
+        self._mail = MailSender(
+            services.store, services.settings.webhooks.mail, base_url=self._base_url,
+            timeout_seconds=services.settings.delivery_seconds,
+        )
         self.registry = WebhookRegistry(services.store, services.secrets, services.settings.webhooks)
 
     def send(self, message: Message) -> None:
@@ -51,10 +68,14 @@ class WebhookSender:
         id = f"msg_{message.merchant}_{message.number}"
         try:
             kind = message_event(message)[0]
-            if kind is WebhookEvent.ITEMS_CHANGED:
+            if is_mail(registered.url):
+                self._mail.send(registered, message, kind, id=id)
+            elif kind is WebhookEvent.ITEMS_CHANGED:
                 self._tell_changes(registered, message, id)
             elif kind in SOURCE_EVENTS:
                 self._post(registered, id, write_json(self._source_payload(message)))
+            elif kind in DESTINATION_EVENTS:
+                self._post(registered, id, write_json(self._destination_payload(message)))
             else:
                 event = msgspec.json.decode(message.body, type=BatchEvent)
                 payload = write_json(self._batch_payload(message, event))
@@ -62,7 +83,8 @@ class WebhookSender:
         except DeliveryError as fault:
             if not fault.final:
                 raise
-            self._pause(message.merchant, number)
+            reason = fault.reason if is_mail(registered.url) else GONE
+            self._pause(message.merchant, number, reason)
             raise DeliveryPausedError from fault
 
     def _tell_changes(self, registered: RegisteredWebhook, message: Message, id: str) -> None:
@@ -91,7 +113,10 @@ class WebhookSender:
         began_at, began, error = now(), monotonic(), ""
         event = {"type": TEST, "timestamp": began_at, "data": {"webhook": registered.number}}
         try:
-            self._post(registered, f"test_{new_id()}", write_json(event))
+            if is_mail(registered.url):
+                self._mail.test(registered, id=f"test_{new_id()}")
+            else:
+                self._post(registered, f"test_{new_id()}", write_json(event))
         except DeliveryError as fault:
             error = fault.reason
         return Attempt(at=began_at, seconds=round(monotonic() - began, 3), error=error)
@@ -103,9 +128,9 @@ class WebhookSender:
             traceparent=traceparent,
         )
 
-    def _pause(self, merchant: str, number: int) -> None:
+    def _pause(self, merchant: str, number: int, reason: str) -> None:
         try:
-            self.registry.pause(merchant, number, reason=GONE)
+            self.registry.pause(merchant, number, reason=reason)
         except Refusal:
             return  # it was deleted meanwhile
 
@@ -118,6 +143,17 @@ class WebhookSender:
             "data": {
                 "webhook": int(message.subject), "sequence": message.number, **data,
                 "url": f"{self._base_url}/v1/sources/{event.source}",
+            },
+        }
+
+    def _destination_payload(self, message: Message) -> dict[str, Any]:
+        event = msgspec.json.decode(message.body, type=DestinationEvent)
+        return {
+            "type": event.event, "timestamp": event.at,
+            "data": {
+                "webhook": int(message.subject), "sequence": message.number, "destination": event.destination,
+                "kind": event.kind, "collection": event.collection, "run": event.run, "reason": event.reason,
+                "url": f"{self._base_url}/v1/destinations/{event.destination}",
             },
         }
 

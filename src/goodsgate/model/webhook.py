@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -24,7 +25,16 @@ class WebhookEvent(StrEnum):
     ITEMS_CHANGED = "items.changed"
     SOURCE_FAILED = "source.failed"
     SOURCE_OVERDUE = "source.overdue"
+    DESTINATION_FAILED = "destination.failed"
+    DESTINATION_HELD = "destination.held"
 
+
+MAIL_EVENTS = (
+    WebhookEvent.BATCH_FINISHED, WebhookEvent.BATCH_HELD, WebhookEvent.BATCH_BROKEN, WebhookEvent.SOURCE_FAILED,
+    WebhookEvent.SOURCE_OVERDUE, WebhookEvent.DESTINATION_FAILED, WebhookEvent.DESTINATION_HELD,
+)
+"""What an address for mail is told unless other events are chosen: a batch whose deletions are withheld has finished,
+too, and one mail is enough."""
 
 END_EVENTS: dict[str, WebhookEvent] = {
     State.FINISHED: WebhookEvent.BATCH_FINISHED, "held": WebhookEvent.BATCH_HELD,
@@ -32,6 +42,12 @@ END_EVENTS: dict[str, WebhookEvent] = {
 }
 """State in which a round ends → event."""
 
+
+When = Literal["always", "problems"]
+"""Whether a webhook is told of every batch, or only of those with problems."""
+FIRST_ROUND, PROBLEMS = "!first", "!problems"
+"""Behind an event in a label: only of submissions, not of later rounds; only if not everything is accepted."""
+MARKS = ("", FIRST_ROUND, PROBLEMS, FIRST_ROUND + PROBLEMS)
 
 ITEMS_CHANGED_LABEL = f"{WebhookEvent.ITEMS_CHANGED}//"
 """Label of all webhooks that are told of changed items."""
@@ -54,6 +70,9 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     collections: tuple[str, ...] = ()
     """Empty: every collection."""
     description: str = ""
+    when: When = "always"
+    only_first_round: bool = False
+    """Whether it is told of a batch only when its submission ends, not of fixes: mail is."""
     created_at: datetime
     secrets: tuple[WebhookSecret, ...]
     """The newest first."""
@@ -67,8 +86,10 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def labels(self) -> list[tuple[str, int]]:
         """Return the labels by which the end of a batch finds the webhook."""
+        mark = (FIRST_ROUND if self.only_first_round else "") + (PROBLEMS if self.when == "problems" else "")
         labels = [
-            (_label(event, kind, collection), 0) for event in self.events if event is not WebhookEvent.ITEMS_CHANGED
+            (_label(event + mark, kind, collection), 0)
+            for event in self.events if event is not WebhookEvent.ITEMS_CHANGED
             for kind in self.kinds or ("",) for collection in self.collections or ("",)
         ]
         return [*labels, (ITEMS_CHANGED_LABEL, 0)] if WebhookEvent.ITEMS_CHANGED in self.events else labels
@@ -122,7 +143,21 @@ class SourceEvent(msgspec.Struct, frozen=True, kw_only=True):
     """When a new file was fetched last."""
 
 
+class DestinationEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a message about a destination."""
+
+    event: WebhookEvent
+    destination: str
+    kind: str
+    collection: str
+    at: datetime
+    run: int
+    reason: str
+    """The error, or why the feed is held."""
+
+
 SOURCE_EVENTS = frozenset({WebhookEvent.SOURCE_FAILED, WebhookEvent.SOURCE_OVERDUE})
+DESTINATION_EVENTS = frozenset({WebhookEvent.DESTINATION_FAILED, WebhookEvent.DESTINATION_HELD})
 
 
 def end_events(state: str, *, is_withheld: bool) -> list[WebhookEvent]:
@@ -131,13 +166,20 @@ def end_events(state: str, *, is_withheld: bool) -> list[WebhookEvent]:
     return [*events, WebhookEvent.BATCH_WITHHELD] if is_withheld and state == State.FINISHED else events
 
 
-def subscription_labels(events: Iterable[WebhookEvent], kind: str, collection: str,
+def round_marks(*, is_first: bool, has_problems: bool) -> list[str]:
+    """Return the marks of the webhooks that are told of the end of a round."""
+    return [mark for mark in MARKS if (is_first or FIRST_ROUND not in mark) and (has_problems or PROBLEMS not in mark)]
+
+
+def subscription_labels(events: Iterable[WebhookEvent], kind: str, collection: str, *, marks: Iterable[str] = MARKS,
                         ) -> Iterator[tuple[str, WebhookEvent]]:
     """Yield each label of the webhooks that get one of the events of a kind and a collection, and the event."""
+    marked = [*marks]
     for event in events:
         for each_kind in (kind, ""):
             for each_collection in (collection, ""):
-                yield _label(event, each_kind, each_collection), event
+                for mark in marked:
+                    yield _label(event + mark, each_kind, each_collection), event
 
 
 def _label(event: str, kind: str, collection: str) -> str:

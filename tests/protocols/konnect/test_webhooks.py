@@ -27,6 +27,7 @@ from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http import webhooks as http_webhooks
 from goodsgate.http.services import WebhookSettings
 from goodsgate.http.webhooks import AddressRefusedError, parse_webhook_url, resolve_host
+from goodsgate.http_settings import protocol_settings
 from goodsgate.model.message import DeliveryState, Message
 from goodsgate.protocols.konnect.orders import webhooks
 from goodsgate.protocols.konnect.orders.events import WEBHOOK, WebhookMessage
@@ -119,7 +120,7 @@ def test_webhooks_stay_verifiable_while_the_master_secret_changes(operator: Oper
     config = msgspec.structs.replace(shop.config, secrets=f"new:{names[0]},old:{names[1]}", webhook_hosts="erp.example")
     old = app.create_secrets(shop.store, msgspec.structs.replace(config, secrets=f"old:{names[1]}"))
     both, url = app.create_secrets(shop.store, config), "https://erp.example"
-    settings = app.protocol_settings(config).webhooks
+    settings = protocol_settings(config).webhooks
     registered = [
         webhooks.OrderWebhookRegistry(shop.store, secrets, settings.hosts).add(operator.merchant, url)
         for secrets in (old, both)

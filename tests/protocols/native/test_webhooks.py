@@ -21,6 +21,7 @@ from goodsgate.engine import outbox as outbox_module
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.http.webhook_registry import WebhookChange, WebhookRegistry
+from goodsgate.http_settings import protocol_settings
 from goodsgate.model.journal import parse_cursor
 from goodsgate.model.message import DeliveryState
 from goodsgate.model.webhook import WEBHOOK
@@ -274,7 +275,7 @@ def test_private_addresses_are_refused_when_a_webhook_is_added_and_at_each_deliv
         webhook = _until_idle(client)
     assert (webhook["state"], len(receiver.arrived)) == (("active", 1) if private == "allow" else ("failing", 0))
     assert private == "allow" or "private address 127.0.0.1" in webhook["reason"]
-    settings = app.protocol_settings(msgspec.structs.replace(gate.shop.config, webhook_private=private)).webhooks
+    settings = protocol_settings(msgspec.structs.replace(gate.shop.config, webhook_private=private)).webhooks
     services = app.create_services(gate.shop.store, gate.shop.config)
     strict = WebhookRegistry(services.store, services.secrets, settings)
     change = WebhookChange(url="http://127.0.0.1:9/")

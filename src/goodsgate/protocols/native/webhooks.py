@@ -225,7 +225,8 @@ def _serialize(registered: RegisteredWebhook) -> dict[str, Any]:
     webhook, queue = registered.webhook, registered.queue
     return {
         "id": registered.number, "url": registered.url, "events": webhook.events, "kinds": webhook.kinds,
-        "collections": webhook.collections, "description": webhook.description, "created_at": webhook.created_at,
+        "collections": webhook.collections, "when": webhook.when, "description": webhook.description,
+        "created_at": webhook.created_at,
         "state": registered.state, "reason": registered.reason, "waiting": queue.waiting,
         "waiting_since": queue.waiting_since, "delivered_at": queue.sent_at,
         "old_secret_until": registered.old_secret_until,

@@ -6,7 +6,14 @@ import msgspec
 
 from goodsgate.model.batch import Counts, Policy, State, Withheld
 from goodsgate.model.message import NewMessage
-from goodsgate.model.webhook import WEBHOOK, BatchEvent, WebhookEvent, end_events, subscription_labels
+from goodsgate.model.webhook import (
+    WEBHOOK,
+    BatchEvent,
+    WebhookEvent,
+    end_events,
+    round_marks,
+    subscription_labels,
+)
 from goodsgate.store.shared.database import Statements
 from goodsgate.store.shared.outbox import add_messages
 from goodsgate.store.shared.progress import COUNT_NAMES, Progress
@@ -56,7 +63,7 @@ def has_webhooks(db: Statements, merchant: int) -> bool:
 
 def _webhook_messages(db: Statements, merchant: int, ends: Sequence[RoundEnd]) -> list[NewMessage]:
     labels = [
-        [*subscription_labels(_events(end), end.kind, end.collection)] for end in ends
+        [*subscription_labels(_events(end), end.kind, end.collection, marks=_marks(end))] for end in ends
     ]
     distinct = sorted({label for each in labels for label, _ in each})
     subscribers: dict[str, list[int]] = {}
@@ -71,6 +78,13 @@ def _webhook_messages(db: Statements, merchant: int, ends: Sequence[RoundEnd]) -
 
 def _events(end: RoundEnd) -> list[WebhookEvent]:
     return end_events(end.state, is_withheld=end.progress.withheld is not None)
+
+
+def _marks(end: RoundEnd) -> list[str]:
+    """Return which webhooks are told: some only of submissions, some only of problems."""
+    progress = end.progress
+    is_clean = end.state == State.FINISHED and progress.outcome == "clean" and progress.withheld is None
+    return round_marks(is_first=end.round == 0, has_problems=not is_clean)
 
 
 def _event_body(end: RoundEnd, event: WebhookEvent) -> bytes:

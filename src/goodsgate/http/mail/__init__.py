@@ -1,0 +1,1 @@
+"""Mail for people: what became of a batch, in plain words, sent to webhooks with a ``mailto:`` address."""
