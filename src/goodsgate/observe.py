@@ -204,12 +204,12 @@ class Metrics:
         all requests are logged. A request that waits for a change is not slow.
         """
         seconds, method, waits = time.perf_counter() - began, scope["method"], WAITED in scope
-        children = self._children.get((route, method, status, waits))
+        label = method if method in _METHODS else "other"
+        children = self._children.get((route, label, status, waits))
         if children is None:
-            label = method if method in _METHODS else "other"
             histogram = self.wait_seconds if waits else self.seconds
             children = self.requests.labels(route, label, status), histogram.labels(route)
-            self._children[route, method, status, waits] = children
+            self._children[route, label, status, waits] = children
         children[0].inc()
         children[1].observe(seconds)
         is_notable = status >= 400 or (seconds > SLOW_SECONDS and not waits)

@@ -56,6 +56,8 @@ OPEN_ROUNDS_MAX = 4
 """Rounds that stay open between claims."""
 FAULTS_MAX = 3
 """Times in a row, without a committed chunk, that a round may fail outside its records before it is broken."""
+FAULTS_COUNTED_MAX = 1_000
+"""Rounds whose faults are counted at once."""
 EXTRA_MISSING_PAUSE_SECONDS = 5.0
 """Pause after a batch that needs an extra which is not installed."""
 SWITCH_SECONDS = 0.0001
@@ -273,6 +275,8 @@ class Worker:
             self._end_unread(claim, round, issue("round_fault", value=fault))
         else:
             self._faults[name] = FaultCount(round.chunks, faults)
+            if len(self._faults) > FAULTS_COUNTED_MAX:  # those of rounds that have gone on since
+                del self._faults[next(iter(self._faults))]
 
     def _end_unread(self, claim: Claim, round: ClaimedRound, problem: Issue) -> None:
         """End a round whose payload cannot be read: as cancelled if that is requested, else as broken by the problem.

@@ -25,6 +25,8 @@ from goodsgate.store.contract import StoreError
 TOPIC_NAME, SUBJECT = "CatalogUploadStatus", "Catalog upload status"
 ATTEMPTS_PER_DELIVERY = 1
 """The outbox retries with pauses of its own."""
+CLIENTS_MAX = 32
+"""Regions to which connections are kept; merchants choose them."""
 
 
 class QueueNotifier:
@@ -95,6 +97,8 @@ class QueueNotifier:
                 retries = {"total_max_attempts": ATTEMPTS_PER_DELIVERY}
                 config = ClientConfig(connect_timeout=seconds, read_timeout=seconds, retries=retries)
                 self._clients[region] = Session().create_client("sqs", region_name=region, config=config)
+                if len(self._clients) > CLIENTS_MAX:
+                    del self._clients[next(iter(self._clients))]
             return self._clients[region]
 
 

@@ -38,6 +38,7 @@ from goodsgate.store.shared.unknown_skus import read_open_products, read_unknown
 
 SEEN_BATCHES_MAX = 8
 """Batches whose keys are in files at once; the one created longest ago is removed."""
+COLLECTIONS_CACHED_MAX = 10_000
 SPLIT_KEYS_MIN = 4_096
 """So many keys or more are looked up in two halves at once."""
 CANDIDATES_PER_QUERY = 20_000
@@ -227,6 +228,8 @@ class PostgresLookups:
         if found is None:
             self._collections.pop(name, None)
             return 0
+        if len(self._collections) >= COLLECTIONS_CACHED_MAX:
+            self._collections.clear()
         self._collections[name] = found.number, time.monotonic() + CACHED_SECONDS
         return found.number
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 CACHED_SECONDS = 1.0
 """A database may be restored under a running gate; then a merchant may be gone, or have another number."""
+CACHED_MAX = 10_000
 
 
 class MerchantNumbers:
@@ -29,4 +30,6 @@ class MerchantNumbers:
 
     def put(self, merchant: str, number: int) -> None:
         """Cache a number that was just read."""
+        if len(self._cached) >= CACHED_MAX:
+            self._cached.clear()
         self._cached[merchant] = (number, time.monotonic() + CACHED_SECONDS)
