@@ -34,6 +34,8 @@ from goodsgate.setting_formats import (
     ORIGINS_EXPECTED,
     PAUSES,
     PUBLIC_URL,
+    SENDER,
+    SENDER_EXPECTED,
     TOKENS,
     TRACES,
     VARIABLES,
@@ -371,6 +373,8 @@ def load_with_sources(path: Path | None = None, environ: Mapping[str, str] | Non
         except (msgspec.ValidationError, ValueError):
             shown = "" if name in SECRET_SETTINGS else f", not {_quoted(value)}"
             problems.append(f"the setting `{name}` ({sources[name]}) must be {_expected(hints[name])}{shown}")
+    if converted.get("mail_host") and not SENDER.fullmatch(converted.get("mail_from", "")):
+        problems.append(f"with `mail_host`, the setting `mail_from` must be {SENDER_EXPECTED}")
     if problems:
         raise ConfigError("\n".join(problems))
     sources = {name: sources.get(name, "default") for name in Config.__struct_fields__}

@@ -45,13 +45,11 @@ def protocol_settings(config: Config) -> "ProtocolSettings":
 
 
 def mail_settings(config: Config) -> "MailSettings | None":
-    """Return the server for mail; None if the settings name none. Raises StoreError if they cannot be used."""
+    """Return the server for mail; None if the settings name none. Raises StoreError if the password cannot be read."""
     from goodsgate.http.services import MailSettings
 
     if not config.mail_host:
         return None
-    if not config.mail_from:
-        raise StoreError("the setting mail_host needs mail_from, the address from which mail is sent")
     return MailSettings(
         host=config.mail_host, port=config.mail_port, security=config.mail_security, user=config.mail_user,
         password=_secret(config, "mail_password"), sender=config.mail_from,

@@ -1,5 +1,6 @@
 """Types of settings, their patterns, and how messages call what a pattern allows."""
 
+import re
 from typing import Annotated
 
 from msgspec import Meta
@@ -40,3 +41,5 @@ FOLDERS = "comma-separated absolute paths of folders"
 VARIABLES = r"^(([a-z0-9_-]{1,64}/)?[A-Za-z_][A-Za-z0-9_]*(, ?|$))*$"
 VARIABLES_EXPECTED = "comma-separated names of variables, each perhaps with its merchant, as `acme/SFTP_PASSWORD`"
 PUBLIC_URL = "`https://host` without a path: the vendors' protocols fix the paths, so the gate needs its own host name"
+SENDER = re.compile(r"(?:[^<>@\r\n]* )?<[^<>@\s]+@[A-Za-z0-9.-]+>|[^<>@\s]+@[A-Za-z0-9.-]+")
+SENDER_EXPECTED = "an address, or `Name <address>`"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from goodsgate.cli import main
 from goodsgate.cli.masking import without_password, without_secrets
 from goodsgate.cli.settings import store_error
-from goodsgate.config import Config
+from goodsgate.config import SECRET_SETTINGS, Config
 from goodsgate.engine.saved_rules import save_rule
 from goodsgate.model.batch import Kind, Strictness
 from goodsgate.model.catalogue import Merchant
@@ -216,12 +216,15 @@ def test_doctor_shows_settings_with_their_sources_and_without_secrets(tmp_path: 
     run("migrate", "--store", tmp_path / "store")
     file = tmp_path / "gate.toml"
     file.write_text("threads = 4\n")
-    secrets = {"GOODSGATE_SECRETS": "new:" + "bmV3" * 12, "GOODSGATE_METRICS_TOKEN": "geheim" * 4}
+    secrets = {"GOODSGATE_SECRETS": "new:" + "bmV3" * 12} | {
+        f"GOODSGATE_{name.upper()}": "geheim" * 4 for name in SECRET_SETTINGS - {"store", "secrets"}
+    }
     arguments = ("doctor", "--store", tmp_path / "store", "--config", file)
     code, output = run(*arguments, **secrets)
     assert code == 0, output
-    shown = {"store": "command line", "secrets": "GOODSGATE_SECRETS", "metrics_token": "GOODSGATE_METRICS_TOKEN",
-             "threads": f"{file}, line 1"}
+    shown = {name: f"GOODSGATE_{name.upper()}" for name in SECRET_SETTINGS} | {
+        "store": "command line", "threads": f"{file}, line 1",
+    }
     assert dict(re.findall(r"^ +(\w+) = .* \((.*)\)$", output, re.M)) == shown
     assert "bmV3" not in output
     assert "geheim" not in output

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from goodsgate.cli import main
-from goodsgate.config import Config, ConfigError, load, load_with_sources
+from goodsgate.config import SECRET_SETTINGS, Config, ConfigError, load, load_with_sources
 
 
 def refused(tmp_path: Path, *, text: str | None = None, **environ: str) -> list[str]:
@@ -55,6 +55,21 @@ def test_every_pattern_has_an_explanation(tmp_path: Path) -> None:
             continue
         (line,) = refused(tmp_path, **{name.upper(): "?/ \n"})
         assert not re.search(r"\bint\b|\bfloat\b|\bstr\b|regex|\^|must be a text", line), line
+
+
+def test_no_secret_is_shown() -> None:
+    """Each setting whose name says that it is a secret is listed among those that messages and `doctor` hide."""
+    named = {name for name in Config.__struct_fields__ if re.search("secret|password|token$", name)}
+    assert {name for name in named if not name.endswith(("_file", "_hours", "_seconds"))} <= SECRET_SETTINGS
+
+
+@pytest.mark.parametrize("sender", ["", "feeds", "a@b <c>", "Acme <a@b.example", "a@b.example\r\nBcc: c@d.example"])
+def test_mail_needs_a_sender(tmp_path: Path, sender: str) -> None:
+    """It is asked for where the server is named, and is an address."""
+    lines = refused(tmp_path, MAIL_HOST="smtp.example", MAIL_FROM=sender)
+    assert lines[-1] == "with `mail_host`, the setting `mail_from` must be an address, or `Name <address>`"
+    for right in ("a@b.example", "Acme feeds <a@b.example>", "<a@b.example>"):
+        assert load(None, {"GOODSGATE_MAIL_HOST": "smtp.example", "GOODSGATE_MAIL_FROM": right}).mail_from == right
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:

@@ -96,11 +96,11 @@ def print_check(check: "HealthCheck") -> None:
 def print_settings(config: "Config", sources: dict[str, str], *, with_defaults: bool) -> None:
     """Print the settings in force and their sources, without secrets."""
     from goodsgate.cli.masking import without_password
+    from goodsgate.config import SECRET_SETTINGS
     from goodsgate.engine.secrets import parse_masters
 
-    redacted = {
+    redacted = {name: "***" if getattr(config, name) else "" for name in SECRET_SETTINGS} | {
         "store": without_password(config.store), "secrets": ", ".join(parse_masters(config.secrets)),
-        "metrics_token": "***" if config.metrics_token else "",
     }
     for name in config.__struct_fields__:
         if with_defaults or sources[name] != "default":
