@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 
+from goodsgate import app
 from goodsgate.app import create_engine, create_worker
 from goodsgate.config import Config
 from goodsgate.model.batch import Batch, Kind, Policy
@@ -109,6 +110,8 @@ class Shop:
 
 def open_store(config: Config) -> Store:
     """Open the store as the application does."""
+    if config.payloads:
+        return app.open_store(config)
     return stores.open_at(
         config.store, small_payload_bytes=config.small_payload_bytes, cache_bytes=config.catalogue_cache_bytes,
         connections_max=config.connections_max,

@@ -61,6 +61,8 @@ DESCRIPTORS_A_THREAD = 8
 
 log = logging.getLogger("goodsgate")
 
+PAYLOADS_MARK = "payloads"
+"""Secret that exists since the storage of payloads was marked."""
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -73,11 +75,14 @@ def open_store(config: Config) -> Store:
                 from goodsgate.store.postgres import PostgresStore
         except ExtraMissingError as error:
             raise StoreError(str(error)) from error
-        return PostgresStore(
-            config.store, connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes,
-            journal=config.journal_days > 0,
-            item_terms=item_terms,
+        store: Store = PostgresStore(
+            config.store, open_payloads=(lambda: open_payloads(store, config)) if config.payloads else None,
+            connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes,
+            journal=config.journal_days > 0, item_terms=item_terms,
         )
+        return store
+    if config.payloads:
+        raise StoreError("the setting payloads is for a store on PostgreSQL; the embedded one has them in its folder")
     from goodsgate.store.sqlite import SqliteStore
 
     return SqliteStore(
@@ -101,6 +106,19 @@ def store_owner(store: Store) -> str:
     secret = store.secret("objects", token_bytes(OWNER_BYTES))
     assert secret is not None  # there is a default
     return owner_of(secret)
+
+
+def open_payloads(store: Store, config: Config) -> "Objects":
+    """Return the storage of payloads. Raises StoreError if it cannot be used."""
+    from goodsgate.store.objects import open_objects
+
+    has_mark = store.secret(PAYLOADS_MARK, None) is not None
+    objects = open_objects(
+        config.payloads, store=config.store, name="payloads", owner=partial(store_owner, store), must_exist=has_mark
+    )
+    if not has_mark:
+        store.secret(PAYLOADS_MARK, b"marked")
+    return objects
 
 
 def open_bucket(address: str) -> "Objects":

@@ -287,6 +287,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A folder or ``s3://bucket/prefix`` for images; empty: ``images`` in the folder of an embedded store."""
     exports: Annotated[str, Meta(max_length=1000)] = ""
     """A folder or ``s3://bucket/prefix`` for exported files; empty: ``exports`` in the folder of an embedded store."""
+    payloads: Annotated[str, Meta(max_length=1000)] = ""
+    """A folder or ``s3://bucket/prefix`` for payloads of a store on PostgreSQL; empty: they are in the database."""
     changes: Annotated[str, Meta(max_length=1000)] = ""
     """A folder or ``s3://bucket/prefix`` for files of changes, for warehouses; empty: none are written."""
     changes_seconds: Annotated[float, Meta(ge=1, le=86400)] = 60.0

@@ -11,8 +11,9 @@ from tests.crash.scene import stage, state_after
 from tests.shop import Shop
 
 ELSEWHERE = (
-    "received", "seal-synced", "seal-written", "sealed", "sweep-halved", "references-marked", "references-queued",
-    "trial-judged", "hold-expired", "push-begun", "push-answered", "push-accepted", "push-ended",
+    "received", "piece-noted", "piece-stored", "seal-synced", "seal-written", "sealed", "sweep-halved",
+    "references-marked", "references-queued", "trial-judged", "hold-expired", "push-begun", "push-answered",
+    "push-accepted", "push-ended",
 )
 """Steps of the API, of the sweep, which the store's own tests kill, of waiting records, guards, and of the client."""
 JOBS = ("source-", "destination-")

@@ -217,7 +217,7 @@ def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
     from goodsgate.model.batch import new_id
     from goodsgate.store.contract import StoreError, bad, ok
 
-    for name in ("reports", "images", "exports", "changes"):
+    for name in ("reports", "images", "exports", "payloads", "changes"):
         address = getattr(examination.config, name)
         if "://" not in address:
             yield from _check_folder(name, address)

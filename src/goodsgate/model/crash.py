@@ -10,7 +10,11 @@ import signal
 POINTS: tuple[str, ...] = (
     # receiving: the body is read / payload file and folder are synced, but there is no batch / everything is written,
     # but not committed / the batch is durable, but not acknowledged
-    "received", "seal-synced", "seal-written", "sealed",
+    "received",
+    # the row of a piece of a payload is on disk, but not its object / both are
+    "piece-noted", "piece-stored",
+    # as above
+    "seal-synced", "seal-written", "sealed",
     # processing: a lane is leased / the worker knows it / a chunk is prepared
     "claim-taken", "claimed", "applied",
     # committing: everything is written, but not committed / the catalogue is committed, but not the intake file / the

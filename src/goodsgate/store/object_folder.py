@@ -1,5 +1,6 @@
 """Objects in a folder of this machine."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -47,6 +48,17 @@ class ObjectFolder:
     def delete(self, path: str) -> None:
         """Delete an object, if it exists. Raises OSError."""
         self._file(path).unlink(missing_ok=True)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder unless there are objects in it, and what interrupted writers left there. Raises OSError."""
+        at = self._file(path)
+        for part in at.glob(".*.part"):
+            part.unlink(missing_ok=True)
+        try:
+            at.rmdir()
+        except OSError as fault:
+            if fault.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise
 
     def sign(self, path: str, seconds: float) -> None:
         """Return None: the caller has to serve the object itself."""

@@ -34,6 +34,9 @@ class ObjectPlace(Protocol):
     def delete(self, path: str) -> None:
         """Delete an object, if it exists. Raises OSError."""
 
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder without objects, and what interrupted writers left in it. Raises OSError."""
+
     def sign(self, path: str, seconds: float) -> str | None:
         """Return a link to the object, or None if there is none. Raises OSError."""
 
@@ -75,6 +78,11 @@ class Objects:
         with _store_errors(path):
             self._place.delete(path)
 
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder in which nobody writes any more, unless there are objects in it. Raises StoreBusyError."""
+        with _store_errors(path):
+            self._place.remove_folder(path)
+
     def sign(self, path: str, seconds: float) -> str | None:
         """Return a link that lets anyone read the object for some seconds, at most seven days.
 
@@ -84,12 +92,15 @@ class Objects:
             return self._place.sign(path, seconds)
 
 
-def open_objects(address: str, *, store: str, name: str, owner: Callable[[], str]) -> Objects:
+def open_objects(address: str, *, store: str, name: str, owner: Callable[[], str],
+                 must_exist: bool = False) -> Objects:
     """Open the objects at an address, or in the folder `name` of an embedded store, and mark them as those of `owner`.
 
-    `store` is the address of the store, and `name` the setting, too. Raises StoreError if the objects are those of
-    another store, or if the store is a server and the setting is empty, because other hosts would not have a folder of
-    this machine.
+    With `must_exist` they were marked before, so that a place without a mark is the wrong one: a folder that is not
+    mounted, for example. `store` is the address of the store, and `name` the setting, too.
+
+    Raises StoreError if the objects are those of another store, or if the store is a server and the setting is empty,
+    because other hosts would not have a folder of this machine.
     """
     if not address and "://" in store:
         required = "a folder that every host of the gate reaches, or s3://bucket/prefix"
@@ -98,6 +109,11 @@ def open_objects(address: str, *, store: str, name: str, owner: Callable[[], str
     objects = Objects(place)
     own = owner().encode()
     found = objects.get(OWNER)
+    if found is None and must_exist:
+        raise StoreError(
+            f"{place} has no {OWNER}, although {name} were stored before; mount the folder, or correct the setting "
+            f"{name}; if they are to be given up, put an object {OWNER} with the text {own.decode()} there"
+        )
     if found is None:
         objects.put(OWNER, own, media_type="text/plain")
     elif b"".join(found) != own:

@@ -11,6 +11,7 @@ from datetime import datetime
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.composed import ComposedStore
 from goodsgate.store.contract import ItemTerms
+from goodsgate.store.objects import Objects
 from goodsgate.store.postgres.batches import PostgresBatches
 from goodsgate.store.postgres.changes import PostgresChanges
 from goodsgate.store.postgres.committer import PostgresCommitter
@@ -44,17 +45,19 @@ class PostgresStore(ComposedStore):
     """A store in a PostgreSQL database; see the contract for what each method does."""
 
     def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
-                 item_terms: ItemTerms | None = None, journal: bool = True,
+                 open_payloads: Callable[[], Objects] | None = None, item_terms: ItemTerms | None = None,
+                 journal: bool = True,
                  now: Callable[[], datetime] | None = None) -> None:
         """Connect to nothing yet. Raises StoreError if the address is invalid.
 
         This process opens at most `connections_max` connections, and one to listen. Payloads up to
-        `small_payload_bytes` are sent once, with their batch. `item_terms` gives the terms of the search index, which
-        is off without it. `journal` is whether changes are written to the journal. `now` replaces the server's clock.
+        `small_payload_bytes` are sent once, with their batch; larger ones are objects if `open_payloads` opens a
+        storage for them. `item_terms` gives the terms of the search index, which is off without it. `journal` is
+        whether changes are written to the journal. `now` replaces the server's clock.
         """
         database = PostgresDatabase(
             address, connections_max=connections_max, small_payload_bytes=small_payload_bytes,
-            item_terms=item_terms, now=now,
+            open_payloads=open_payloads, item_terms=item_terms, now=now,
         )
         batches, lookups = PostgresBatches(database), PostgresLookups(database)
         changes = SqlJournal(database, flush=database.flush)

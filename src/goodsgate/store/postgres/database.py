@@ -6,7 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from goodsgate.store.contract import ItemTerms, StoreError
+from goodsgate.store.objects import Objects
 from goodsgate.store.postgres.notifications import Notifications
+from goodsgate.store.postgres.payload_objects import PayloadObjects
 from goodsgate.store.postgres.server import Server
 from goodsgate.store.postgres.uploads import Uploads
 from goodsgate.store.shared.database import ALL_MERCHANTS, MessageSignal
@@ -28,13 +30,17 @@ class PostgresDatabase:
     """See PostgresStore."""
 
     def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
-                 item_terms: ItemTerms | None = None, now: Callable[[], datetime] | None = None) -> None:
+                 open_payloads: Callable[[], Objects] | None = None, item_terms: ItemTerms | None = None,
+                 now: Callable[[], datetime] | None = None) -> None:
         """Connect to nothing yet. Raises StoreError if the address is invalid."""
         self.item_terms = item_terms
         """Gives the terms of items; None if the search index is off."""
         self.server = Server(address, connections_max=connections_max, now=now)
         self.notifications = Notifications(self.server)
-        self.uploads = Uploads(self.server, small_bytes=small_payload_bytes, sending_max=connections_max)
+        self.payload_objects = PayloadObjects(open_payloads)
+        self.uploads = Uploads(
+            self.server, self.payload_objects, small_bytes=small_payload_bytes, sending_max=connections_max
+        )
         self.message_signal = MessageSignal()
         self._numbers = MerchantNumbers(self._read_number)
 

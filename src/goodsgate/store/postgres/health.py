@@ -37,6 +37,7 @@ FULL_SECONDS = 10.0
 WORKER_LOOKS = 3
 WORKER_LOOK_SECONDS = 0.3
 """A worker holds no lease between two claims, so that one look at the leases is not enough."""
+PAYLOADS_REMEDY = "make the storage of the setting payloads reachable; submissions and batches wait for it"
 SETUP = "see docs/how-to/run-on-postgresql.md"
 
 
@@ -118,7 +119,25 @@ def check_deaths(database: PostgresDatabase) -> Iterator[HealthCheck]:
     yield judge_deaths(database)
 
 
+def check_payload_faults(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Warn if the last use of the storage of payloads by this process failed."""
+    if database.payload_objects.fault:
+        yield warn("payloads", database.payload_objects.fault, PAYLOADS_REMEDY)
+
+
 # -- thorough checks --------------------------------------------------------------------------------------------------
+
+
+def check_payload_storage(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the storage of payloads can be reached and is that of this store."""
+    if not database.payload_objects.is_used:
+        return
+    try:
+        database.payload_objects.check()
+    except StoreError as fault:
+        yield bad("payload storage", str(fault), PAYLOADS_REMEDY)
+    else:
+        yield ok("payload storage", "it can be reached and belongs to this store")
 
 
 def check_version(database: PostgresDatabase) -> Iterator[HealthCheck]:
@@ -256,10 +275,10 @@ def check_search(database: PostgresDatabase) -> Iterator[HealthCheck]:
     yield judge_search(database)
 
 
-QUICK_CHECKS = (check_schema, check_writable, check_free_space, check_deaths, check_worker)
+QUICK_CHECKS = (check_schema, check_writable, check_free_space, check_payload_faults, check_deaths, check_worker)
 THOROUGH_CHECKS = (
     check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_session_settings,
-    check_connections, check_clocks, check_leases, check_search,
+    check_connections, check_clocks, check_leases, check_search, check_payload_storage,
 )
 
 

@@ -99,7 +99,7 @@ class PostgresIntake:
             "request": batch.origin.request, "traceparent": batch.origin.traceparent,
             "submitter": batch.origin.key,
         }
-        rest = self._uploads.rest(batch.merchant, upload)
+        rest = self._uploads.rest(batch.merchant, number, upload)
         crash.point("seal-synced")
         row |= {**rest.piece, "pieces": rest.pieces, "bytes": rest.bytes, "starts_at": start_time(batch.policy)}
         now = self._database.now()
@@ -133,7 +133,7 @@ class PostgresIntake:
             return None
         named = {"merchant": number, "id": round.batch}
         rounds = 0
-        rest = self._uploads.rest(round.merchant, upload) if upload is not None else NO_REST
+        rest = self._uploads.rest(round.merchant, number, upload) if upload is not None else NO_REST
         try:
             with self._server.transaction(number, also=LOCK_TIMEOUT) as db:
                 row = batch_row(db, number, round.batch)

@@ -1100,6 +1100,13 @@ SELECT id, upload FROM round WHERE merchant = :merchant AND batch = :seq AND upl
 -- Differs because payloads are rows.
 DELETE FROM payload WHERE merchant = :merchant AND upload = :upload::uuid
 
+-- name: payload_objects
+-- Differs because payloads are rows, or objects that rows without bytes name: of the rows that are deleted next.
+SELECT piece FROM (
+    SELECT piece, bytes IS NULL AS is_object FROM payload
+    WHERE merchant = :merchant AND upload = :upload::uuid ORDER BY piece LIMIT :limit
+) p WHERE is_object ORDER BY piece
+
 -- name: delete_some_pieces
 -- Differs because payloads are rows, deleted in steps.
 DELETE FROM payload WHERE merchant = :merchant AND upload = :upload::uuid AND piece IN (

@@ -1,7 +1,9 @@
 """Removes what is past its retention, in small transactions that nobody waits for."""
 
+import logging
+
 from goodsgate.model import crash
-from goodsgate.store.contract import Retention, SweepCounts
+from goodsgate.store.contract import Retention, StoreError, SweepCounts
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.findings import FINDINGS_LOCK
 from goodsgate.store.postgres.statements import PostgresStatements
@@ -11,6 +13,8 @@ from goodsgate.store.shared.feed_days import DAY
 from goodsgate.store.shared.findings import sweep_finding_segments
 from goodsgate.store.shared.journal import sweep_segments
 from goodsgate.store.shared.outbox import sweep_queues
+
+log = logging.getLogger(__name__)
 
 SWEEP_LOCK = 0x600D5_5EE9
 """Key of the advisory lock that a step of the sweep holds."""
@@ -97,11 +101,26 @@ class PostgresRetention:
                 if steps >= max(limit, 1):
                     return False, steps
                 steps += 1
+                if not self._delete_objects(merchant, named):
+                    return False, steps
                 with self._server.transaction(merchant) as db:
                     if db.change("delete_some_pieces", named) < PIECES_PER_STEP:
                         db.change("clear_upload", named)
                         break
         return True, max(steps, 1)
+
+    def _delete_objects(self, merchant: int, named: dict[str, object]) -> bool:
+        """Delete the objects of the next pieces of an upload, before their rows; False if the storage fails."""
+        with self._server.transaction(merchant) as db:
+            pieces = [piece for (piece,) in db.rows("payload_objects", named)]
+        try:
+            self._database.payload_objects.delete(merchant, str(named["upload"]), pieces)
+        except StoreError as fault:
+            log.warning("objects of payloads are not deleted: %s", fault)
+            return False
+        if pieces:
+            crash.point("sweep-halved")
+        return True
 
     def _sweep_uploads(self, before: int, limit: int) -> int:
         """Delete idle uploads: no process writes them any more, or the one that does fails when it uses them."""
@@ -111,6 +130,8 @@ class PostgresRetention:
             with self._server.transaction(merchant) as db:
                 if not db.change("expire_upload", named):
                     continue
+            if not self._delete_objects(merchant, named):
+                break
             with self._server.transaction(merchant) as db:
                 if db.change("delete_some_pieces", named) < PIECES_PER_STEP:
                     db.change("delete_upload", named)

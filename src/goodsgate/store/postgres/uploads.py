@@ -1,9 +1,12 @@
-"""Uploads: small ones in memory, larger ones as rows, piece by piece.
+"""Uploads: small ones in memory, larger ones piece by piece, as rows or as objects.
 
 Pieces are compressed and sent while the next ones arrive; the next call raises what went wrong with one. Pieces are
 committed without waiting for the disk; the transaction that uses the upload waits, and then everything before it is on
 disk. A server that crashes in between may lose the last pieces, which is detected in the same way. Pieces are
 compressed if that makes them smaller: they cross the network, the log and the table.
+
+The storage of objects is no part of the database. So the row of a piece is on disk before its object is put, and the
+batch is created behind the last object.
 """
 
 import threading
@@ -15,8 +18,9 @@ from contextlib import suppress
 import msgspec
 import psycopg
 
-from goodsgate.model import zstd
+from goodsgate.model import crash, zstd
 from goodsgate.store.contract import StoreBusyError, StoreError
+from goodsgate.store.postgres.payload_objects import PayloadObjects
 from goodsgate.store.postgres.server import Server
 from goodsgate.store.postgres.statements import PostgresStatements
 
@@ -24,8 +28,12 @@ PIECE_BYTES = 1024 * 1024
 PIECE_BYTES_MAX = 2 * PIECE_BYTES
 """Pieces of a size between the two are stored as they come."""
 SENDING_MAX = 2
-"""Pieces of one upload that are compressed or sent at once."""
+PUTTING_MAX = 4
+"""Pieces of one upload that are compressed or sent at once, as rows and as objects."""
+ANY_TIME = 2**62
+"""Later than any."""
 GONE = "the upload was idle too long and was removed, or the server crashed and lost a part of it"
+MISSES_OBJECTS = "a piece of the upload could not be stored"
 PIECES_PER_QUERY = 4
 """Pieces that are fetched together."""
 FETCHES_AHEAD = 4
@@ -45,8 +53,12 @@ class Upload:
         self.touched_at = 0
         """When the last piece was sent; different for each piece."""
         self.compresses = True
+        self.misses_objects = False
+        """Whether an object could not be put."""
+        self.has_row: Future[None] | None = None
+        """Done when the row of the last piece is stored; its object may not be."""
         self.sending: deque[Future[None]] = deque()
-        """The last pieces; each waits for the one before."""
+        """The last pieces; each waits for the row of the one before."""
 
     def wait(self, *, left: int = 0) -> None:
         """Wait until all pieces but `left` are stored. Raises what went wrong, once."""
@@ -74,9 +86,10 @@ NO_REST = UploadRest(0, 0, 0, {})
 class Uploads:
     """The uploads that this process receives."""
 
-    def __init__(self, server: Server, *, small_bytes: int, sending_max: int) -> None:
+    def __init__(self, server: Server, objects: PayloadObjects, *, small_bytes: int, sending_max: int) -> None:
         """Send at most `sending_max` pieces at once, each on its own connection."""
         self._server = server
+        self._objects = objects
         self._small_bytes = small_bytes
         self._senders = ThreadPoolExecutor(sending_max, "sending")
         self._fetchers = ThreadPoolExecutor(1, "fetching")
@@ -97,26 +110,47 @@ class Uploads:
             self._put(number, name, upload, content)
 
     def _put(self, number: int, name: str, upload: Upload, content: bytes) -> None:
-        upload.wait(left=SENDING_MAX - 1)
-        before = upload.sending[-1] if upload.sending else None
+        upload.wait(left=(PUTTING_MAX if self._objects.is_used else SENDING_MAX) - 1)
+        before, upload.has_row = upload.has_row, Future()
         touched_at = max(self._server.now(), upload.touched_at + 1)
         at = {"merchant": number, "upload": name, "piece": upload.pieces}
         moved = {**at, "before": upload.touched_at, "now": touched_at}
-        upload.sending.append(self._senders.submit(self._send, number, upload, before, moved, content))
+        upload.sending.append(self._senders.submit(self._send, number, upload, before, upload.has_row, moved, content))
         upload.touched_at = touched_at
         upload.pieces += 1
 
-    def _send(self, number: int, upload: Upload, before: Future[None] | None, moved: dict[str, object], content: bytes,
-              ) -> None:
-        packed = self._packed(upload, content)
+    def _send(self, number: int, upload: Upload, before: Future[None] | None, has_row: Future[None],
+              moved: dict[str, object], content: bytes) -> None:
+        try:
+            content = self._send_row(number, upload, before, moved, content)
+        except BaseException as fault:
+            has_row.set_exception(fault)
+            raise
+        has_row.set_result(None)
+        if self._objects.is_used:
+            crash.point("piece-noted")
+            try:
+                self._objects.put(number, str(moved["upload"]), int(str(moved["piece"])), content)
+            except StoreError:
+                upload.misses_objects = True
+                raise
+            crash.point("piece-stored")
+
+    def _send_row(self, number: int, upload: Upload, before: Future[None] | None, moved: dict[str, object],
+                  content: bytes) -> bytes:
+        """Store the row of a piece; return its bytes, compressed if that makes them smaller."""
+        is_packed, content = self._packed(upload, content)
         if before is not None:
             before.result()  # it was submitted earlier, so that a thread works on it
-        with self._server.transaction(number, lazy=True) as db:
+        is_object = self._objects.is_used
+        row = {**moved, "packed": is_packed, "content": None if is_object else psycopg.Binary(content)}
+        with self._server.transaction(number, lazy=not is_object) as db:
             if not db.change("touch_upload" if moved["piece"] else "add_upload", moved):
                 raise StoreBusyError(GONE)
-            db.change("add_payload", {**moved, **packed})
+            db.change("add_payload", row)
+        return content
 
-    def rest(self, merchant: str, name: str) -> UploadRest:
+    def rest(self, merchant: str, number: int, name: str) -> UploadRest:
         """Wait for the pieces being sent, and compress what is left.
 
         Called before the transaction that uses the upload. Raises as `append` does, and StoreError if there is no such
@@ -125,13 +159,19 @@ class Uploads:
         upload = self._open.get((merchant, name))
         if upload is None:
             raise StoreError("there is no such upload")
+        if self._objects.is_used and upload.content and upload.bytes > self._small_bytes:
+            self._put(number, name, upload, bytes(upload.content))
+            upload.content.clear()
         upload.wait()
+        if upload.misses_objects:
+            raise StoreBusyError(MISSES_OBJECTS)
         named = {"upload": name, "piece": upload.pieces}
         if not upload.content and upload.pieces:
             stored = {**named, "packed": False, "content": None}
             return UploadRest(upload.bytes, upload.pieces, upload.touched_at, stored)
-        packed = self._packed(upload, bytes(upload.content))
-        return UploadRest(upload.bytes, upload.pieces + 1, upload.touched_at, {**named, **packed})
+        packed, content = self._packed(upload, bytes(upload.content))
+        last = {**named, "packed": packed, "content": psycopg.Binary(content)}
+        return UploadRest(upload.bytes, upload.pieces + 1, upload.touched_at, last)
 
     @staticmethod
     def take(db: PostgresStatements, number: int, rest: UploadRest) -> None:
@@ -152,7 +192,9 @@ class Uploads:
             wait(upload.sending)
             gone = {"merchant": number, "upload": name}
             with suppress(StoreError), self._server.transaction(number, lazy=True) as db:
-                if db.change("delete_upload", gone):  # not once a round uses it
+                if self._objects.is_used:
+                    db.change("expire_upload", {**gone, "before": ANY_TIME})  # the sweep deletes the objects
+                elif db.change("delete_upload", gone):  # not once a round uses it
                     db.change("delete_pieces", gone)
 
     def read(self, number: int, upload: str, pieces: int) -> Iterator[bytes]:
@@ -176,7 +218,11 @@ class Uploads:
             rows = db.rows("payload_pieces", asked)
         if len(rows) != last - first:
             raise StoreError("the payload was deleted while it was read")
-        return [zstd.decompress(content) if packed else content for packed, content in rows]
+        pieces = []
+        for piece, (packed, content) in enumerate(rows, first):
+            stored = content if content is not None else self._objects.get(number, upload, piece)
+            pieces.append(zstd.decompress(stored) if packed else stored)
+        return pieces
 
     def close(self) -> None:
         """Forget uploads that no batch has taken; the sweep deletes their pieces."""
@@ -184,7 +230,8 @@ class Uploads:
         self._fetchers.shutdown(cancel_futures=True)
         self._open.clear()
 
-    def _packed(self, upload: Upload, content: bytes) -> dict[str, object]:
+    def _packed(self, upload: Upload, content: bytes) -> tuple[bool, bytes]:
+        """Return whether a piece is compressed, and what is to be stored."""
         packed = content
         if upload.compresses and len(content) > COMPRESSED_BYTES_MIN:
             packer = getattr(self._packers, "packer", None)
@@ -194,4 +241,4 @@ class Uploads:
         smaller = len(packed) < len(content) * COMPRESSED_SHARE_MAX
         if not smaller and len(content) >= PIECE_BYTES:
             upload.compresses = False
-        return {"packed": smaller, "content": psycopg.Binary(packed if smaller else content)}
+        return smaller, packed if smaller else content

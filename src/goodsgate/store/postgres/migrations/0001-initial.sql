@@ -172,7 +172,7 @@ CREATE TABLE payload (
     upload uuid NOT NULL,
     piece integer NOT NULL,
     packed boolean NOT NULL,                        -- zstd
-    bytes bytea NOT NULL,
+    bytes bytea,                                    -- NULL if they are an object
     PRIMARY KEY (merchant, upload, piece)
 ) PARTITION BY HASH (merchant);
 
