@@ -66,7 +66,7 @@ attack: $(STAMP) ## Attack a gate with hostile clients, files and requests (REQU
 	@exec $(PY) -m bench.attack --requests $${REQUESTS:-100000}
 
 soak: $(STAMP) ## Load a gate for MINUTES=30 and see that its memory does not grow
-	@exec $(PY) -m bench.soak --minutes $${MINUTES:-30}
+	@exec $(PY) -m bench.soak --minutes $${MINUTES:-30} --share $${SHARE:-1}
 
 fuzz: $(STAMP) ## Run the fuzz tests, the tests of properties and those marked slow, for longer
 	@GOODSGATE_TEST_FUZZ=long $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz

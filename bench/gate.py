@@ -38,12 +38,11 @@ class Gate:
             stderr=subprocess.DEVNULL, text=True,
         )
         assert self._serve.stdout is not None
-        line = ""
-        while not (found := re.search(r"http://[0-9.:]+", line)):
-            line = self._serve.stdout.readline()
-            if not line:
-                raise RuntimeError("the gate did not start")
-        self.url = found.group()
+        try:
+            self.url = self._wait_for_address()
+        except BaseException:  # a signal, too, leaves nothing running
+            self._serve.kill()
+            raise
         self._environ |= {"GOODSGATE_URL": self.url, "GOODSGATE_KEY": self.key}
         self._drain = threading.Thread(target=self._serve.stdout.read, daemon=True)
         self._drain.start()
@@ -54,6 +53,13 @@ class Gate:
         self.peaks: dict[str, float] = {}
         self._watching = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def _wait_for_address(self) -> str:
+        assert self._serve.stdout is not None
+        for line in self._serve.stdout:
+            if found := re.search(r"http://[0-9.:]+", line):
+                return found.group()
+        raise RuntimeError("the gate did not start")
 
     def add_merchant(self, name: str) -> str:
         """Add a merchant and return its key."""

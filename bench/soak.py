@@ -2,12 +2,14 @@
 
 One client submits feeds of products, prices and stock, good, bad and unreadable ones, whole and in small pieces, and
 reads what came of them, round after round, with the same keys. `--share` is the part of the time in which it does so;
-it rests for the others. A large feed fills the caches first. After a third of the time the memory of API and worker is
-read once a second. Prints the slope of each in MB a minute (the median of the slopes between all pairs of readings)
-and exits 1 if one is above 1.
+it rests for the others. Before that time a large feed and thousands of small batches fill the caches. After a third of
+it the memory of API and worker is read once a second. Prints the slope of each in MB a minute (the median of the slopes
+between all pairs of readings). Exits 1 if one is above 1 and memory has grown by more than 12 MB, if a process took
+more than it may, or if it was not running.
 """
 
 import argparse
+import signal
 import statistics
 import sys
 import threading
@@ -22,6 +24,10 @@ from bench.gate import Gate
 
 SLOPE_MAX = 1.0
 """MB a minute."""
+STEP_MAX = 12.0
+"""MB by which memory may grow in a short run: the allocator takes memory in steps."""
+MEMORY_MAX = {"api": 200, "worker": 450}
+"""MB, at any moment."""
 LARGE = 100_000
 """Records that fill the cache of valid documents and SQLite's pages, which the worker keeps."""
 POLLED = 4_000
@@ -124,25 +130,50 @@ def _read(gate: Gate, number: int) -> None:
     gate.client.get("/v1/batches", headers={"Authorization": f"Bearer wrong-{number}"})
 
 
+def growth(readings: Readings) -> float:
+    """Return by how many MB the median of the last third of the readings is above that of the first third."""
+    third = max(1, len(readings) // 3)
+    sizes = [size for _, size in readings]
+    return statistics.median(sizes[-third:]) - statistics.median(sizes[:third])
+
+
+def faults(name: str, readings: Readings) -> Iterator[str]:
+    """Yield what is wrong with the memory of a process."""
+    sizes = [size for _, size in readings]
+    if len(sizes) < 2 or min(sizes) <= 0:
+        yield f"{name} was not running all the time"
+        return
+    if slope(readings) > SLOPE_MAX and growth(readings) > STEP_MAX:
+        yield f"{name} grows by more than {SLOPE_MAX:.0f} MB a minute"
+    if max(sizes) > MEMORY_MAX[name]:
+        yield f"{name} took {max(sizes):.0f} MB, more than {MEMORY_MAX[name]}"
+
+
 def main() -> None:
     """Load a gate for some minutes and print how its memory grows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--share", type=float, default=1.0)
     options = parser.parse_args()
-    begun = time.monotonic()
+    # A signal ends the gate, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with Gate() as gate:
         fill_caches(gate)
-        load = rounds(gate)
+        load, begun = rounds(gate), time.monotonic()
         _run(load, until=begun + options.minutes * 20, share=options.share)
         with Memory(gate) as memory:
             number = _run(load, until=begun + options.minutes * 60, share=options.share)
-    slopes = {name: slope(readings) for name, readings in memory.readings.items()}
+    problems = []
     for name, readings in memory.readings.items():
-        (_, first), (_, last) = readings[0], readings[-1]
-        print(f"{name}: {first:.0f} MB after a third of the time, {last:.0f} at the end; {slopes[name]:+.2f} MB/min")
+        problems += faults(name, readings)
+        if len(readings) > 1:
+            (_, first), (_, last) = readings[0], readings[-1]
+            print(f"{name}: {first:.0f} MB after a third of the time, {last:.0f} at the end, "
+                  f"{max(size for _, size in readings):.0f} at most; {slope(readings):+.2f} MB/min")
     print(f"{number + 1} rounds")
-    sys.exit(1 if max(slopes.values()) > SLOPE_MAX else 0)
+    for problem in problems:
+        print(problem)
+    sys.exit(1 if problems else 0)
 
 
 def _run(load: Iterator[int], *, until: float, share: float) -> int:
