@@ -292,7 +292,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     changes: Annotated[str, Meta(max_length=1000)] = ""
     """A folder or ``s3://bucket/prefix`` for files of changes, for warehouses; empty: none are written."""
     changes_seconds: Annotated[float, Meta(ge=1, le=86400)] = 60.0
-    """Pause between two files of changes."""
     payload_days: Days = 7.0
     report_days: Days = 30.0
     batch_days: Days = 400.0
