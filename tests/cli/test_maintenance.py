@@ -296,3 +296,38 @@ def test_doctor_reports_a_refused_login():
     assert re.search(r"^BAD  server: ", output, re.M)
     assert postgres.PASSWORD not in output
     assert secret not in output
+
+
+# -- partitions -------------------------------------------------------------------------------------------------------
+
+
+def test_an_embedded_store_has_no_partitions(tmp_path: Path):
+    """Both commands say so, and change nothing."""
+    code, output = run("migrate", "--partitions", 4, "--store", tmp_path / "store")
+    assert code == 2
+    assert "an embedded store has no partitions: leave out --partitions" in output
+    run("migrate", "--store", tmp_path / "store")
+    code, output = run("store", "isolate", "acme", "--store", tmp_path / "store")
+    assert code == 2
+    assert "an embedded store has no partitions" in output
+
+
+def test_a_merchant_is_isolated_by_a_command():
+    """With a number of partitions that the operator chose; a merchant that is isolated already is no error."""
+    address = postgres.server().blank()
+    code, output = run("migrate", "--partitions", 300, GOODSGATE_STORE=address)
+    assert code == 2
+    assert "1<=x<=256" in output
+    assert run("migrate", "--partitions", 3, GOODSGATE_STORE=address)[0] == 0
+    assert run("merchant", "add", "acme", GOODSGATE_STORE=address)[0] == 0
+    code, output = run("store", "isolate", "acme", GOODSGATE_STORE=address)
+    assert code == 0
+    assert "acme has partitions of its own: chunk, finding" in output
+    assert run("store", "isolate", "acme", GOODSGATE_STORE=address) == (0, "acme has partitions of its own already.\n")
+    code, output = run("store", "isolate", "acne", GOODSGATE_STORE=address)
+    assert code == 2
+    assert "could not isolate acne: no such merchant: acne" in output
+    code, output = run("doctor", GOODSGATE_STORE=address)
+    assert "OK   partitions: 5 of each large table" in output
+    assert "OK   schema content: as it was created" in output
+    postgres.server().drop(address)

@@ -41,7 +41,7 @@ SHARED_PARTS = {
 }
 """Classes that only the composition root creates."""
 
-STORE_CONTRACT = {"contract", "backup", "objects"}
+STORE_CONTRACT = {"contract", "backup", "objects", "partitions"}
 """Modules of the store that other packages than `app` may import."""
 SQL_STATEMENTS = re.compile(
     r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX)|PRAGMA \w+)\b"

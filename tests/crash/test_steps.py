@@ -16,8 +16,8 @@ ELSEWHERE = (
     "push-accepted", "push-ended",
 )
 """Steps of the API, of the sweep, which the store's own tests kill, of waiting records, guards, and of the client."""
-JOBS = ("source-", "destination-")
-"""Begins of the names of steps of sources and destinations, which have tests of their own."""
+JOBS = ("source-", "destination-", "isolation-")
+"""Begins of the names of steps of sources, destinations and partitions, which have tests of their own."""
 WORKER_POINTS = [point for point in POINTS if point not in ELSEWHERE and not point.startswith(JOBS)]
 
 

@@ -23,6 +23,7 @@ from goodsgate.store.contract import (
     StoreFullError,
     SweepCounts,
 )
+from goodsgate.store.partitions import SupportsPartitions
 from goodsgate.store.strict import StrictStore
 from tests import stores
 from tests.store.scene import Record, chunk_commit, rejected_record
@@ -145,6 +146,14 @@ def full(store: Store, folder: Path) -> None:
     print(f"then {found.counts.created if found is not None else None}")
 
 
+def isolate(folder: Path, merchant: str) -> None:
+    """Give the merchant partitions of its own."""
+    store = stores.open_at(stores.address(folder), small_payload_bytes=100)
+    assert isinstance(store, SupportsPartitions)
+    store.isolate(merchant, print)
+    store.close()
+
+
 def main(what: str, folder: Path, *more: str) -> None:
     """As the command line has it."""
     store = open_store(folder)
@@ -154,6 +163,8 @@ def main(what: str, folder: Path, *more: str) -> None:
         full(store, folder)
     elif what == "sweep":
         sweep(store)
+    elif what == "isolate":
+        isolate(folder, more[0])
     else:
         {"work": work, "hold": hold}[what](store, lease_seconds=lease_seconds(folder))
     store.close()

@@ -30,7 +30,7 @@ from goodsgate.cli.export import export
 from goodsgate.cli.guard import guard
 from goodsgate.cli.inspect import inspect_command
 from goodsgate.cli.item import item
-from goodsgate.cli.maintenance import backup, migrate
+from goodsgate.cli.maintenance import backup, migrate, store_group
 from goodsgate.cli.mcp import mcp
 from goodsgate.cli.merchant import merchant
 from goodsgate.cli.merchant_keys import key as key  # adds the group to merchant
@@ -80,6 +80,6 @@ for _command in (
     inspect_command, check, export, changes, item, reference, profile, rule, guard, source, destination,
     webhook, mcp,
     push, serve, work, stand_in, conformance, trouble, traffic, merchant, audit, orders, outbox, migrate, doctor,
-    backup, completion,
+    backup, store_group, completion,
 ):
     main.add_command(_command)

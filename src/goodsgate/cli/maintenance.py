@@ -1,4 +1,4 @@
-"""Commands for operators: migrate and backup."""
+"""Commands for operators: migrate, backup, and store."""
 
 import sys
 from collections.abc import Iterator
@@ -17,17 +17,29 @@ if TYPE_CHECKING:
     from goodsgate.store.contract import Store
 
 @click.command()
+@click.option(
+    "--partitions", type=click.IntRange(1, 256), metavar="N",
+    help="PostgreSQL: into how many partitions each large table of a new store is divided (1 to 256). Default: 16.",
+)
 @json_option
 @with_settings
-def migrate(*, config: "Config", as_json: bool) -> None:
+def migrate(*, config: "Config", partitions: int | None, as_json: bool) -> None:
     """Bring the store's schema up to date and list the migrations applied. `serve` does this when it starts.
 
     \b
-    Example:
+    Examples:
       goodsgate migrate --store /var/lib/goodsgate
+      goodsgate migrate --partitions 64
     """
+    from goodsgate.store.partitions import SupportsPartitions
+
     with use_store(config, "cannot be brought up to date") as store:
-        applied = store.migrate()
+        if partitions is None:
+            applied = store.migrate()
+        elif isinstance(store, SupportsPartitions):
+            applied = store.migrate_with_partitions(partitions)
+        else:
+            raise CommandError("an embedded store has no partitions: leave out --partitions")
     text = "\n".join(f"applied {title}" for title in applied) or "The schema is up to date."
     print_line(text, {"applied": list(applied)}, as_json=as_json)
 
@@ -61,6 +73,36 @@ def backup(*, config: "Config", folder: Path, as_json: bool) -> None:
     if copied.payloads_lost:
         click.echo(f"Large payloads missing from the store: {copied.payloads_lost:,}", err=True)
         sys.exit(ExitCode.UNHEALTHY)
+
+
+@click.group("store")
+def store_group() -> None:
+    """Change how the store keeps its data."""
+
+
+@store_group.command()
+@click.argument("merchant")
+@json_option
+@with_settings
+def isolate(*, config: "Config", merchant: str, as_json: bool) -> None:
+    """Give a large MERCHANT partitions of its own in PostgreSQL, while gates and workers go on.
+
+    Vacuums and indexes of other merchants no longer depend on its size. The partitions that it shares are copied, so
+    the disk needs room for their size once more. If the command is killed, run it again.
+
+    \b
+    Example:
+      goodsgate store isolate acme
+    """
+    from goodsgate.store.partitions import SupportsPartitions
+
+    with use_store(config, f"could not isolate {merchant}") as store:
+        if not isinstance(store, SupportsPartitions):
+            raise CommandError("an embedded store has no partitions; only a PostgreSQL store has")
+        store.require_current()
+        split = store.isolate(merchant, lambda progress: click.echo(progress, err=True))
+    text = f"{merchant} has partitions of its own" + (f": {', '.join(split)}." if split else " already.")
+    print_line(text, {"merchant": merchant, "split": split}, as_json=as_json)
 
 
 @contextmanager

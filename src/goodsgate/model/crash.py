@@ -34,6 +34,8 @@ POINTS: tuple[str, ...] = (
     "push-begun", "push-answered", "push-accepted", "push-ended",
     # sweeping: one half of related data is deleted
     "sweep-halved",
+    # isolating a merchant: new partitions exist / have some rows / all rows / are in place, uncommitted / committed
+    "isolation-prepared", "isolation-step", "isolation-copied", "isolation-replaced", "isolation-switched",
 )
 """In the order in which a submission reaches them."""
 

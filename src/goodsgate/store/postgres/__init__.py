@@ -61,6 +61,7 @@ class PostgresStore(ComposedStore):
         )
         batches, lookups = PostgresBatches(database), PostgresLookups(database)
         changes = SqlJournal(database, flush=database.flush)
+        maintenance = PostgresMaintenance(database, lookups, journal=journal)
         super().__init__(
             merchants=SqlMerchants(database), reference=PostgresReference(database), resources=SqlResources(database),
             outbox=SqlOutbox(database), intake=PostgresIntake(database, batches),
@@ -70,10 +71,12 @@ class PostgresStore(ComposedStore):
             dry_runs=SqlDryRuns(database, TEXTS), index=SqlIndex(database), search=PostgresSearch(database),
             stock=PostgresStock(database, journal=journal), batches=batches, reports=SqlReports(database),
             processes=SqlProcesses(database), jobs=SqlJobs(database), audit=SqlAudit(database),
-            maintenance=PostgresMaintenance(database, lookups, journal=journal),
+            maintenance=maintenance,
             changes=PostgresChanges(database),
         )
         self.prefetch = lookups.prefetch
+        self.migrate_with_partitions = maintenance.migrate_with_partitions
+        self.isolate = maintenance.isolate
         self.database = database
         """For tests and tools that look inside."""
         self.lookups = lookups

@@ -10,32 +10,38 @@ from goodsgate.store.postgres.statements import Cursor
 from goodsgate.store.shared.statement_files import Migration
 
 CONTENT = """
+WITH own AS (
+    SELECT * FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND NOT relispartition
+      AND NOT starts_with(relname, 'isolation_')
+)
 SELECT coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '') FROM (
     SELECT concat_ws(' ', 'table', c.relname, c.relkind, c.relrowsecurity) AS line
-    FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v')
+    FROM own c WHERE c.relkind IN ('r', 'p', 'v')
     UNION ALL
     SELECT concat_ws(' ', 'column', c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull)
-    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
-      AND a.attnum > 0 AND NOT a.attisdropped
+    FROM own c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT concat_ws(' ', 'index', c.relname, i.indisunique, i.indisvalid)
-    FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = current_schema()::regnamespace
+    FROM own c JOIN pg_index i ON i.indexrelid = c.oid JOIN own t ON t.oid = i.indrelid
     UNION ALL
-    SELECT concat_ws(' ', 'constraint', conname, contype) FROM pg_constraint
-    WHERE connamespace = current_schema()::regnamespace AND contype IN ('c', 'f', 'p', 'u')
+    SELECT concat_ws(' ', 'constraint', p.conname, p.contype) FROM pg_constraint p JOIN own c ON c.oid = p.conrelid
+    WHERE p.contype IN ('c', 'f', 'p', 'u')
     UNION ALL
-    SELECT concat_ws(' ', 'policy', c.relname || '.' || p.polname)
-    FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = current_schema()::regnamespace
+    SELECT concat_ws(' ', 'policy', c.relname || '.' || p.polname) FROM pg_policy p JOIN own c ON c.oid = p.polrelid
     UNION ALL
     SELECT concat_ws(' ', 'function', proname, md5(prosrc)) FROM pg_proc
-    WHERE pronamespace = current_schema()::regnamespace
+    WHERE pronamespace = current_schema()::regnamespace AND NOT starts_with(proname, 'isolation_')
     UNION ALL
-    SELECT concat_ws(' ', 'trigger', t.tgname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-    WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal
+    SELECT concat_ws(' ', 'trigger', t.tgname) FROM pg_trigger t JOIN own c ON c.oid = t.tgrelid
+    WHERE NOT t.tgisinternal
 ) AS content
 """
-"""One line for each part of the schema, without definitions that PostgreSQL's versions write differently."""
+"""One line for each part of the schema, without definitions that PostgreSQL's versions write differently.
+
+Partitions and what `isolation` creates for a time are left out: operators may split partitions.
+"""
 STORED = (
     "SELECT to_jsonb(m) ->> 'fingerprint', to_jsonb(m) ->> 'content' FROM migration m"
     " ORDER BY number DESC LIMIT 1"

@@ -13,6 +13,7 @@ from goodsgate.store.postgres.fingerprint import migration_difference, schema_di
 from goodsgate.store.postgres.schema import VERSION_MIN, role_privilege, schema_number
 from goodsgate.store.postgres.server import ROLE, SCHEMA
 from goodsgate.store.postgres.statements import Cursor
+from goodsgate.store.postgres.table_health import check_partitions, check_tables
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
 from goodsgate.store.shared.health import judge_deaths, judge_search, judge_worker
 
@@ -278,7 +279,7 @@ def check_search(database: PostgresDatabase) -> Iterator[HealthCheck]:
 QUICK_CHECKS = (check_schema, check_writable, check_free_space, check_payload_faults, check_deaths, check_worker)
 THOROUGH_CHECKS = (
     check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_session_settings,
-    check_connections, check_clocks, check_leases, check_search, check_payload_storage,
+    check_connections, check_clocks, check_leases, check_search, check_payload_storage, check_partitions, check_tables,
 )
 
 

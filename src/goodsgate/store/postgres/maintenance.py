@@ -1,9 +1,12 @@
 """Schema, checks, statistics and retention of the database."""
 
+from collections.abc import Callable
+
 from goodsgate.store.contract import HealthCheck, Retention, StoreError, SweepCounts
 from goodsgate.store.postgres import schema
 from goodsgate.store.postgres.database import MIGRATIONS, PostgresDatabase
 from goodsgate.store.postgres.health import PostgresHealth
+from goodsgate.store.postgres.isolation import isolate
 from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.retention import PostgresRetention
 from goodsgate.store.shared.database import ALL_MERCHANTS
@@ -22,6 +25,14 @@ class PostgresMaintenance:
     def migrate(self) -> list[str]:
         """Apply missing migrations and return their titles. Raises StoreError if the login lacks a privilege."""
         return schema.migrate(self._database.server)
+
+    def migrate_with_partitions(self, partitions: int) -> list[str]:
+        """Create the store with this number of partitions. Raises StoreError if it exists already."""
+        return schema.migrate(self._database.server, partitions)
+
+    def isolate(self, merchant: str, report: Callable[[str], None]) -> list[str]:
+        """Give a merchant partitions of its own; see SupportsPartitions."""
+        return isolate(self._database.server, self._database.require_number(merchant), report)
 
     def is_new(self) -> bool:
         """Return whether there is no schema in the database yet."""

@@ -19,8 +19,17 @@ MIGRATION_SECONDS_MAX = 3_600.0
 """For one migration, and for those of another process that are waited for."""
 
 
-def migrate(server: Server) -> list[str]:
-    """Apply missing migrations and return their titles. Raises StoreError if the login lacks a privilege."""
+PARTITIONS = 16
+"""Of each large table, unless the operator chooses another number when the store is created."""
+PARTITIONS_MAX = 256
+
+
+def migrate(server: Server, partitions: int | None = None) -> list[str]:
+    """Apply missing migrations and return their titles.
+
+    A new store gets this number of `partitions`. Raises StoreError if the login lacks a privilege, or if the store
+    exists already and its number of partitions is asked for.
+    """
     known = MIGRATIONS[-1].number
     with _migrating(server) as cursor:
         _create_role(cursor)
@@ -28,6 +37,12 @@ def migrate(server: Server) -> list[str]:
         current = _current_number(cursor)
         if current > known:
             raise StoreError(f"the database was created by a newer Goodsgate (schema {current}, known {known})")
+        if current and partitions is not None:
+            raise StoreError(
+                "the number of partitions is chosen when the store is created, and this one exists;"
+                " `goodsgate store isolate MERCHANT` gives a large merchant partitions of its own"
+            )
+        cursor.execute(f"SET LOCAL goodsgate.partitions = {partitions or PARTITIONS:d}")
         missing = MIGRATIONS[current:]
         for migration in missing:
             cursor.connection.execute(migration.parts["database"].encode())  # many statements: the simple protocol

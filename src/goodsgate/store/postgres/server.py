@@ -7,7 +7,7 @@ pool may stand between, including PgBouncer in transaction mode.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -115,6 +115,12 @@ class Server:
         with self._translate_errors():
             return self._connections.connect()
 
+    @contextmanager
+    def connecting(self) -> Iterator[Connection]:
+        """Open a separate connection in autocommit mode for a block. Raises StoreBusyError and others."""
+        with self._translate_errors(), closing(self._connections.connect()) as connection:
+            yield connection
+
     # -- transactions -------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -137,7 +143,9 @@ class Server:
 
     def snapshot(self, merchants: Merchants = None, /) -> AbstractContextManager[PostgresStatements]:
         """Open a transaction that only reads, all of whose statements see what was committed when the first began."""
-        return self.session(_begin(merchants, lazy=False, isolation="REPEATABLE READ READ ONLY"))
+        # Locked before the snapshot exists: the copies of rows in a partition that was split since would be invisible.
+        also = "LOCK TABLE item, journal IN ACCESS SHARE MODE"
+        return self.session(_begin(merchants, lazy=False, isolation="REPEATABLE READ READ ONLY"), also=also)
 
     def writing(self, merchants: Merchants = None, /, *, lazy: bool = False,
                 ) -> AbstractContextManager[PostgresStatements]:

@@ -2,8 +2,9 @@
 -- 16 bytes and stored as uuid. Sorted texts are in the order of their bytes.
 --
 -- Every table and key leads with the merchant, so that a PostgreSQL that shards can distribute by it; only `merchant`
--- and `credential`, which identify a caller, `host` and `worker` are small and whole. Large tables are partitioned by a hash
--- of the merchant, so that vacuum and indexes stay small.
+-- and `credential`, which identify a caller, `host` and `worker` are small and whole. Large tables are partitioned by ranges
+-- of the merchant's number, so that vacuum and indexes stay small. Numbers are random, so the ranges have equally many
+-- merchants; a range is split to give a large merchant a partition of its own (see isolation.py).
 
 -- part: database
 CREATE TABLE merchant (
@@ -174,7 +175,7 @@ CREATE TABLE payload (
     packed boolean NOT NULL,                        -- zstd
     bytes bytea,                                    -- NULL if they are an object
     PRIMARY KEY (merchant, upload, piece)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 
 CREATE TABLE lane (
     merchant bigint NOT NULL REFERENCES merchant (number),
@@ -222,7 +223,7 @@ CREATE TABLE item (
     moved_at bigint,                                -- when an order moved the stock since; NULL: none has
     searched boolean,                               -- whether its terms are in the search index; NULL: they are not
     folded text COLLATE "C" GENERATED ALWAYS AS (lower(key)) STORED  -- without ASCII case
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 -- One index for lookups by the exact key, for case variants, and for the order of listings.
 CREATE UNIQUE INDEX item_key ON item (merchant, collection, folded, key);
 CREATE INDEX item_tombstone ON item (merchant, collection, written_at) WHERE hash IS NULL;
@@ -235,7 +236,7 @@ CREATE TABLE item_version (
     key text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
     PRIMARY KEY (merchant, collection, key)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 
 -- The records that one chunk added: a byte per record (index into RESULTS), and a JSON array of the keys.
 CREATE TABLE chunk (
@@ -245,7 +246,7 @@ CREATE TABLE chunk (
     results bytea NOT NULL,
     keys bytea NOT NULL,
     PRIMARY KEY (merchant, batch, first)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 
 -- Findings of records that are rejected or wait, or that a later round has changed, and of the file.
 CREATE TABLE finding (
@@ -267,7 +268,7 @@ CREATE TABLE finding (
     -- where no function sees a row before.
     stem text COLLATE "C" GENERATED ALWAYS AS (left(key, 64)) STORED,
     PRIMARY KEY (merchant, batch, number)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 CREATE INDEX finding_has_error ON finding (merchant, batch, number) WHERE has_error;
 CREATE INDEX finding_stem ON finding (merchant, stem, batch);
 
@@ -287,7 +288,7 @@ CREATE TABLE finding_segment (
     is_hidden boolean NOT NULL DEFAULT false,       -- the report of its batch is deleted, other segments refer to it
     body bytea NOT NULL,
     PRIMARY KEY (merchant, batch, first)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 CREATE INDEX finding_segment_base ON finding_segment (merchant, base_batch, base_first) WHERE base_batch IS NOT NULL;
 
 -- Where issues of a key are: a row for each record of a segment that has issues.
@@ -299,7 +300,7 @@ CREATE TABLE finding_place (
     first bigint NOT NULL,
     place integer NOT NULL,                         -- position in it
     PRIMARY KEY (merchant, stem, hash, batch, first, place)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 
 CREATE TABLE issue_group (
     merchant bigint NOT NULL,
@@ -416,30 +417,6 @@ ALTER TABLE chunk ALTER COLUMN keys SET STORAGE EXTERNAL;
 ALTER TABLE diff_segment ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE finding_segment ALTER COLUMN body SET STORAGE EXTERNAL;
 
-DO $$
-DECLARE
-    whole text;
-BEGIN
-    FOREACH whole IN ARRAY ARRAY[
-        'payload', 'item', 'item_version', 'chunk', 'finding', 'finding_segment', 'finding_place'
-    ] LOOP
-        FOR part IN 0..15 LOOP
-            EXECUTE format(
-                'CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 16, REMAINDER %s)',
-                whole || '_' || to_char(part, 'FM00'), whole, part
-            );
-        END LOOP;
-    END LOOP;
-END $$;
-
--- A feed moves every version: the new row versions have room on the same page.
-DO $$
-BEGIN
-    FOR part IN 0..15 LOOP
-        EXECUTE format('ALTER TABLE %I SET (fillfactor = 45)', 'item_version_' || to_char(part, 'FM00'));
-    END LOOP;
-END $$;
-
 -- A transaction sees only the rows of the merchant that it names, whatever the statement says. Tables that decide whose
 -- turn it is or what is past its retention can be seen whole by transactions that ask for it.
 DO $$
@@ -481,7 +458,7 @@ CREATE TABLE index_entry (
     value text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,                  -- of the item
     PRIMARY KEY (merchant, collection, name, value, key)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 
 -- The same by item: a JSON array of [name, value].
 CREATE TABLE item_index_entries (
@@ -490,7 +467,7 @@ CREATE TABLE item_index_entries (
     key text COLLATE "C" NOT NULL,
     entries json NOT NULL,
     PRIMARY KEY (merchant, collection, key)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 
 -- The search index: the terms of items. Each term begins with a short hash of its collection's number, so that a search
 -- costs nothing for what others have.
@@ -500,7 +477,7 @@ CREATE TABLE item_terms (
     key text COLLATE "C" NOT NULL,
     terms tsvector NOT NULL,
     PRIMARY KEY (merchant, collection, key)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 -- Entries wait unsorted up to this size (KB): sorted in with many others, they cost a fraction.
 CREATE INDEX item_terms_terms ON item_terms USING gin (terms) WITH (gin_pending_list_limit = 16384);
 
@@ -509,12 +486,6 @@ DECLARE
     whole text;
 BEGIN
     FOREACH whole IN ARRAY ARRAY['index_entry', 'item_index_entries', 'item_terms'] LOOP
-        FOR part IN 0..15 LOOP
-            EXECUTE format(
-                'CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 16, REMAINDER %s)',
-                whole || '_' || to_char(part, 'FM00'), whole, part
-            );
-        END LOOP;
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', whole);
         EXECUTE format(
             'CREATE POLICY mine ON %I USING (%s)', whole,
@@ -536,7 +507,7 @@ CREATE TABLE journal (
     last_key text COLLATE "C" NOT NULL,
     body bytea NOT NULL,
     PRIMARY KEY (merchant, first)
-) PARTITION BY HASH (merchant);
+) PARTITION BY RANGE (merchant);
 CREATE INDEX journal_item ON journal (merchant, collection, written_at, last_key);
 CREATE INDEX journal_batch ON journal (merchant, batch, first) WHERE batch IS NOT NULL;
 ALTER TABLE journal ALTER COLUMN body SET STORAGE EXTERNAL;
@@ -553,12 +524,6 @@ DO $$
 DECLARE
     mine text := 'merchant = nullif(current_setting(''goodsgate.merchant'', true), '''')::bigint';
 BEGIN
-    FOR part IN 0..15 LOOP
-        EXECUTE format(
-            'CREATE TABLE %I PARTITION OF journal FOR VALUES WITH (MODULUS 16, REMAINDER %s)',
-            'journal_' || to_char(part, 'FM00'), part
-        );
-    END LOOP;
     ALTER TABLE journal ENABLE ROW LEVEL SECURITY;
     ALTER TABLE journal_head ENABLE ROW LEVEL SECURITY;
     EXECUTE format('CREATE POLICY mine ON journal USING (%s)', mine);
@@ -792,3 +757,31 @@ BEGIN
     END LOOP;
 END $$;
 CREATE POLICY every ON job USING (current_setting('goodsgate.every', true) = 'on');
+
+-- Equal ranges of the 62 bits of a merchant's number; the first and the last are open, so that every number has one.
+DO $$
+DECLARE
+    whole text;
+    count integer := current_setting('goodsgate.partitions')::integer;
+    bounds text[] := ARRAY['MINVALUE'];
+BEGIN
+    FOR part IN 1..count - 1 LOOP
+        bounds := bounds || div(part * 4611686018427387904::numeric, count)::text;
+    END LOOP;
+    bounds := bounds || 'MAXVALUE'::text;
+    FOR whole IN
+        SELECT c.relname FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
+        WHERE c.relnamespace = current_schema()::regnamespace ORDER BY c.relname
+    LOOP
+        FOR part IN 1..count LOOP
+            EXECUTE format(
+                'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%s) TO (%s)',
+                whole || '_' || to_char(part, 'FM000'), whole, bounds[part], bounds[part + 1]
+            );
+        END LOOP;
+    END LOOP;
+    -- A feed moves every version: the new row versions have room on the same page.
+    FOR part IN 1..count LOOP
+        EXECUTE format('ALTER TABLE %I SET (fillfactor = 45)', 'item_version_' || to_char(part, 'FM000'));
+    END LOOP;
+END $$;
