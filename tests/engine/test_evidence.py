@@ -1,9 +1,12 @@
 """Only what was read soundly proves that a full feed lacks an item."""
 
+from pathlib import Path
+
 import pytest
 
-from goodsgate.model.batch import Outcome
+from goodsgate.model.batch import Duplicates, Outcome
 from tests.shop import Shop
+from tests.stores import KINDS
 
 HELD = b"sku,title,price\n" + b"".join(b"P%02d,Cup %d,1.00 EUR\n" % (at, at) for at in range(30))
 SHORT = HELD[: HELD.index(b"P28")]
@@ -55,3 +58,22 @@ def test_an_empty_list_is_not_clean(shop: Shop, payload: bytes) -> None:
     batch = shop.run(payload, format="json", mode="full", delete_share_max=1.0)
     assert (batch.outcome, batch.total) == (Outcome.REJECTED, 0)
     assert shop.items().keys() == {"A"}
+
+
+@pytest.mark.parametrize("store", KINDS)
+@pytest.mark.parametrize("duplicates", [Duplicates.LAST, Duplicates.MERGE])
+@pytest.mark.parametrize("chunk_records", [2, 3, 100])
+def test_a_key_whose_records_cancel_each_other_out_is_present(tmp_path: Path, store: str, duplicates: Duplicates,
+                                                              chunk_records: int) -> None:
+    """The item is as before and names an earlier batch, but the feed has it; so has a later chunk of the same feed."""
+    with Shop(tmp_path, kind=store, chunk_records_max=chunk_records) as shop:
+        shop.run([{"id": "D", "title": "Cup"}, {"id": "E", "title": "Jug"}, {"id": "X", "title": "Pot"}])
+        records = [("D", "Mug"), ("D", "Cup"), ("E", "Can"), ("F", "Tin"), ("D", "Cup")]
+        batch = shop.run(
+            [{"id": key, "title": title} for key, title in records], mode="full", delete_share_max=1.0,
+            duplicates=duplicates,
+        )
+        assert shop.items().keys() == {"D", "E", "F"}
+        assert batch.counts.deleted == 1
+        told = [found.number for found in shop.findings(batch.id) if found.key == "D"]
+        assert told == [2, 5]

@@ -32,7 +32,7 @@ from goodsgate.store.shared.lookup_cache import (
 )
 from goodsgate.store.shared.merchant_numbers import CACHED_SECONDS
 from goodsgate.store.shared.progress import Progress
-from goodsgate.store.shared.results import written_results
+from goodsgate.store.shared.results import unwritten_keys
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.unknown_skus import read_open_products, read_unknown_skus
 
@@ -252,8 +252,8 @@ class PostgresLookups:
             elif commit.first is not None:
                 seen = self._seen.get(round) or (self._new_seen_keys(round) if commit.first == 1 else None)
                 if seen is not None and seen.records == commit.first - 1:
-                    written = written_results(commit.round)
-                    seen.add(_unwritten(commit.keys, commit.results, written), seen.records + len(commit.results))
+                    unwritten = unwritten_keys(commit.round, commit.keys, commit.results)
+                    seen.add(unwritten, seen.records + len(commit.results))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -317,13 +317,10 @@ class PostgresLookups:
         seen = self._seen.get(name) or self._new_seen_keys(name)
         named = {"merchant": number, "batch": seq}
         rows = self._server.query("chunks_after", {**named, "after": seen.records}, number)
-        written = written_results(round)
         for first, results in rows:
-            keys: list[str] = []
-            if results.translate(None, written):
-                with self._server.reading(number) as db:
-                    keys = _unwritten(orjson.loads(db.value("chunk_keys", {**named, "first": first})), results, written)
-            seen.add(keys, first + len(results) - 1)
+            with self._server.reading(number) as db:
+                keys = orjson.loads(db.value("chunk_keys", {**named, "first": first}))
+            seen.add(unwritten_keys(round, keys, results), first + len(results) - 1)
         return seen
 
     def _new_seen_keys(self, round: RoundName) -> SeenKeysFile:
@@ -340,13 +337,6 @@ class PostgresLookups:
 
 def _pass_number(round: ClaimedRound) -> int:
     return -1 if round.is_trial else round.number
-
-
-def _unwritten(keys: Sequence[str | None], results: bytes, written: bytes) -> list[str]:
-    """Return the keys of a chunk's records that are not known from items."""
-    if not results.translate(None, written):
-        return []
-    return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in written]
 
 
 def _find_items(db: PostgresStatements, named: dict[str, Any], keys: Sequence[str], *, folded_keys: set[str],

@@ -1,5 +1,6 @@
 """Results of a chunk as they are stored: one byte per record, the index into RESULTS."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from goodsgate.model.batch import RESULT_BYTE, Result
@@ -11,9 +12,19 @@ REJECTED, CANCELLED = RESULT_BYTE[Result.REJECTED], RESULT_BYTE[Result.CANCELLED
 CANCELLED_RESULTS = bytes(REJECTED if byte == REJECTED else CANCELLED for byte in range(256))
 
 
-def written_results(round: ClaimedRound) -> bytes:
-    """Return the results of records whose batch is in the item itself; a dry run writes none."""
-    return b"" if round.is_dry_run else WRITTEN
+def unwritten_keys(round: ClaimedRound, keys: Sequence[str | None], results: bytes) -> list[str]:
+    """Return the keys of a chunk whose items may not say that the batch wrote them.
+
+    Those are the keys of records that wrote nothing, and keys that several records have: what one of them changed,
+    another may have changed back, and the item is as before. A dry run writes nothing.
+    """
+    written = b"" if round.is_dry_run else WRITTEN
+    unwritten = [
+        key for key, result in zip(keys, results, strict=True) if key is not None and result not in written
+    ] if results.translate(None, written) else []
+    if len({*keys}) < len(keys):
+        unwritten += (key for key, count in Counter(keys).items() if count > 1 and key is not None)
+    return unwritten
 
 
 def cancel_results(results: bytes) -> bytes:

@@ -12,7 +12,7 @@ from goodsgate.store.contract import ClaimedRound
 from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.item_index import read_entries, sorted_keys
 from goodsgate.store.shared.lookup_cache import Lookup, StockHashes
-from goodsgate.store.shared.results import written_results
+from goodsgate.store.shared.results import unwritten_keys
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.shared.unknown_skus import read_open_products, read_unknown_skus
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -183,13 +183,10 @@ class SqliteLookups:
             self._seen = {}
         named = {"merchant": merchant, "batch": batch}
         seen = self._seen.pop((merchant, batch), SeenKeys())
-        written = written_results(round)
         for first, results in db.rows("chunks_after", {**named, "after": seen.last}):
-            if results.translate(None, written):
-                keys = orjson.loads(db.value("chunk_keys", {**named, "first": first}))
-                unwritten = [
-                    key for key, result in zip(keys, results, strict=True) if key is not None and result not in written
-                ]
+            keys = orjson.loads(db.value("chunk_keys", {**named, "first": first}))
+            unwritten = unwritten_keys(round, keys, results)
+            if unwritten:
                 db.change("add_seen_keys", {"batch": batch, "keys": sorted_keys(unwritten)})
                 seen.filled = True
             seen.last = first
