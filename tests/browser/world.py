@@ -11,6 +11,7 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from goodsgate.engine.destination_definitions import DestinationChange
 from goodsgate.engine.saved_guards import save_guard
 from goodsgate.engine.saved_rules import save_rule
 from goodsgate.engine.source_definitions import SourceChange
@@ -134,7 +135,12 @@ class World:
         sources.save(merchant, "nightly", SourceChange(
             address="file:///none/*.csv", cron="0 3 * * *", expected_by="04:00", description=script[:500]
         ))
+        destinations = self.gate.application.context.services.destinations
+        destinations.save(merchant, "google", DestinationChange(
+            to="served", profile="google", cron="0 4 * * *", description=script[:500]
+        ))
         return {
+            "destinations": f"{of}/destinations", "destination": f"{of}/destinations/google",
             "sources": f"{of}/sources", "source": f"{of}/sources/nightly",
             "rules": f"{of}/rules", "rule": f"{of}/rules/cheap",
             "guards": f"{of}/guards", "guard": f"{of}/guards/prices",

@@ -122,6 +122,22 @@ def test_a_feed_of_several_files_keeps_its_names(rig: Rig) -> None:
     assert rig.names() == ["feed-2.csv.gz", "feed-3.csv.gz", "feed.csv.gz"]
 
 
+@pytest.mark.parametrize(("name", "profile", "format", "written"), [
+    ("a.csv", None, None, "csv"), ("a.CSV", None, None, "csv"), ("a.tsv.gz", None, None, "tsv"),
+    ("a.jsonl.zst", None, None, "ndjson"), ("a", None, None, "ndjson"), ("a.txt", None, None, "ndjson"),
+    ("a.csv", None, "ndjson", "ndjson"), ("a.xml", "google", None, "google_rss"), ("a.tsv", "google", None, "tsv"),
+    ("a", "shopify", None, "csv"), ("a.parquet", "openai", None, "parquet"),
+])
+def test_the_name_of_a_file_says_its_format(rig: Rig, name: str, profile: str | None, format: str | None,
+                                            written: str) -> None:
+    """Unless another one is asked for; a name that says nothing leaves the usual one."""
+    values = {"seller_name": "Acme", "seller_url": "https://a.example"} if profile == "openai" else {}
+    assert rig.add(name, profile=profile, format=format, values=values).destination.format == written
+    for wrong, of in (("a.xml", None), ("a.ndjson", "shopify")):
+        with pytest.raises(Refusal, match="The name of the file says"):
+            rig.add(wrong, profile=of)
+
+
 def test_a_feed_that_shrinks_is_held_until_somebody_decides(rig: Rig) -> None:
     """Approved, it is written as it is then; discarded, what was published stays."""
     rig.add_webhook()
@@ -235,7 +251,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"profile": "google", "format": "ndjson"}, "format must be"), ({"profile": "meta", "kind": "stock"}, "product"),
     ({"profile": "openai", "values": {"colour": "x"}}, "no column"), ({"values": {"a": "b"}}, "google, meta"),
     ({"cron": "never"}, "times"), ({"mode": "changes"}, "{run}"), ({"to": "served", "mode": "changes"}, "{run}"),
-    ({"profile": "shopify", "mode": "changes"}, "full feed"), ({"format": "parquet", "compression": "gzip"}, "Parquet"),
+    ({"profile": "shopify", "mode": "changes", "format": "csv"}, "full feed"),
+    ({"format": "parquet", "compression": "gzip"}, "Parquet"),
     ({"credential": {"password": "env:HOME"}}, "feed_variables"),
 ]
 

@@ -26,7 +26,7 @@ def destination() -> None:
 @click.option("--to", required=True, metavar="ADDRESS", help="served, sftp://…, s3://… or file://…")
 @click.option("--profile", metavar="NAME", help="Columns of google, meta, openai, shopify … Default: the items' own.")
 @click.option("--format", "format", type=click.Choice(["ndjson", "csv", "tsv", "parquet", "google_rss"]),
-              help="Default: what the target prefers, csv with another profile, else ndjson.")
+              help="Default: what the file name says, or the target prefers; csv with another profile, else ndjson.")
 @click.option("--compression", type=click.Choice(["none", "gzip", "zstd"]), help="Default: what the file name says.")
 @click.option("--kind", type=click.Choice(["product", "price", "stock"]), help="Kind of items. Default: product.")
 @click.option("--collection", metavar="NAME", help="Collection to read. Default: products.")

@@ -54,6 +54,11 @@ SUFFIX_COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 
 _decode = msgspec.json.Decoder(Destination).decode
 
+NAMED_FORMATS = {
+    "csv": "csv", "tsv": "tsv", "ndjson": "ndjson", "jsonl": "ndjson", "parquet": "parquet", "xml": "google_rss",
+}
+"""End of a file's name → format."""
+
 
 class DestinationAnswer(msgspec.Struct, frozen=True):
     """The answer to a request with an idempotency key, stored with its effect."""
@@ -227,7 +232,7 @@ class Destinations:
             address = None if change.to.strip() == SERVED else parse_address(change.to)
             if address is None:
                 self.open_objects()
-            format = _format(change)
+            format = _format(change, address)
             destination = Destination(
                 **changed_fields(change), to=SERVED if address is None else address.text, format=format,
                 compression=_compression(change, address, format),
@@ -303,30 +308,43 @@ class Destinations:
         return _view(resource, self._job(resource))
 
 
-def _format(change: DestinationChange) -> str:
-    """Return the format of a feed. Raises Refusal: destination_invalid, ExtraMissingError for Parquet."""
+def _format(change: DestinationChange, address: RemoteAddress | None) -> str:
+    """Return the format of a feed: the one asked for, that of the file's name, or the usual one.
+
+    Raises Refusal: destination_invalid, ExtraMissingError for Parquet.
+    """
+    wanted = change.format or _format_of_name(address.name if address is not None else "")
     format: str
     allowed: tuple[str, ...]
     if change.profile is None:
-        format, allowed = change.format or "ndjson", ("ndjson", *TABLES)
+        format, allowed = wanted or "ndjson", ("ndjson", *TABLES)
     elif change.profile in target_names():
         target = load_target(change.profile)
-        format, allowed = change.format or target.formats[0], (*target.formats, "csv", "tsv")
+        format, allowed = wanted or target.formats[0], (*target.formats, "csv", "tsv")
         if change.kind is not Kind.PRODUCT:
             raise Refusal("destination_invalid", f"{target.title} is for kind=product.")
         check_options(target, change.values)
     elif change.profile in exported_profiles():
-        format, allowed = change.format or "csv", TABLES
+        format, allowed = wanted or "csv", TABLES
     else:
         names = ", ".join(sorted({*exported_profiles(), *target_names()}))
         raise Refusal("destination_invalid", f"profile must be one of {names}.")
     if format not in allowed:
-        raise Refusal("destination_invalid", f"format must be one of {', '.join(dict.fromkeys(allowed))}.")
+        names = ", ".join(dict.fromkeys(allowed))
+        said = "format" if change.format is not None else f"The name of the file says {format}, but the format"
+        raise Refusal("destination_invalid", f"{said} must be one of {names}.")
     if change.values and change.profile not in target_names():
         raise Refusal("destination_invalid", "Values can be set for google, meta and openai.")
     if format == "parquet":
         check_parquet()
     return format
+
+
+def _format_of_name(name: str) -> str | None:
+    """Return the format that the name of a file says; None if it says nothing."""
+    for suffix in SUFFIX_COMPRESSIONS:
+        name = name.removesuffix(suffix)
+    return NAMED_FORMATS.get(name.rpartition(".")[2].lower())
 
 
 def _compression(change: DestinationChange, address: RemoteAddress | None, format: str) -> Compression:
