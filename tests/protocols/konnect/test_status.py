@@ -69,7 +69,8 @@ def test_strangers_and_unknown_ids_get_the_same_answer(seller: Konnect, stranger
         client.get(STATUS, params={"trace_id": trace_id}).text
         for client, trace_id in (
             (stranger, trace), (seller, f"{'0' * 16}-1760266497372"), (seller, "x"), (seller, trace[:-1] + "x"),
-            (seller, trace.upper()), (seller, f"{trace[:16]}-9999999999999"),
+            *((seller, each) for each in {trace.upper()} - {trace}),  # one in two thousand has no letters
+            (seller, f"{trace[:16]}-9999999999999"),
         )
     }
     assert len(answers) == 1
