@@ -4,9 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from goodsgate.app import create_jobs
 from goodsgate.engine.destination_definitions import DESTINATION
-from goodsgate.engine.jobs import ClaimedJob
 from goodsgate.remote import RemoteSettings
 from tests.browser.world import World
 
@@ -21,11 +19,7 @@ def test_a_feed_is_published_held_and_approved(sqlite_world: World, tmp_path: Pa
 
     def work(page: Page) -> None:
         page.locator(".heading .badge.running").wait_for()
-        handler = create_jobs(shop.store, shop.config)._handlers[DESTINATION]
-        handler._destinations.settings = settings
-        job = shop.store.claim_job([DESTINATION], lease_seconds=60)
-        assert job is not None
-        handler.work(ClaimedJob(shop.store, job))
+        world.work_job(DESTINATION, settings)
         page.reload()
 
     def lines() -> int:

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-from goodsgate.app import create_jobs
-from goodsgate.engine.jobs import ClaimedJob
 from goodsgate.engine.source_definitions import SOURCE
 from goodsgate.remote import RemoteSettings
 from tests.browser.world import World
@@ -32,11 +30,7 @@ def test_a_source_is_set_up_tested_and_run(sqlite_world: World, tmp_path: Path) 
         page.get_by_text("Of its first 1 record, 0 would be rejected.").wait_for()
         page.get_by_role("button", name="Run now").click()
         page.locator(".heading .badge.running").wait_for()
-        handler = create_jobs(shop.store, shop.config)._handlers[SOURCE]
-        handler._sources.settings = settings
-        job = shop.store.claim_job([SOURCE], lease_seconds=60)
-        assert job is not None
-        handler.work(ClaimedJob(shop.store, job))
+        world.work_job(SOURCE, settings)
         shop.work()
         page.reload()
         page.get_by_role("link", name="bowls.csv").click()

@@ -11,10 +11,12 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from goodsgate.app import create_jobs
 from goodsgate.engine.destination_definitions import DestinationChange
+from goodsgate.engine.jobs import ClaimedJob
 from goodsgate.engine.saved_guards import save_guard
 from goodsgate.engine.saved_rules import save_rule
-from goodsgate.engine.source_definitions import SourceChange
+from goodsgate.engine.source_definitions import SOURCE, SourceChange
 from goodsgate.model.batch import Kind, Policy, now
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.guard import Guard
@@ -96,6 +98,15 @@ class World:
         receipt = submission.finish()
         assert receipt.batch is not None
         return receipt.batch.id
+
+    def work_job(self, kind: str, settings: RemoteSettings) -> None:
+        """Work a job of sources or destinations that is due, with what the operator allows."""
+        handler = create_jobs(self.shop.store, self.shop.config)._handlers[kind]
+        feeds = handler._sources if kind == SOURCE else handler._destinations  # type: ignore[attr-defined]
+        feeds.settings = settings
+        job = self.shop.store.claim_job([kind], lease_seconds=60)
+        assert job is not None
+        handler.work(ClaimedJob(self.shop.store, job))
 
     def add_data(self, merchant: str, *, script: str = SCRIPT) -> dict[str, str]:
         """Add catalogue, reference data and batches, one full of scripts; return name → path of every page."""

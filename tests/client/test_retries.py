@@ -1,7 +1,6 @@
 """The client against servers and proxies that misbehave: what is tried again, and what is final."""
 
 import datetime
-import ipaddress
 import re
 import ssl
 import time
@@ -9,9 +8,6 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from goodsgate_client import (
     CertificateError,
@@ -24,6 +20,7 @@ from goodsgate_client import (
 )
 from goodsgate_client._sync import session
 from goodsgate_client.sources import file_source
+from tests.certificates import self_signed
 from tests.client.scripted_server import ScriptedServer, Step, answer, events, reset, silence
 
 DONE = {"id": "b", "state": "finished"}
@@ -187,25 +184,7 @@ def test_an_unknown_batch_is_not_polled() -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
     """A server's TLS context with a certificate that nobody else signed, and the file of that certificate."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
-        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=True)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "gate.pem"
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = made.public_bytes(serialization.Encoding.PEM)
-    file.write_bytes(secret + public)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    file.write_bytes(public)
-    return context, str(file)
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("source", ["option", "variable"])

@@ -87,7 +87,7 @@ class WebhookRegistry:
             when=change.when or ("problems" if mail else "always"), only_first_round=mail, secrets=(_new_secret(),),
             changes_until=self._store.journal_position(merchant),
         )
-        _check_events(change.url, webhook)
+        _check_events(webhook, sends_mail=mail)
         try:
             resource = self._store.add_resource(
                 merchant, WEBHOOK, name=change.url, body=msgspec.json.encode(webhook), labels=webhook.labels(),
@@ -125,10 +125,11 @@ class WebhookRegistry:
         if change.url is not None:
             fields["only_first_round"] = is_mail(change.url)
         position = self._store.journal_position(merchant)
+        name = self._resource(merchant, number).name
 
         def replace(webhook: Webhook) -> Webhook:
             changed = msgspec.structs.replace(webhook, **fields)
-            _check_events("mailto:" if changed.only_first_round else "", changed)
+            _check_events(changed, sends_mail=is_mail(change.url or name))
             is_new = WebhookEvent.ITEMS_CHANGED in changed.events and WebhookEvent.ITEMS_CHANGED not in webhook.events
             return msgspec.structs.replace(changed, changes_until=position) if is_new else changed
 
@@ -283,9 +284,9 @@ def _audited(url: str) -> str | None:
     return url.partition("@")[2] if is_mail(url) else urlsplit(url).hostname
 
 
-def _check_events(url: str, webhook: Webhook) -> None:
+def _check_events(webhook: Webhook, *, sends_mail: bool) -> None:
     """Raise body_invalid if a webhook for mail is to be told of changed items, of which there may be many a second."""
-    if is_mail(url) and WebhookEvent.ITEMS_CHANGED in webhook.events:
+    if sends_mail and WebhookEvent.ITEMS_CHANGED in webhook.events:
         raise refuse("body_invalid", "No mail is sent about items.changed; choose other events.")
 
 

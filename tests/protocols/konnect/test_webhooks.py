@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from goodsgate.protocols.konnect.orders.events import WEBHOOK, WebhookMessage
 from goodsgate.protocols.konnect.orders.webhooks import OrderWebhookSender
 from goodsgate.remote.public_addresses import is_public
 from tests.factories import NOW
+from tests.protocols.delivery import delivering
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for
 from tests.protocols.webhook_receiver import Receiver
@@ -50,16 +52,8 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-@contextlib.contextmanager
-def _delivering(operator: Operator, **settings: Any) -> Iterator[None]:
-    """Deliver messages like a worker process."""
-    shop = operator.gate.shop
-    outbox = app.create_outbox(shop.store, msgspec.structs.replace(shop.config, **LOCAL, **settings))
-    outbox.start()
-    try:
-        yield
-    finally:
-        outbox.stop()
+def _delivering(operator: Operator, **settings: Any) -> AbstractContextManager[None]:
+    return delivering(operator.gate.shop, **LOCAL, **settings)
 
 
 def _subscribe(operator: Operator, receiver: Receiver) -> dict[str, Any]:
@@ -329,6 +323,7 @@ def test_a_delivery_is_bounded_as_a_whole(operator: Operator) -> None:
     thread = threading.Thread(target=drip)
     thread.start()
     shop = operator.gate.shop
+    shop.engine.secrets.derived(WEBHOOK, "")  # the first use creates the master secret
     anywhere = WebhookSettings(hosts=frozenset({"*"}), allow_private=True)
     sender = OrderWebhookSender(shop.store, shop.engine.secrets, anywhere, timeout_seconds=0.3)
     webhook = shop.store.add_resource(

@@ -1,17 +1,13 @@
 """Mail of webhooks: what people are told of batches, once each, and what a mail server may answer."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 import pytest
 
-from goodsgate import app
 from goodsgate.engine.webhooks import registered_webhook
 from goodsgate.http.mail import sender as sender_module
 from goodsgate.http.mail.texts import MailTexts
@@ -19,14 +15,13 @@ from goodsgate.http_settings import mail_settings
 from goodsgate.model.message import QueueStatus
 from goodsgate.model.webhook import WEBHOOK, DestinationEvent, SourceEvent, WebhookEvent
 from tests import factories
+from tests.certificates import self_signed
 from tests.http_gate import Client, HttpGate
 from tests.mailbox import PASSWORD, USER, Mailbox
+from tests.protocols.delivery import delivering, wait_for
 from tests.shop import Shop, ndjson
 
-SECONDS_MAX = 60.0
-"""A guard against hanging."""
 ADDRESS = "feeds@supplier.example"
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -50,25 +45,6 @@ def served(tmp_path: Path, kind: str, mailbox: Mailbox) -> Iterator[HttpGate]:
         gate.close()
 
 
-@contextmanager
-def _delivering(gate: HttpGate, **settings: Any) -> Iterator[None]:
-    """Deliver messages as a worker process does."""
-    outbox = app.create_outbox(gate.shop.store, msgspec.structs.replace(gate.shop.config, **settings))
-    outbox.start()
-    try:
-        yield
-    finally:
-        outbox.stop()
-
-
-def _wait_for(find: Callable[[], T]) -> T:
-    until = time.monotonic() + SECONDS_MAX
-    while not (found := find()):
-        assert time.monotonic() < until
-        time.sleep(0.005)
-    return found
-
-
 def _add(client: Client, **members: Any) -> dict[str, Any]:
     answer = client.post("/v1/webhooks", json={"url": f"mailto:{ADDRESS}", **members})
     assert answer.status_code == 201, answer.text
@@ -80,7 +56,7 @@ def _until_idle(client: Client) -> dict[str, Any]:
         document = dict(client.get("/v1/webhooks/1").json())
         return document if document["waiting"] == 0 else {}
 
-    return _wait_for(read)
+    return wait_for(read)
 
 
 def _submit(gate: HttpGate, client: Client, *records: object, **query: Any) -> str:
@@ -100,7 +76,7 @@ def test_a_supplier_is_told_what_was_rejected_and_where_to_mend_it(served: HttpG
     _submit(served, client, factories.product(1))
     nasty = 'Cup Bcc: all@victim.example\u202e "<b>'
     batch = _submit(served, client, factories.product(2), factories.product(3, price="cheap"), label=nasty)
-    with _delivering(served):
+    with delivering(served.shop):
         _until_idle(client)
         served.shop.fix(batch, ndjson([{"_row": 2, **factories.product(3, price="dear")}]), format="ndjson")
         served.shop.work()
@@ -126,7 +102,7 @@ def test_who_wants_to_know_gets_a_mail_about_each_batch(served: HttpGate, mailbo
     _add(client, when="always")
     _submit(served, client, factories.product(1))
     held = _submit(served, client, factories.product(2), hold_if="created:1")
-    with _delivering(served):
+    with delivering(served.shop):
         _until_idle(client)
         served.shop.engine.approve("acme", held)
         served.shop.work()
@@ -143,8 +119,8 @@ def test_a_mail_that_is_sent_again_is_the_same_mail(served: HttpGate, mailbox: M
     _add(client)
     mailbox.replies.append("451 later")  # it has the mail, as after a connection that was lost
     _submit(served, client, factories.product(1, price="cheap"))
-    with _delivering(served):
-        _wait_for(lambda: len(mailbox.mails) == 2)
+    with delivering(served.shop):
+        wait_for(lambda: len(mailbox.mails) == 2)
         _until_idle(client)
     assert {mail["message-id"] for mail in mailbox.mails} == {"<msg_acme_1@gate.example>"}
     (message,) = client.get("/v1/webhooks/1/attempts").json()["messages"]
@@ -157,8 +133,8 @@ def test_an_address_that_is_refused_for_good_is_paused(served: HttpGate, mailbox
     _add(client)
     mailbox.refusals[ADDRESS] = "550 no such mailbox"
     _submit(served, client, factories.product(1, price="cheap"))
-    with _delivering(served):
-        paused = _wait_for(lambda: (each := client.get("/v1/webhooks/1").json())["state"] == "paused" and each)
+    with delivering(served.shop):
+        paused = wait_for(lambda: (each := client.get("/v1/webhooks/1").json())["state"] == "paused" and each)
         assert paused["reason"] == "the address was refused: 550 no such mailbox"
         changed = client.request("PATCH", "/v1/webhooks/1", json={"url": "mailto:new@supplier.example"})
         assert changed.status_code == 200, changed.text
@@ -183,14 +159,52 @@ def test_a_server_that_takes_no_mail_is_tried_again(served: HttpGate, mailbox: M
     _add(client)
     _submit(served, client, factories.product(1, price="cheap"))
     mailbox.silent_seconds = 0.5 if "delivery_seconds" in settings else 0.0
-    with _delivering(served, delivery_retry_seconds="86400", **settings):
-        retrying = _wait_for(lambda: (each := client.get("/v1/webhooks/1").json())["state"] == "retrying" and each)
+    with delivering(served.shop, delivery_retry_seconds="86400", **settings):
+        retrying = wait_for(lambda: (each := client.get("/v1/webhooks/1").json())["state"] == "retrying" and each)
     assert reason in retrying["reason"]
     mailbox.silent_seconds = 0.0
     client.post("/v1/webhooks/1/resume").raise_for_status()
-    with _delivering(served):
-        _wait_for(lambda: mailbox.mails)
+    with delivering(served.shop):
+        wait_for(lambda: mailbox.mails)
         _until_idle(client)
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_the_certificate_of_the_server_is_checked(served: HttpGate, tmp_path: Path, security: str,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TLS from the first byte as with STARTTLS; nothing is sent to a server that only claims to be it."""
+    client = served.client("acme")
+    _add(client)
+    context, file = self_signed(tmp_path)
+    how = {"ssl_context": context} if security == "tls" else {"tls_context": context, "require_starttls": True}
+    mailbox = Mailbox(**how)
+    settings = {"mail_port": mailbox.port, "mail_security": security}
+    try:
+        _submit(served, client, factories.product(1, price="cheap"))
+        with delivering(served.shop, **{**settings, "delivery_retry_seconds": "86400"}):
+            waiting = wait_for(lambda: (each := client.get("/v1/webhooks/1").json())["state"] == "retrying" and each)
+        assert "CERTIFICATE_VERIFY_FAILED" in waiting["reason"]
+        assert mailbox.mails == []
+        monkeypatch.setenv("SSL_CERT_FILE", file)
+        client.post("/v1/webhooks/1/resume").raise_for_status()
+        with delivering(served.shop, **settings):
+            _until_idle(client)
+        assert len(mailbox.mails) == 1
+    finally:
+        mailbox.close()
+
+
+def test_mails_that_were_not_sent_do_not_count(served: HttpGate, mailbox: Mailbox) -> None:
+    """An address that is refused for a while does not use up the mails of the hour."""
+    client = served.client("acme")
+    _add(client)
+    mailbox.refusals[ADDRESS] = "450 later"
+    _submit(served, client, factories.product(1, price="cheap"))
+    with delivering(served.shop, mails_per_hour_max=1, delivery_retry_seconds=",".join(["0"] * 9)):
+        wait_for(lambda: len(client.get("/v1/webhooks/1/attempts").json()["messages"][0]["attempts"]) > 2)
+        del mailbox.refusals[ADDRESS]
+        _until_idle(client)
+    assert len(mailbox.mails) == 1
 
 
 def test_no_merchant_gets_more_mail_an_hour_than_allowed(served: HttpGate, mailbox: Mailbox,
@@ -201,8 +215,8 @@ def test_no_merchant_gets_more_mail_an_hour_than_allowed(served: HttpGate, mailb
     for number in range(3):
         _submit(served, client, factories.product(number, price="cheap"))
     monkeypatch.setattr(sender_module, "HOUR_SECONDS", 600.0)
-    with _delivering(served, mails_per_hour_max=2, delivery_retry_seconds="0,0,86400"):
-        waiting = _wait_for(lambda: (each := client.get("/v1/webhooks/1").json())["state"] == "retrying" and each)
+    with delivering(served.shop, mails_per_hour_max=2, delivery_retry_seconds="0,0,86400"):
+        waiting = wait_for(lambda: (each := client.get("/v1/webhooks/1").json())["state"] == "retrying" and each)
         assert "2 mails were sent in the last hour" in waiting["reason"]
         assert len(mailbox.mails) == 2
         monkeypatch.setattr(sender_module, "HOUR_SECONDS", 0.0)
@@ -287,7 +301,7 @@ def test_an_operator_can_write_texts_of_its_own(tmp_path: Path, served: HttpGate
     client = served.client("acme")
     _add(client)
     _submit(served, client, factories.product(1, price="cheap"))
-    with _delivering(served, mail_templates=str(folder)):
+    with delivering(served.shop, mail_templates=str(folder)):
         _until_idle(client)
     (mail,) = mailbox.mails
     assert (mail["subject"], mail.get_content().strip()) == ("1 bad", "price_unreadable")
@@ -295,5 +309,5 @@ def test_an_operator_can_write_texts_of_its_own(tmp_path: Path, served: HttpGate
         (folder / "batch.txt").write_text(text, "utf-8")
         _submit(served, client, factories.product(1, price="cheap"))
         client.post("/v1/webhooks/1/resume").raise_for_status()
-        with _delivering(served, mail_templates=str(folder), delivery_retry_seconds="86400"):
-            _wait_for(lambda reason=reason: reason in (client.get("/v1/webhooks/1").json()["reason"] or ""))
+        with delivering(served.shop, mail_templates=str(folder), delivery_retry_seconds="86400"):
+            wait_for(lambda reason=reason: reason in (client.get("/v1/webhooks/1").json()["reason"] or ""))

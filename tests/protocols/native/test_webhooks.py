@@ -3,11 +3,10 @@
 import base64
 import contextlib
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import jsonschema_rs
@@ -27,6 +26,7 @@ from goodsgate.model.message import DeliveryState
 from goodsgate.model.webhook import WEBHOOK
 from tests import factories
 from tests.http_gate import Client, HttpGate
+from tests.protocols.delivery import delivering, wait_for
 from tests.protocols.webhook_receiver import Receiver
 from tests.shop import ndjson
 
@@ -37,10 +37,7 @@ VALIDATORS = {
     })
     for name, each in OPENAPI["webhooks"].items()
 }
-T = TypeVar("T")
 BATCH_EVENTS = ["batch.finished", "batch.withheld", "batch.broken", "batch.cancelled"]
-SECONDS_MAX = 60.0
-"""A guard against hanging."""
 
 
 @pytest.fixture
@@ -49,26 +46,6 @@ def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
     receiver.close()
-
-
-def _wait_for(find: Callable[[], T]) -> T:
-    until = time.monotonic() + SECONDS_MAX
-    while not (found := find()):
-        assert time.monotonic() < until
-        time.sleep(0.005)
-    return found
-
-
-@contextlib.contextmanager
-def _delivering(gate: HttpGate, pauses: str = "0,0,0", **settings: Any) -> Iterator[None]:
-    """Deliver messages as a worker process does."""
-    config = msgspec.structs.replace(gate.shop.config, delivery_retry_seconds=pauses, **settings)
-    outbox = app.create_outbox(gate.shop.store, config)
-    outbox.start()
-    try:
-        yield
-    finally:
-        outbox.stop()
 
 
 def _add(client: Client, receiver: Receiver, **members: Any) -> dict[str, Any]:
@@ -101,7 +78,7 @@ def _until_idle(client: Client, webhook: int = 1) -> dict[str, Any]:
         document = dict(client.get(f"/v1/webhooks/{webhook}").json())
         return document if document["waiting"] == 0 else {}
 
-    return _wait_for(read)
+    return wait_for(read)
 
 
 def test_a_webhook_has_the_trace_context_of_the_submission(gate, client, receiver):
@@ -109,20 +86,20 @@ def test_a_webhook_has_the_trace_context_of_the_submission(gate, client, receive
     _add(client, receiver)
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     client.headers["traceparent"] = traceparent
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         _submit(client)
         del client.headers["traceparent"]
         _submit(client)
-        _wait_for(lambda: len(receiver.arrived) == 2)
+        wait_for(lambda: len(receiver.arrived) == 2)
     assert [headers.get("traceparent") for headers, _ in receiver.arrived] == [traceparent, None]
 
 
 def test_the_end_of_a_batch_is_delivered_with_a_signature(gate, client, receiver):
     """The secret is shown once; a receiver with another one does not accept the event."""
     webhook = _add(client, receiver, description="import")
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         batch = _submit(client)
-        _wait_for(lambda: receiver.arrived)
+        wait_for(lambda: receiver.arrived)
     headers, body = receiver.arrived[0]
     event = Webhook(webhook["secret"]).verify(body, headers)
     with pytest.raises(WebhookVerificationError):
@@ -146,7 +123,7 @@ def test_an_unavailable_receiver_gets_its_messages_later_in_their_order(gate, cl
     _add(client, receiver)
     receiver.statuses = [503, 429, 200]
     batches = [_submit(client, number) for number in (1, 2, 3)]
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         webhook = _until_idle(client)
     assert _batches(receiver) == [batches[0]] * 3 + batches[1:]
     assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 3
@@ -161,7 +138,7 @@ def test_a_message_that_is_refused_does_not_hold_up_others(gate, client, receive
     _add(client, receiver)
     receiver.statuses = [500, 302, 200]
     batches = [_submit(client, number) for number in (1, 2, 3)]
-    with _delivering(gate, pauses="1,1,1"):
+    with delivering(gate.shop, delivery_retry_seconds="1,1,1"):
         _until_idle(client)
     assert sorted(_batches(receiver)[2:]) == sorted(batches)
     assert _batches(receiver)[:3] == batches
@@ -173,7 +150,7 @@ def test_given_up_messages_are_told_and_replayed(gate, client, receiver):
     _add(client, receiver)
     receiver.statuses = [503] * 4
     batches = [_submit(client, number) for number in (1, 2)]
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         webhook = _until_idle(client)
         assert (webhook["state"], webhook["reason"]) == ("failing", "answered 503")
         given_up = client.get("/v1/webhooks/1/attempts", params={"state": "given_up"}).json()["messages"]
@@ -185,7 +162,7 @@ def test_given_up_messages_are_told_and_replayed(gate, client, receiver):
         assert _until_idle(client)["state"] == "active"
         assert sorted(_batches(receiver)[4:]) == sorted(batches)
         assert client.post("/v1/webhooks/1/replay", json={"messages": [2]}).json() == {"replayed": 1}
-        _wait_for(lambda: len(receiver.arrived) == 7)
+        wait_for(lambda: len(receiver.arrived) == 7)
     assert client.post("/v1/webhooks/1/replay", json={"messages": [9]}).json()["code"] == "body_invalid"
 
 
@@ -216,9 +193,9 @@ def test_a_paused_webhook_gets_its_messages_when_it_is_resumed(gate, client, rec
     """In their order. A receiver that answers 410 is paused, and loses nothing."""
     _add(client, receiver)
     receiver.statuses = [410]
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         batches = [_submit(client)]
-        paused = _wait_for(lambda: (state := client.get("/v1/webhooks/1").json())["state"] == "paused" and state)
+        paused = wait_for(lambda: (state := client.get("/v1/webhooks/1").json())["state"] == "paused" and state)
         assert "410" in paused["reason"]
         batches += [_submit(client, number) for number in (2, 3)]
         assert client.post("/v1/webhooks/1/resume").json()["state"] == "active"
@@ -226,7 +203,7 @@ def test_a_paused_webhook_gets_its_messages_when_it_is_resumed(gate, client, rec
         assert _batches(receiver) == [batches[0], *batches]
         assert client.post("/v1/webhooks/1/pause").json()["reason"] is None
         batches.append(_submit(client, 4))
-        _wait_for(lambda: client.get("/v1/webhooks/1/attempts").json()["messages"][0]["next_attempt_at"] is None)
+        wait_for(lambda: client.get("/v1/webhooks/1/attempts").json()["messages"][0]["next_attempt_at"] is None)
         client.post("/v1/webhooks/1/resume")
         _until_idle(client)
     assert _batches(receiver)[1:] == batches
@@ -255,8 +232,8 @@ def test_a_test_event_tells_whether_it_arrived(gate, client, receiver):
     _add(client, receiver)
     receiver.statuses = [503, 500]
     batch = _submit(client)
-    with _delivering(gate, pauses="3600,3600"):
-        _wait_for(lambda: client.get("/v1/webhooks/1").json()["state"] == "retrying")
+    with delivering(gate.shop, delivery_retry_seconds="3600,3600"):
+        wait_for(lambda: client.get("/v1/webhooks/1").json()["state"] == "retrying")
         answer = client.post("/v1/webhooks/1/test").json()
         assert (answer["delivered"], answer["error"]) == (False, "answered 500")
         assert client.post("/v1/webhooks/1/test").json()["delivered"]
@@ -271,7 +248,7 @@ def test_private_addresses_are_refused_when_a_webhook_is_added_and_at_each_deliv
     """A name may have another address later; the message waits until it is given up."""
     _add(client, receiver)
     _submit(client)
-    with _delivering(gate, pauses="0", webhook_private=private):
+    with delivering(gate.shop, delivery_retry_seconds="0", webhook_private=private):
         webhook = _until_idle(client)
     assert (webhook["state"], len(receiver.arrived)) == (("active", 1) if private == "allow" else ("failing", 0))
     assert private == "allow" or "private address 127.0.0.1" in webhook["reason"]
@@ -309,8 +286,8 @@ def test_a_merchant_has_few_webhooks_and_those_of_others_are_unknown(gate, clien
     _submit(client)
     assert client.delete("/v1/webhooks/3").status_code == 204
     assert client.post("/v1/webhooks", json={"url": "https://more.example.com/"}).json()["id"] == 11
-    with _delivering(gate, pauses="3600"):
-        (lost,) = _wait_for(lambda: gate.shop.store.messages(client.merchant, delivery_state=DeliveryState.GIVEN_UP))
+    with delivering(gate.shop, delivery_retry_seconds="3600"):
+        (lost,) = wait_for(lambda: gate.shop.store.messages(client.merchant, delivery_state=DeliveryState.GIVEN_UP))
     assert (lost.topic, lost.subject, lost.last_error) == (WEBHOOK, "3", "the webhook was deleted")
     stranger = gate.client()
     answers = [client.get("/v1/webhooks/3"), stranger.get("/v1/webhooks/1"), stranger.delete("/v1/webhooks/1")]
@@ -326,10 +303,10 @@ def test_a_webhook_is_changed(gate, client, receiver):
     expected = {**webhook, "events": ["batch.finished"], "kinds": ["stock"]}
     del expected["secret"]
     assert changed.json() == expected == client.get("/v1/webhooks/1").json()
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         _submit(client)
         client.submit(b'{"sku": "A", "quantity": 1}\n', kind="stock")
-        _wait_for(lambda: receiver.arrived)
+        wait_for(lambda: receiver.arrived)
     assert [event["data"]["kind"] for event in _events(receiver)] == ["stock"]
 
 
@@ -352,7 +329,7 @@ def test_a_delivery_is_cut_off_after_its_time(gate, client, receiver, monkeypatc
         raise TimeoutError
 
     monkeypatch.setattr("goodsgate.http.webhooks._post", hang)
-    with _delivering(gate, pauses="0"):
+    with delivering(gate.shop, delivery_retry_seconds="0"):
         assert _until_idle(client)["reason"].startswith("no answer within")
     message = client.get("/v1/webhooks/1/attempts").json()["messages"][0]
     assert (message["in_order"], len(message["attempts"])) == (True, 2)
@@ -368,14 +345,14 @@ def test_changed_items_are_told_once(gate, client, receiver):
     _add(client, receiver, events=["items.changed"])
     receiver.statuses = [503, 503]
     store = gate.shop.store
-    with _delivering(gate, pauses="0,0,0,0,0"):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0,0,0"):
         client.submit(ndjson(factories.products(2, 3)))
-        _wait_for(lambda: store.messages(client.merchant, topic=WEBHOOK))
+        wait_for(lambda: store.messages(client.merchant, topic=WEBHOOK))
         client.submit(b'{"sku": "A", "quantity": 1}\n', kind="stock")
-        _wait_for(lambda: sum(each["changes"] for each in _changes(receiver)[2:]) == 3)
+        wait_for(lambda: sum(each["changes"] for each in _changes(receiver)[2:]) == 3)
         client.submit(ndjson(factories.products(3)))  # nothing new
         client.submit(ndjson([factories.product(3, title="Other")]))
-        _wait_for(lambda: sum(each["changes"] for each in _changes(receiver)[2:]) == 4)
+        wait_for(lambda: sum(each["changes"] for each in _changes(receiver)[2:]) == 4)
         _until_idle(client)
     told = _changes(receiver)[2:]
     assert [each["after"] for each in told[1:]] == [each["cursor"] for each in told[:-1]]
@@ -395,11 +372,11 @@ def test_changes_that_nobody_asks_for_are_not_told(gate, client, receiver):
     """Those of another kind; and what has changed before a webhook asks for changes."""
     _add(client, receiver, events=["items.changed"], kinds=["stock"])
     client.post("/v1/webhooks", json={"url": receiver.url + "&two", "events": ["batch.broken"]}).raise_for_status()
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         client.submit(ndjson(factories.products(1)))
         client.patch("/v1/webhooks/2", json={"events": ["items.changed"]}).raise_for_status()
         client.submit(b'{"sku": "A", "quantity": 1}\n', kind="stock")
-        _wait_for(lambda: len(_changes(receiver)) == 2)
+        wait_for(lambda: len(_changes(receiver)) == 2)
     counts = [{"kind": "stock", "collection": "products", "changes": 1}]
     assert {each["webhook"]: each["counts"] for each in _changes(receiver)} == {1: counts, 2: counts}
 
@@ -409,9 +386,9 @@ def test_refused_changes_are_told_again_with_the_next_ones(gate, client, receive
     monkeypatch.setattr("goodsgate.engine.item_changes.REFUSED_PAUSE", timedelta(0))
     _add(client, receiver, events=["items.changed"])
     receiver.statuses = [500]
-    with _delivering(gate, pauses="3600"):
+    with delivering(gate.shop, delivery_retry_seconds="3600"):
         client.submit(ndjson(factories.products(1)))
-        _wait_for(lambda: client.get("/v1/webhooks/1").json()["state"] == "retrying")
+        wait_for(lambda: client.get("/v1/webhooks/1").json()["state"] == "retrying")
         client.submit(ndjson(factories.products(2)))
         _until_idle(client)
     assert [each["changes"] for each in _changes(receiver)][-1] == 2
@@ -420,7 +397,7 @@ def test_refused_changes_are_told_again_with_the_next_ones(gate, client, receive
 def test_attempts_are_listed_page_by_page(gate, client, receiver):
     """The newest first; the link leads to the next page."""
     _add(client, receiver)
-    with _delivering(gate):
+    with delivering(gate.shop, delivery_retry_seconds="0,0,0"):
         for number in range(3):
             _submit(client, number)
         _until_idle(client)

@@ -11,6 +11,7 @@ from goodsgate.engine.webhooks import RegisteredWebhook
 from goodsgate.http.mail.smtp import MailAddressError, MailText, parse_mail_address, send_mail
 from goodsgate.http.mail.texts import GROUPS_MAX, MailTexts
 from goodsgate.http.services import MailSettings
+from goodsgate.model.counting import counted
 from goodsgate.model.message import Message
 from goodsgate.model.webhook import (
     DESTINATION_EVENTS,
@@ -71,18 +72,16 @@ class MailSender:
         except MailAddressError as fault:
             raise DeliveryError(str(fault), unavailable=True) from fault
         assert settings is not None
-        self._count(receiver.merchant, settings.per_hour_max)
-        send_mail(settings, address, text, id=id, timeout_seconds=self._timeout_seconds)
-
-    def _count(self, merchant: str, most: int) -> None:
-        """Count a mail. Raises DeliveryError if the merchant had as many as are allowed in the last hour."""
-        moment = monotonic()
         with self._lock:
-            sent = self._sent.setdefault(merchant, deque(maxlen=most))
-            self._sent.move_to_end(merchant)
+            sent = self._sent.get(receiver.merchant, deque())
+            is_full = len(sent) == settings.per_hour_max and monotonic() - sent[0] < HOUR_SECONDS
+        if is_full:
+            count = counted(settings.per_hour_max, "mail was", "mails were")
+            reason = f"{count} sent in the last hour (setting mails_per_hour_max); this one waits"
+            raise DeliveryError(reason, unavailable=True)
+        send_mail(settings, address, text, id=id, timeout_seconds=self._timeout_seconds)
+        with self._lock:
+            self._sent.setdefault(receiver.merchant, deque(maxlen=settings.per_hour_max)).append(monotonic())
+            self._sent.move_to_end(receiver.merchant)
             if len(self._sent) > MERCHANTS_MAX:
                 self._sent.popitem(last=False)
-            if len(sent) == most and moment - sent[0] < HOUR_SECONDS:
-                reason = f"{most} mails were sent in the last hour (setting mails_per_hour_max); this one waits"
-                raise DeliveryError(reason, unavailable=True)
-            sent.append(moment)

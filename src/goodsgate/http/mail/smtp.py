@@ -58,11 +58,8 @@ def send_mail(settings: MailSettings, address: str, text: MailText, *, id: str, 
     `id` identifies the mail among all of this gate. `timeout_seconds` limits each answer of the server.
     """
     message = _message(settings, address, text, id)
-    kind = smtplib.SMTP_SSL if settings.security == "tls" else smtplib.SMTP
     try:
-        with kind(settings.host, settings.port, timeout=timeout_seconds) as server:
-            if settings.security == "starttls":
-                server.starttls(context=ssl.create_default_context())
+        with _connect(settings, timeout_seconds) as server:
             if settings.user:
                 server.login(settings.user, settings.password)
             server.send_message(message)
@@ -76,6 +73,21 @@ def send_mail(settings: MailSettings, address: str, text: MailText, *, id: str, 
         raise DeliveryError(reason, unavailable=fault.smtp_code < _REFUSED) from fault
     except (smtplib.SMTPException, OSError) as fault:
         raise DeliveryError(f"{type(fault).__name__}: {fault}", unavailable=True) from fault
+
+
+def _connect(settings: MailSettings, timeout_seconds: float) -> smtplib.SMTP:
+    """Connect to the server; with TLS its certificate must be its own, which smtplib does not check by itself."""
+    if settings.security == "tls":
+        context = ssl.create_default_context()
+        return smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout_seconds, context=context)
+    server = smtplib.SMTP(settings.host, settings.port, timeout=timeout_seconds)
+    if settings.security == "starttls":
+        try:
+            server.starttls(context=ssl.create_default_context())
+        except BaseException:
+            server.close()
+            raise
+    return server
 
 
 def _message(settings: MailSettings, address: str, text: MailText, id: str) -> EmailMessage:
