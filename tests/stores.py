@@ -11,6 +11,7 @@ import psycopg
 from goodsgate.engine.search_terms import item_terms
 from goodsgate.store.contract import ItemTerms, Store
 from goodsgate.store.postgres import PostgresStore
+from goodsgate.store.postgres.retention import SWEEP_LOCK
 from goodsgate.store.sqlite import SqliteStore
 from tests.postgres import server
 
@@ -49,6 +50,13 @@ def raw(folder: Path) -> "psycopg.Connection[tuple[Any, ...]]":
     db = server().admin(urlsplit(address(folder)).path[1:])
     db.execute("SET search_path = goodsgate, public")
     return db
+
+
+def wait_for_sweep(folder: Path) -> None:
+    """Wait until no sweep of the folder's store goes on: a server keeps the lock of a killed process for a moment."""
+    if kind_of(folder) == "postgres":
+        with raw(folder) as db:
+            db.execute("SELECT pg_advisory_xact_lock(%s)", [SWEEP_LOCK])
 
 
 def drop(below: Path) -> None:

@@ -214,6 +214,7 @@ def test_a_sweep_that_was_cut_off_is_finished_by_the_next(folder: Path, store: S
         child.submit(store, number, padding=200)
     assert _run("work", folder) == 0
     assert _run("sweep", folder, crash_at=f"sweep-halved:{times}") == KILLED
+    stores.wait_for_sweep(folder)
     assert _run("sweep", folder) == 0
     assert store.batches("acme", BatchFilter()).rows == []
     assert _payloads(folder) == 0

@@ -125,6 +125,7 @@ def test_a_killed_sweep_is_finished_by_the_next_one(shop: Shop, place: Path, tmp
     shop.send(_records())
     shop.work()
     assert forked.run(_sweep_once, tmp_path, str(place), crash_at="sweep-halved") == -9
+    stores.wait_for_sweep(tmp_path)
     _sweep(shop)
     assert not _objects(place)
     with stores.raw(tmp_path) as db:
