@@ -8,6 +8,8 @@ once for all that happened meanwhile. A notification says what has changed, so t
 import contextlib
 import logging
 import platform
+import select
+import socket
 import threading
 import time
 from collections.abc import Iterable
@@ -110,8 +112,13 @@ class Notifications:
         self._stop.set()
         self._owed.set()
         self._notified.set()
-        for thread in self._threads:
-            thread.join()
+        with self._lock:
+            threads = self._threads
+        if threads:
+            self._stop_sender.close()
+            for thread in threads:
+                thread.join()
+            self._stop_receiver.close()
 
     def _start(self) -> None:
         if self._threads:
@@ -119,6 +126,8 @@ class Notifications:
         with self._lock:
             if self._threads or self._stop.is_set():
                 return
+            # When the one is closed, the thread that waits for the other and for the server wakes up.
+            self._stop_receiver, self._stop_sender = socket.socketpair()
             self._threads = [
                 BackgroundThread("store-listen", self._listen, self._stop),
                 BackgroundThread("store-send", self._send, self._stop),
@@ -156,6 +165,9 @@ class Notifications:
 
     def _receive(self, connection: psycopg.Connection) -> None:
         written = 0.0
+        poller = select.poll()
+        for waited in (connection, self._stop_receiver):
+            poller.register(waited.fileno(), select.POLLIN)
         while not self._stop.is_set():
             if time.monotonic() - written > HOST_SECONDS:
                 self._record_host()
@@ -166,7 +178,9 @@ class Notifications:
             if not self._listening:
                 self._stop.wait(POLL_SECONDS if asked else PAUSE_SECONDS / 10)
                 continue
-            heard = list(connection.notifies(timeout=LISTENING_POLL_SECONDS, stop_after=1))
+            heard = list(connection.notifies(timeout=0))
+            if not heard and poller.poll(LISTENING_POLL_SECONDS * 1000):
+                heard = list(connection.notifies(timeout=0))
             if heard:
                 self._changes += 1
                 self._notified.set()
