@@ -44,6 +44,8 @@ PASSWORD = "p@ss/w:rd %25 " + secrets.token_hex(4)
 WAIT_SECONDS = 60
 RETIRED_MAX = 8
 MEMORY_BYTES_MIN = 2 * 1024**3
+PARTITIONS = 3
+"""Of each large table; with the usual number a database has three times as many files, which each test copies."""
 SETTINGS = {
     # Tests kill processes, never the machine, and what a killed process wrote the system still has; so nothing is
     # lost without syncing, and a commit costs a tenth.
@@ -230,7 +232,7 @@ class Server:
 
     def _make_template(self) -> None:
         store = PostgresStore(self.blank(TEMPLATE), connections_max=2, small_payload_bytes=1_000)
-        store.migrate()
+        store.migrate_with_partitions(PARTITIONS)
         store.close()
         self._template = True
 

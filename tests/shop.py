@@ -16,6 +16,8 @@ from goodsgate.store.strict import StrictStore
 from tests import factories, stores
 
 METRICS_TOKEN = "a token for monitoring".replace(" ", "-")
+VALID_CACHE_RECORDS = 2**16
+"""Few enough that no test has to wait until 16 MB are allocated."""
 
 
 class Shop:
@@ -26,7 +28,8 @@ class Shop:
 
     def __init__(self, folder: Path, *merchants: str, kind: str | None = None, **settings: object) -> None:
         address = stores.address(folder) if kind is None else stores.create_address(folder, kind)
-        self.config = Config(store=address, **{"metrics_token": METRICS_TOKEN, **settings})  # type: ignore[arg-type]
+        usual = {"metrics_token": METRICS_TOKEN, "valid_cache_records": VALID_CACHE_RECORDS}
+        self.config = Config(store=address, **{**usual, **settings})  # type: ignore[arg-type]
         self.store: Store = StrictStore(open_store(self.config))
         self.store.migrate()
         for merchant in merchants or ("acme",):

@@ -18,6 +18,7 @@ FEW_KEYS = {
     "formats/workbook/sheet.py: _columns": "one to three letters, at most 18,278",
     "protocols/konnect/orders/states.py: _BY_EVENT": "events of orders; filled when the module is loaded",
     "store/strict/registry.py: CHECKS": "methods of the store; filled when the module is loaded",
+    "store/strict/__init__.py: _signature": "methods of stores",
 }
 """Function or variable, and its keys, which are few whatever is submitted."""
 CONSTANT = {"NO_LOCKS", "NONE", "NO_GUARDS", "NO_REQUIREMENTS", "NO_ATTRIBUTES", "NO_TEXTS"}

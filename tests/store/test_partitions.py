@@ -178,19 +178,23 @@ def test_one_process_at_a_time_isolates(folder: Path, store: Store) -> None:
     isolating.close()
 
 
-def test_the_number_of_partitions_is_chosen_when_the_store_is_created(folder: Path) -> None:
-    """Later it is refused, with what can be done instead."""
+@pytest.mark.parametrize("parts", [5, None])
+def test_the_number_of_partitions_is_chosen_when_the_store_is_created(folder: Path, parts: int | None) -> None:
+    """It is 16 otherwise. Later it is refused, with what can be done instead."""
     address = server().blank()
     created = stores.open_at(address, small_payload_bytes=100)
     assert isinstance(created, SupportsPartitions)
-    created.migrate_with_partitions(5)
+    if parts is None:
+        created.migrate()
+    else:
+        created.migrate_with_partitions(parts)
     with pytest.raises(StoreError, match="store isolate MERCHANT"):
         created.migrate_with_partitions(6)
     assert created.migrate() == []
     with created.database.server.connecting() as connection:  # type: ignore[attr-defined]
         partitions = read_partitions(connection.cursor())
     bounds = [each.first for each in partitions if each.table == "item"]
-    assert bounds == [None, *(part * 2**62 // 5 for part in range(1, 5))]
+    assert bounds == [None, *(part * 2**62 // (parts or 16) for part in range(1, parts or 16))]
     created.close()
     server().drop(address)
 

@@ -144,7 +144,7 @@ def test_large_tables_are_partitioned_by_merchant(db: "psycopg.Connection[tuple[
         " WHERE c.relnamespace = 'goodsgate'::regnamespace"
     ).fetchall()
     assert {name for name, *_ in rows} == LARGE
-    assert {tuple(how) for _, *how in rows} == {("r", "merchant", 1, 16)}
+    assert {tuple(how) for _, *how in rows} == {("r", "merchant", 1, postgres.PARTITIONS)}
 
 
 def test_rows_are_locked_to_their_merchant(db: "psycopg.Connection[tuple[Any, ...]]") -> None:

@@ -7,7 +7,7 @@ the checks of single values.
 import functools
 import inspect
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 from goodsgate.store.composed import ComposedStore
@@ -42,7 +42,7 @@ class StrictStore(ComposedStore):
     def _checked(self, name: str, check: Callable[[Observed, Any], Check], observed: Observed) -> Callable[..., Any]:
         """Return a method of the store with its check around it."""
         method = getattr(self.store, name)
-        signature = inspect.signature(method)
+        signature = _signature(getattr(method, "__func__", method), isinstance(method, MethodType))
 
         @functools.wraps(method)
         def checked(*args: Any, **kwargs: Any) -> Any:
@@ -62,3 +62,10 @@ class StrictStore(ComposedStore):
             raise AssertionError(f"the check of {name} yields more than once")
 
         return checked
+
+
+@functools.cache
+def _signature(function: Callable[..., Any], is_method: bool) -> inspect.Signature:
+    """Return the signature of a function as it is called; without its first parameter if it is that of a method."""
+    signature = inspect.signature(function)
+    return signature.replace(parameters=list(signature.parameters.values())[is_method:])
